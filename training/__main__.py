@@ -1,0 +1,137 @@
+"""One command for the whole recipe: `python -m training all`, or one stage of it.
+
+Every stage keeps its state in `checkpoints/<preset>/` and goes on where it was when it was
+stopped; a stage that is done is passed over. `--sitting 2` (3, 4, …) goes on from the shipped
+U-Net: fresh optimiser, short warm-up, new pictures.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTokenizer
+
+from helpers.sticker_clip import StickerClip
+from training.clip import train_clip
+from training.data import Dataset
+from training.evaluate import Judge, evaluate, load_for_evaluation
+from training.export import WEIGHTS, export_clip, export_pipeline
+from training.loop import Loop
+from training.presets import PRESETS, ClipSettings, Preset
+from training.tokenizer import train_tokenizer
+from training.unet import new_unet, train_unet, write_latents
+from training.vae import train_vae
+
+CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
+JUDGE = Path(__file__).with_name("judge")
+
+
+class Recipe:
+    """The stages in their order; each gives what the next ones need, from disk when it is there.
+
+    From the second sitting on, everything but the U-Net is what the first one shipped.
+    """
+
+    def __init__(self, preset: Preset, folder: Path, weights: Path, sitting: int = 1) -> None:
+        self.preset, self.folder, self.weights, self.sitting = preset, folder, weights, sitting
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def tokenizer(self) -> CLIPTokenizer:
+        if self.sitting > 1:
+            return CLIPTokenizer.from_pretrained(self.weights / "stickers-clip")
+        folder = self.folder / "tokenizer"
+        if (folder / "tokenizer.json").exists():
+            return CLIPTokenizer.from_pretrained(folder)
+        return train_tokenizer(folder)
+
+    def trained_clip(self, name: str, settings: ClipSettings) -> StickerClip:
+        loop = train_clip(name, settings, self.tokenizer(), self.folder, self.preset.device)
+        self.keep_log(loop)
+        return loop.model.eval().requires_grad_(False).cpu()
+
+    def clip(self) -> StickerClip:
+        if self.sitting > 1:
+            return StickerClip.from_pretrained(self.weights / "stickers-clip")
+        return self.trained_clip("clip", self.preset.clip)
+
+    def judge(self) -> StickerClip:
+        """Kept in the repository, so that the figures of all sittings have one judge."""
+        folder = self.weights.parent / "judge" if self.preset.name == "tiny" else JUDGE
+        if not folder.exists():
+            export_clip(self.trained_clip("judge", self.preset.judge), self.tokenizer(), folder)
+        return StickerClip.from_pretrained(folder)
+
+    def vae(self) -> AutoencoderKL:
+        if self.sitting > 1:
+            return AutoencoderKL.from_pretrained(self.weights / "stickers" / "vae").float()
+        vae, loop = train_vae(self.preset.vae, self.folder, self.preset.device)
+        self.keep_log(loop)
+        return vae.eval().requires_grad_(False)
+
+    def latents(self) -> Path:
+        """Encoded pictures; every sitting has its own."""
+        settings = self.preset.unet
+        file = self.folder / f"latents-{self.sitting}.pt"
+        if not file.exists():
+            data = Dataset(settings.seed + self.sitting)
+            write_latents(file, data, settings.latent_pictures, self.vae(), self.tokenizer())
+        return file
+
+    def unet(self) -> UNet2DConditionModel:
+        """The averaged U-Net of this sitting, begun from the one before."""
+        settings = replace(self.preset.unet, seed=self.preset.unet.seed + self.sitting)
+        unet = new_unet(settings, self.preset.clip.text_width)
+        if self.sitting > 1:
+            before = UNet2DConditionModel.from_pretrained(self.weights / "stickers" / "unet")
+            unet.load_state_dict(before.state_dict())
+        loop = train_unet(
+            settings, unet.to(self.preset.device), self.latents(), self.clip().text,
+            self.tokenizer(), self.folder, f"unet-{self.sitting}",
+        )  # fmt: skip
+        self.keep_log(loop)
+        return loop.model.eval().cpu()
+
+    def export(self) -> None:
+        """Writes helpers/weights from what is trained."""
+        unet, vae, clip, tokenizer = self.unet(), self.vae().cpu(), self.clip(), self.tokenizer()
+        kind = self.preset.unet.prediction_type
+        export_clip(clip, tokenizer, self.weights / "stickers-clip")
+        export_pipeline(clip, vae, unet, tokenizer, kind, self.weights / "stickers")
+
+    def evaluate(self) -> None:
+        pipe = load_for_evaluation(self.weights / "stickers")
+        judge = Judge(self.judge(), self.tokenizer())
+        evaluate(pipe, judge, self.weights / "stickers" / "figures.json")
+
+    def all(self) -> None:
+        self.export()
+        self.evaluate()
+
+    def keep_log(self, loop: Loop) -> None:
+        loop.log(self.folder / "logs" / f"{loop.name}.jsonl")
+
+
+STAGES: tuple[str, ...] = (
+    "all", "tokenizer", "clip", "judge", "vae", "latents", "unet", "export", "evaluate",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("--preset", choices=PRESETS, default="cpu")
+    parser.add_argument("--sitting", type=int, default=1, help="2, 3, … go on from the shipped U-Net")
+    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    chosen = parser.parse_args()
+    preset = PRESETS[chosen.preset]
+    folder = chosen.checkpoints / preset.name
+    stage: Callable = getattr(Recipe(preset, folder, chosen.weights, chosen.sitting), chosen.stage)
+    stage()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The contrastive model: a real CLIP text tower and a small convolutional picture tower.
+
+Its text tower conditions the U-Net, as in Stable Diffusion; trained again from another seed it is
+the judge of evaluate.py. Method: Radford et al. 2021, arXiv:2103.00020.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import CLIPTextConfig, CLIPTokenizer
+
+from helpers.sticker_clip import StickerClip
+from training.data import Dataset
+from training.loop import Loop
+from training.presets import ClipSettings
+
+
+def new_clip(settings: ClipSettings, tokenizer: CLIPTokenizer) -> StickerClip:
+    """An untrained model in the size of the settings."""
+    torch.manual_seed(settings.seed)
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=settings.text_width,
+        projection_dim=settings.text_width, intermediate_size=4 * settings.text_width,
+        num_hidden_layers=settings.text_layers, num_attention_heads=settings.text_heads,
+        max_position_embeddings=tokenizer.model_max_length, hidden_act="quick_gelu",
+        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    return StickerClip(config)
+
+
+def to_pixels(pictures: list[np.ndarray]) -> torch.Tensor:
+    """Pictures (128, 128, 3) uint8 as a batch (n, 3, 128, 128) from -1 to 1."""
+    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
+    return stacked / 127.5 - 1
+
+
+def shifted(pixels: torch.Tensor, generator: torch.Generator, reach: int = 6) -> torch.Tensor:
+    """Each picture moved a few pixels, so that places do not give the picture away."""
+    padded = F.pad(pixels, (reach,) * 4, mode="reflect")
+    moves = torch.randint(0, 2 * reach + 1, (len(pixels), 2), generator=generator).tolist()
+    size = pixels.shape[-1]
+    return torch.stack(
+        [p[:, y : y + size, x : x + size] for p, (y, x) in zip(padded, moves, strict=True)]
+    )
+
+
+def tokens(tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tensor:
+    """Token ids, (n, 32) int64, padded to the tokenizer's limit as in the pipeline."""
+    return tokenizer(
+        captions, padding="max_length", truncation=True, return_tensors="pt"
+    ).input_ids
+
+
+def contrastive_loss(model: StickerClip, pixels: torch.Tensor, ids: torch.Tensor):
+    """Every picture must find its caption among the batch's and every caption its picture."""
+    text, image = model.text_embeds(ids), model.image_embeds(pixels)
+    logits = model.logit_scale.clamp(max=4.6).exp() * image @ text.T
+    same = (ids[:, None] == ids[None]).all(-1)  # equal captions are no mistake
+    targets = same.float() / same.sum(1, keepdim=True)
+    loss = (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
+    right = same[torch.arange(len(ids)), logits.argmax(1)].float().mean()
+    return loss, {"right": right.item()}
+
+
+def train_clip(name: str, settings: ClipSettings, tokenizer, folder: Path, device: str) -> Loop:
+    """Trains a model for the settings' steps; goes on where a killed run was."""
+    model = new_clip(settings, tokenizer).to(device)
+    data = Dataset(settings.seed)
+
+    def loss_of(step: int):
+        samples = data.samples(step * settings.batch_size, settings.batch_size)
+        generator = torch.Generator().manual_seed(step)
+        pixels = shifted(to_pixels([s.picture for s in samples]), generator)
+        pixels = F.interpolate(pixels, size=64, mode="area").to(device)
+        ids = tokens(tokenizer, [s.caption for s in samples])
+        longest = int((ids != tokenizer.eos_token_id).sum(1).max()) + 1  # no time for padding
+        return contrastive_loss(model, pixels, ids[:, :longest].to(device))
+
+    loop = Loop(name, model, loss_of, folder, settings.steps, settings.learning_rate)
+    loop.run()
+    return loop

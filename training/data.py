@@ -1,0 +1,311 @@
+"""Pictures and captions, composed on the fly from the sprites; deterministic from a seed.
+
+`Dataset(seed).sample(i)` gives picture number i: always the same one, on every machine.
+"""
+
+import hashlib
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from helpers.vocabulary import (
+    BACKGROUNDS, COLOURS, EXPRESSIONS, EYEWEAR, HAIR, HAIR_COLOURS, SCENES, SHIRT_COLOURS,
+    SKIN_TONES, STYLES, SUBJECTS,
+)  # fmt: skip
+from training.sprites import FILE
+
+SIZE = 128
+PORTRAIT_SHARE = 0.15
+SUBJECT_SIZES = (84, 88, 92, 96, 100)
+PORTRAIT_HEIGHTS = (112, 116, 120)
+
+RGB = {
+    "red": (214, 48, 49), "orange": (243, 146, 55), "yellow": (250, 214, 80),
+    "green": (92, 184, 92), "teal": (32, 164, 160), "blue": (58, 110, 220),
+    "purple": (134, 84, 200), "pink": (248, 164, 196), "white": (250, 250, 250),
+    "grey": (150, 152, 158), "black": (28, 28, 32),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sticker:
+    """One subject in one style on one background."""
+
+    subject: str
+    style: str
+    background: str
+
+    @property
+    def held_out(self) -> bool:
+        """Whether this combination is never trained on: about one in ten, by a hash."""
+        key = f"{self.subject}|{self.style}|{self.background}"
+        return int(hashlib.md5(key.encode()).hexdigest(), 16) % 10 == 0
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A person, by what the caption may say."""
+
+    person: str
+    hair: str
+    hair_colour: str
+    expression: str
+    eyewear: str
+    beard: bool
+    shirt: str
+    skin: str
+    background: str
+
+
+class Sample(NamedTuple):
+    picture: np.ndarray  # (128, 128, 3) uint8
+    caption: str
+    about: Sticker | Portrait
+
+
+# ------------------------------------------------------------------------------- the sprites
+@cache
+def icons() -> dict[tuple[str, str, int], Image.Image]:
+    """Every icon at every size used, by subject, style and size in pixels."""
+    stored = np.load(FILE)["icons"]
+    pairs = [(subject, style) for subject in SUBJECTS for style in STYLES]
+    return {
+        (*pair, size): Image.fromarray(pixels).resize((size, size), Image.LANCZOS)
+        for pair, pixels in zip(pairs, stored, strict=True)
+        for size in SUBJECT_SIZES
+    }
+
+
+@cache
+def layers() -> dict[str, list[Image.Image]]:
+    """The layers of portraits: name without its variant -> the variants."""
+    stored = np.load(FILE)
+    found: dict[str, list[Image.Image]] = {}
+    for name, pixels in zip(stored["layer_names"], stored["layers"], strict=True):
+        found.setdefault(str(name).rpartition("/")[0], []).append(Image.fromarray(pixels))
+    return found
+
+
+# ------------------------------------------------------------------------------- backgrounds
+def vertical_gradient(top, bottom, height: int = SIZE) -> Image.Image:
+    shares = np.linspace(0, 1, height)[:, None]
+    column = np.asarray(top) * (1 - shares) + np.asarray(bottom) * shares
+    pixels = np.broadcast_to(column[:, None], (height, SIZE, 3))
+    return Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+
+
+def jittered(colour, draw: random.Random, amount: int = 7):
+    shift = draw.randint(-amount, amount)
+    return tuple(min(255, max(0, c + shift + draw.randint(-3, 3))) for c in colour)
+
+
+def plain(colour: str, draw: random.Random) -> Image.Image:
+    middle = jittered(RGB[colour], draw)
+    tilt = draw.randint(-8, 8)
+    return vertical_gradient([c + tilt for c in middle], [c - tilt for c in middle])
+
+
+def beach(draw: random.Random) -> Image.Image:
+    picture = vertical_gradient(jittered((120, 196, 240), draw), jittered((205, 235, 250), draw))
+    pen = ImageDraw.Draw(picture)
+    sea, sand = draw.randint(56, 68), draw.randint(82, 96)
+    pen.rectangle((0, sea, SIZE, SIZE), fill=jittered((50, 150, 205), draw))
+    pen.ellipse((-50, sand, SIZE + 50, sand + 130), fill=jittered((240, 214, 150), draw))
+    return picture
+
+
+def night(draw: random.Random) -> Image.Image:
+    picture = vertical_gradient(jittered((14, 18, 52), draw), jittered((52, 50, 110), draw))
+    pen = ImageDraw.Draw(picture)
+    for _ in range(draw.randint(14, 24)):
+        x, y, radius = draw.randint(0, SIZE), draw.randint(0, 118), draw.choice((1, 1, 1.6))
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 246, 200))
+    return picture
+
+
+def meadow(draw: random.Random) -> Image.Image:
+    picture = vertical_gradient(jittered((140, 208, 245), draw), jittered((220, 242, 250), draw))
+    pen = ImageDraw.Draw(picture)
+    hill = draw.randint(-40, 60)
+    far, near = draw.randint(60, 74), draw.randint(82, 94)
+    pen.ellipse((hill - 90, far, hill + 130, far + 150), fill=jittered((118, 190, 90), draw))
+    pen.ellipse((-70, near, SIZE + 70, near + 150), fill=jittered((86, 168, 74), draw))
+    for _ in range(draw.randint(5, 9)):
+        x, y = draw.randint(2, SIZE - 2), draw.randint(near + 16, SIZE - 3)
+        petal = draw.choice(((255, 255, 255), (255, 220, 90), (250, 150, 180)))
+        pen.ellipse((x - 2, y - 2, x + 2, y + 2), fill=petal)
+    return picture
+
+
+def city(draw: random.Random) -> Image.Image:
+    picture = vertical_gradient(jittered((180, 205, 230), draw), jittered((235, 225, 215), draw))
+    pen = ImageDraw.Draw(picture)
+    x = draw.randint(-12, 0)
+    while x < SIZE:
+        width, top = draw.randint(18, 30), draw.randint(24, 66)
+        pen.rectangle((x, top, x + width, 112), fill=jittered((112, 124, 148), draw, 18))
+        for wx in range(x + 4, x + width - 4, 7):
+            for wy in range(top + 5, 104, 11):
+                pen.rectangle((wx, wy, wx + 3, wy + 5), fill=(246, 224, 150))
+        x += width + draw.randint(0, 3)
+    pen.rectangle((0, 112, SIZE, SIZE), fill=jittered((92, 94, 102), draw))
+    return picture
+
+
+def snow(draw: random.Random) -> Image.Image:
+    picture = vertical_gradient(jittered((150, 176, 208), draw), jittered((205, 220, 236), draw))
+    pen = ImageDraw.Draw(picture)
+    ground = draw.randint(82, 96)
+    pen.ellipse((-60, ground, SIZE + 60, ground + 120), fill=jittered((244, 248, 252), draw, 3))
+    for _ in range(draw.randint(16, 26)):
+        x, y = draw.randint(0, SIZE), draw.randint(0, SIZE)
+        radius = draw.choice((1, 1.5, 2))
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 255, 255))
+    return picture
+
+
+PAINTERS = {"beach": beach, "night": night, "meadow": meadow, "city": city, "snow": snow}
+
+
+def background(name: str, draw: random.Random) -> Image.Image:
+    """A colour or a scene, (128, 128) RGB, never twice quite the same."""
+    if name in COLOURS:
+        return plain(name, draw)
+    return PAINTERS[name](draw).filter(ImageFilter.GaussianBlur(0.5))
+
+
+# ------------------------------------------------------------------------------- composition
+def sticker_picture(about: Sticker, draw: random.Random) -> Image.Image:
+    picture = background(about.background, draw)
+    size = draw.choice(SUBJECT_SIZES)
+    sprite = icons()[about.subject, about.style, size]
+    if draw.random() < 0.5:
+        sprite = sprite.transpose(Image.FLIP_LEFT_RIGHT)
+    middle = (SIZE - size) // 2
+    place = [middle + draw.randint(-7, 7) for _ in range(2)]
+    picture.paste(sprite, place, sprite)
+    return picture
+
+
+def portrait_person(about: Portrait, draw: random.Random) -> Image.Image:
+    """The person alone, (144, 117) RGBA: the layers in painting order."""
+    names = [f"head/{about.skin}", f"brows/{about.expression}", f"eyes/{about.eyewear}",
+             f"hair/{about.person}/{about.hair}/{about.hair_colour}", f"shirt/{about.shirt}",
+             f"mouth/{about.expression}", f"nose/{about.skin}"]  # fmt: skip
+    if about.beard:
+        names.insert(5, f"beard/{about.hair_colour}")
+    chosen = [draw.choice(layers()[name]) for name in names]
+    person = chosen[0].copy()
+    for layer in chosen[1:]:
+        person.alpha_composite(layer)
+    return person
+
+
+def portrait_picture(about: Portrait, draw: random.Random) -> Image.Image:
+    person = portrait_person(about, draw)
+    height = draw.choice(PORTRAIT_HEIGHTS)
+    person = person.resize((round(height * person.width / person.height), height), Image.LANCZOS)
+    if draw.random() < 0.5:
+        person = person.transpose(Image.FLIP_LEFT_RIGHT)
+    picture = background(about.background, draw)
+    left = (SIZE - person.width) // 2 + draw.randint(-8, 8)
+    picture.paste(person, (left, SIZE - height), person)
+    return picture
+
+
+# ------------------------------------------------------------------------------- captions
+def article(words: str) -> str:
+    return ("an " if words[0] in "aeiou" and not words.startswith(("uni", "one")) else "a ") + words
+
+
+def place(name: str, draw: random.Random) -> str:
+    """Where the subject is: `on a teal background`, `at the beach`."""
+    if name in SCENES:
+        return draw.choice(SCENES[name])
+    return draw.choice((f"on {article(name)} background", f"in front of {article(name)} wall"))
+
+
+def sticker_caption(about: Sticker, draw: random.Random) -> str:
+    subject, style = about.subject, about.style
+    where = place(about.background, draw)
+    short = f"{about.background} background"
+    forms = (
+        (4, lambda: f"{article(style)} sticker of {article(subject)} {where}"),
+        (3, lambda: f"{article(subject)} {where}, {style} style"),
+        (2, lambda: f"{style} {subject}, {short}"),
+        (1, lambda: f"{article(subject)} {where}"),
+        (1, lambda: f"{article(style)} {subject}"),
+        (1, lambda: article(subject)),
+        (1, lambda: f"{subject}, {short}, {style} style"),
+    )
+    weights, makers = zip(*forms, strict=True)
+    return draw.choices(makers, weights)[0]()
+
+
+def portrait_caption(about: Portrait, draw: random.Random) -> str:
+    said = {name: draw.random() < 0.75 for name in ("hair", "skin", "expression", "shirt", "where")}
+    who = f"{about.expression} {about.person}" if said["expression"] else about.person
+    features = []
+    if said["skin"]:
+        features.append(f"{about.skin} skin")
+    if said["hair"]:
+        features.append(f"{about.hair} {about.hair_colour} hair")
+    if about.beard:
+        features.append("a beard")
+    if about.eyewear != "none":
+        features.append(about.eyewear)
+    if said["shirt"]:
+        features.append(f"{article(about.shirt)} shirt")
+    caption = f"a portrait of {article(who)}"
+    if features:
+        listed = ", ".join(features[:-1]) + (" and " if len(features) > 1 else "") + features[-1]
+        caption += f" with {listed}"
+    return f"{caption} {place(about.background, draw)}" if said["where"] else caption
+
+
+# ------------------------------------------------------------------------------- the data set
+def random_sticker(draw: random.Random) -> Sticker:
+    return Sticker(draw.choice(SUBJECTS), draw.choice(STYLES), draw.choice(BACKGROUNDS))
+
+
+def random_portrait(draw: random.Random) -> Portrait:
+    person = draw.choice(tuple(HAIR))
+    return Portrait(
+        person=person,
+        hair=draw.choice(HAIR[person]),
+        hair_colour=draw.choice(HAIR_COLOURS),
+        expression=draw.choice(EXPRESSIONS),
+        eyewear=draw.choices(EYEWEAR, (2, 1, 1))[0],
+        beard=person == "man" and draw.random() < 0.35,
+        shirt=draw.choice(SHIRT_COLOURS),
+        skin=draw.choice(SKIN_TONES),
+        background=draw.choice(BACKGROUNDS),
+    )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Picture i of a seed. `held_out`: False gives only training combinations, True only others."""
+
+    seed: int
+    held_out: bool = False
+    portrait_share: float = PORTRAIT_SHARE
+
+    def sample(self, i: int) -> Sample:
+        draw = random.Random(f"{self.seed}/{self.held_out}/{i}")
+        if draw.random() < self.portrait_share:
+            about = random_portrait(draw)
+            picture, caption = portrait_picture(about, draw), portrait_caption(about, draw)
+        else:
+            about = random_sticker(draw)
+            while about.held_out is not self.held_out:
+                about = random_sticker(draw)
+            picture, caption = sticker_picture(about, draw), sticker_caption(about, draw)
+        return Sample(np.asarray(picture), caption, about)
+
+    def samples(self, start: int, count: int) -> list[Sample]:
+        return [self.sample(i) for i in range(start, start + count)]

@@ -1,0 +1,70 @@
+"""Writes the trained parts as folders that the real classes load, in half precision."""
+
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import PNDMScheduler, StableDiffusionPipeline
+from safetensors.torch import save_file
+from transformers import CLIPTextModel
+
+from helpers.sticker_clip import StickerClip
+from training.loop import write_whole
+from training.unet import SCHEDULE
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "helpers" / "weights"
+
+
+def replaced(folder: Path, write) -> None:
+    """Writes a folder under a temporary name, then puts it in the place of the old one."""
+    temporary, old = (folder.with_name(f"{folder.name}.{end}") for end in ("part", "old"))
+    for leftover in (temporary, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    write(temporary)
+    if folder.exists():
+        card = folder / "README.md"
+        if card.exists():
+            shutil.copy(card, temporary)
+        os.replace(folder, old)
+    os.replace(temporary, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_text(file: Path, text: str) -> None:
+    write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def text_encoder(clip: StickerClip) -> CLIPTextModel:
+    """The text tower without its projection: what a pipeline wants."""
+    encoder = CLIPTextModel(clip.text.config)
+    wanted = encoder.state_dict()
+    encoder.load_state_dict({k: v for k, v in clip.text.state_dict().items() if k in wanted})
+    return encoder
+
+
+def export_pipeline(clip: StickerClip, vae, unet, tokenizer, prediction_type: str, folder: Path) -> None:
+    """A `StableDiffusionPipeline` folder, float16 safetensors."""
+    scheduler = PNDMScheduler(
+        **SCHEDULE, prediction_type=prediction_type, skip_prk_steps=True, set_alpha_to_one=False,
+        steps_offset=1, clip_sample=False,
+    )  # fmt: skip
+    pipe = StableDiffusionPipeline(
+        vae=vae, text_encoder=text_encoder(clip), tokenizer=tokenizer, unet=unet,
+        scheduler=scheduler, safety_checker=None, feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+    replaced(folder, lambda part: pipe.to(torch.float16).save_pretrained(part))
+
+
+def export_clip(clip: StickerClip, tokenizer, folder: Path) -> None:
+    """Both towers in one file, with the configuration to build them again, and the tokenizer."""
+
+    def write(part: Path) -> None:
+        tensors = {k: v.half().contiguous() for k, v in clip.state_dict().items()}
+        save_file(tensors, part / "model.safetensors")
+        clip.text.config.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+
+    replaced(folder, write)

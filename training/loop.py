@@ -1,0 +1,144 @@
+"""One training loop for every stage: resumable at any moment, with progress and time left."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+
+def cosine(step: int, steps: int, warm_up: int) -> float:
+    """Share of the learning rate: a linear warm-up, then half a cosine down to a fiftieth."""
+    if step < warm_up:
+        return (step + 1) / warm_up
+    progress = (step - warm_up) / max(1, steps - warm_up)
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Writes under a temporary name in the same folder, then renames."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    write(temporary)
+    os.replace(temporary, path)
+
+
+@dataclass
+class Loop:
+    """Trains `model` for `steps` steps; `loss_of(step)` draws the batch of that step.
+
+    The batch is a function of the step, so a resumed run sees what the killed one would have.
+    """
+
+    name: str
+    model: nn.Module
+    loss_of: Callable[[int], tuple[torch.Tensor, dict[str, float]]]
+    folder: Path
+    steps: int
+    learning_rate: float
+    warm_up: int = 50
+    ema: float = 0.0  # decay of the running average of the weights; 0 keeps none
+    weight_decay: float = 0.01
+    save_every: float = 120.0  # seconds
+    report_every: int = 20  # steps
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=self.learning_rate, betas=(0.9, 0.99),
+            weight_decay=self.weight_decay, fused=True,
+        )  # fmt: skip
+        self.average = {
+            name: value.detach().clone() for name, value in self.model.state_dict().items()
+        } if self.ema else {}  # fmt: skip
+        if self.file.exists():
+            self.load()
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"{self.name}.pt"
+
+    def state(self) -> dict:
+        return {
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "average": self.average, "step": self.step, "seconds": self.seconds,
+            "history": self.history,
+        }  # fmt: skip
+
+    def save(self) -> None:
+        write_whole(self.file, lambda path: torch.save(self.state(), path))
+
+    def load(self) -> None:
+        saved = torch.load(self.file, weights_only=True)
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.average, self.step = saved["average"], saved["step"]
+        self.seconds, self.history = saved["seconds"], saved["history"]
+        print(f"{self.name}: goes on at step {self.step} of {self.steps}", flush=True)
+
+    def advance(self) -> dict[str, float]:
+        """One step of the optimiser; returns the figures to report."""
+        share = cosine(self.step, self.steps, self.warm_up)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate * share
+        loss, figures = self.loss_of(self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        if self.ema:
+            self.follow()
+        return {"loss": loss.item(), **figures}
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """The running average of the weights; it starts fast, so that early steps are forgotten."""
+        decay = min(self.ema, (1 + self.step) / (10 + self.step))
+        for name, value in self.model.state_dict().items():
+            if value.is_floating_point():
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)
+
+    def report(self, sums: dict[str, float], count: int) -> None:
+        left = self.seconds / self.step * (self.steps - self.step)
+        means = {name: round(total / count, 5) for name, total in sums.items()}
+        self.history.append({"step": self.step, "seconds": round(self.seconds), **means})
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in means.items())
+        print(
+            f"{self.name} {self.step}/{self.steps}  {figures}  "
+            f"{self.seconds / 60:.1f} min, {left / 60:.1f} min left",
+            flush=True,
+        )
+
+    def run(self) -> None:
+        saved_at, sums, count = time.monotonic(), {}, 0
+        while self.step < self.steps:
+            began = time.monotonic()
+            figures = self.advance()
+            self.seconds += time.monotonic() - began
+            sums = {name: sums.get(name, 0.0) + value for name, value in figures.items()}
+            count += 1
+            if self.step % self.report_every == 0 or self.step == self.steps:
+                self.report(sums, count)
+                sums, count = {}, 0
+            if time.monotonic() - saved_at > self.save_every or self.step == self.steps:
+                self.save()
+                saved_at = time.monotonic()
+
+    def use_average(self) -> None:
+        """Puts the running average into the model, for evaluation and export."""
+        if self.ema:
+            self.model.load_state_dict(self.average)
+
+    def log(self, path: Path) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in self.history)
+        write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -1,0 +1,82 @@
+"""Every setting of the recipe, in one place. A preset holds only its differences from `cpu`."""
+
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """A contrastive text and picture model; its text tower conditions the U-Net."""
+
+    seed: int
+    steps: int = 520
+    batch_size: int = 128
+    learning_rate: float = 1.5e-3
+    text_layers: int = 4
+    text_width: int = 192
+    text_heads: int = 4
+
+
+@dataclass(frozen=True)
+class VaeSettings:
+    seed: int = 3
+    channels: tuple[int, ...] = (16, 32, 64, 128)
+    steps: int = 5000
+    batch_size: int = 10
+    crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
+    whole_from: float = 0.93
+    learning_rate: float = 1.5e-3
+    kl_weight: float = 5e-4
+    edge_weight: float = 0.5
+    ema: float = 0.998
+
+
+@dataclass(frozen=True)
+class UnetSettings:
+    seed: int = 5
+    channels: tuple[int, ...] = (64, 128, 256)
+    latent_pictures: int = 15_000
+    steps: int = 4200
+    batch_size: int = 32
+    learning_rate: float = 7e-4
+    warm_up: int = 100
+    prediction_type: str = "v_prediction"
+    empty_caption_share: float = 0.1
+    ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    device: str = "cpu"
+    dtype: str = "float32"  # what the forward passes compute in
+    clip: ClipSettings = field(default_factory=lambda: ClipSettings(seed=1))
+    judge: ClipSettings = field(default_factory=lambda: ClipSettings(seed=2))
+    vae: VaeSettings = field(default_factory=VaeSettings)
+    unet: UnetSettings = field(default_factory=UnetSettings)
+
+
+CPU = Preset("cpu")
+# Ten minutes of one large GPU: bfloat16, larger batches, many more pictures.
+GPU = Preset(
+    "gpu",
+    device="cuda",
+    dtype="bfloat16",
+    clip=ClipSettings(seed=1, steps=3000, batch_size=512),
+    judge=ClipSettings(seed=2, steps=3000, batch_size=512),
+    vae=VaeSettings(steps=12_000, batch_size=64, crop=128, ema=0.999),
+    unet=UnetSettings(latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3),
+)
+# A few seconds of everything, on few pictures: the tests run the whole recipe with it.
+TINY = Preset(
+    "tiny",
+    clip=ClipSettings(1, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
+    judge=ClipSettings(2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
+    vae=VaeSettings(channels=(4, 4, 8, 8), steps=3, batch_size=2),
+    unet=UnetSettings(channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1),
+)
+PRESETS = {preset.name: preset for preset in (CPU, GPU, TINY)}
+
+
+def changed(preset: Preset, stage: str, **settings) -> Preset:
+    """The preset with some settings of one stage replaced."""
+    return replace(preset, **{stage: replace(getattr(preset, stage), **settings)})

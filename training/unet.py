@@ -1,0 +1,129 @@
+"""The denoiser: a real `UNet2DConditionModel` on 16 x 16 x 4 latents, conditioned on our text tower.
+
+It learns to predict the velocity (Salimans and Ho 2022, arXiv:2202.00512), as Stable Diffusion 2.1
+does, with the noise schedule of Stable Diffusion 1.x. One caption in ten is left empty, so that
+classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598) has something to compare with.
+"""
+
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+
+from training.clip import to_pixels, tokens
+from training.data import Dataset
+from training.loop import Loop, write_whole
+from training.presets import UnetSettings
+from training.vae import SCALING_FACTOR
+
+SCHEDULE = {
+    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+}  # fmt: skip
+
+
+def new_unet(settings: UnetSettings, text_width: int) -> UNet2DConditionModel:
+    """An untrained U-Net whose residual branches and output start at zero."""
+    torch.manual_seed(settings.seed)
+    deeper = len(settings.channels) - 1
+    unet = UNet2DConditionModel(
+        sample_size=16, in_channels=4, out_channels=4, block_out_channels=settings.channels,
+        layers_per_block=1, cross_attention_dim=text_width, attention_head_dim=4,
+        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * deeper),
+        up_block_types=(*["CrossAttnUpBlock2D"] * deeper, "UpBlock2D"),
+        norm_num_groups=16,
+    )  # fmt: skip
+    for module in unet.modules():
+        if hasattr(module, "conv_shortcut"):  # a residual block
+            nn.init.zeros_(module.conv2.weight)
+        if hasattr(module, "proj_out"):  # a transformer
+            nn.init.zeros_(module.proj_out.weight)
+    nn.init.zeros_(unet.conv_out.weight)
+    return unet
+
+
+@torch.no_grad()
+def write_latents(
+    file: Path,
+    data: Dataset,
+    pictures: int,
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    batch_size: int = 50,
+) -> None:
+    """Encodes the pictures once: mean and deviation of their latents, and their captions' ids."""
+    device, rows, began = vae.device, [], time.monotonic()
+    for start in range(0, pictures, batch_size):
+        samples = data.samples(start, min(batch_size, pictures - start))
+        pixels = to_pixels([s.picture for s in samples]).to(device)
+        posterior = vae.encode(pixels.contiguous(memory_format=torch.channels_last)).latent_dist
+        ids = tokens(tokenizer, [s.caption for s in samples])
+        both = torch.cat([posterior.mean, posterior.std], dim=1) * SCALING_FACTOR
+        rows.append((both.half().cpu(), ids))
+        done = start + len(samples)
+        if done % (20 * batch_size) == 0:
+            left = (time.monotonic() - began) / done * (pictures - done) / 60
+            print(f"latents {done}/{pictures}  {left:.1f} min left", flush=True)
+    latents, ids = (torch.cat(column) for column in zip(*rows, strict=True))
+    write_whole(file, lambda path: torch.save({"latents": latents, "input_ids": ids}, path))
+
+
+@torch.no_grad()
+def text_states(text: CLIPTextModelWithProjection, ids: torch.Tensor) -> torch.Tensor:
+    """What the U-Net is told of each caption, (n, 32, text_width) float16; the tower is frozen."""
+    chunks = ids.split(256)
+    return torch.cat([text(input_ids=i).last_hidden_state.half() for i in chunks])
+
+
+def train_unet(
+    settings: UnetSettings,
+    unet: UNet2DConditionModel,
+    latents_file: Path,
+    text: CLIPTextModelWithProjection,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    name: str = "unet",
+) -> Loop:
+    """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
+    stored = torch.load(latents_file, weights_only=True)
+    latents, states = stored["latents"], text_states(text, stored["input_ids"])
+    empty = text_states(text, tokens(tokenizer, [""]))[0]
+    schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
+    device = unet.device
+    unet.to(memory_format=torch.channels_last)
+
+    def loss_of(step: int):
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+        chosen = batch_indices(len(latents), settings.batch_size, step, settings.seed)
+        mean, deviation = latents[chosen].float().chunk(2, dim=1)
+        clean = mean + deviation * torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=generator)
+        timesteps = torch.randint(0, 1000, (len(chosen),), generator=generator)
+        told = states[chosen].float()
+        untold = torch.rand(len(chosen), generator=generator) < settings.empty_caption_share
+        told[untold] = empty.float()
+        noisy = schedule.add_noise(clean, noise, timesteps)
+        target = {"epsilon": noise, "v_prediction": schedule.get_velocity(clean, noise, timesteps)}[
+            settings.prediction_type
+        ]
+        noisy = noisy.to(device).contiguous(memory_format=torch.channels_last)
+        predicted = unet(noisy, timesteps.to(device), told.to(device)).sample
+        return F.mse_loss(predicted, target.to(device)), {}
+
+    loop = Loop(name, unet, loss_of, folder, settings.steps, settings.learning_rate,
+                warm_up=settings.warm_up, ema=settings.ema, report_every=25)  # fmt: skip
+    loop.run()
+    loop.use_average()
+    return loop
+
+
+def batch_indices(count: int, batch_size: int, step: int, seed: int) -> torch.Tensor:
+    """The pictures of one step: every picture once an epoch, in an order drawn for the epoch."""
+    batches = max(1, count // batch_size)
+    epoch, place = divmod(step, batches)
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed + epoch))
+    return order[place * batch_size : (place + 1) * batch_size]

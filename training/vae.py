@@ -1,0 +1,200 @@
+"""The autoencoder: a real `AutoencoderKL`, 128 x 128 x 3 pixels to 16 x 16 x 4 latents and back.
+
+It starts as a linear autoencoder (averages and Haar differences down, a small blur up), because a
+plain initialisation of so narrow a network hardly learns in the first minutes.
+Method: Rombach et al. 2022, arXiv:2112.10752.
+"""
+
+import itertools
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import nn
+
+from training.clip import to_pixels
+from training.data import SIZE, Dataset
+from training.loop import Loop
+from training.presets import VaeSettings
+
+SCALING_FACTOR = 0.18215  # as in Stable Diffusion 1.x: latents times this have deviation 1
+BRANCH_SCALE = 0.05  # how much the residual branches say at first
+
+
+def new_vae(settings: VaeSettings) -> AutoencoderKL:
+    """An untrained autoencoder that begins as a linear one."""
+    torch.manual_seed(settings.seed)
+    stages = len(settings.channels)
+    vae = AutoencoderKL(
+        block_out_channels=settings.channels, latent_channels=4, layers_per_block=1,
+        down_block_types=["DownEncoderBlock2D"] * stages,
+        up_block_types=["UpDecoderBlock2D"] * stages,
+        norm_num_groups=1, sample_size=SIZE, scaling_factor=SCALING_FACTOR,
+    )  # fmt: skip
+    with torch.no_grad():
+        start_linear(vae)
+    return vae
+
+
+# ------------------------------------------------------------------------------- the start
+def identity(conv: nn.Conv2d) -> None:
+    """Copies channels: as many as there are, at the kernel's centre."""
+    shared = min(conv.in_channels, conv.out_channels)
+    middle = conv.kernel_size[0] // 2
+    conv.weight.mul_(BRANCH_SCALE)
+    conv.bias.zero_()
+    conv.weight[:shared] = 0
+    conv.weight[range(shared), range(shared), middle, middle] = 1
+
+
+def halve(conv: nn.Conv2d) -> None:
+    """Averages of 2 x 2 pixels of every channel, and Haar differences as far as channels go.
+
+    A stage's spare channels are empty at first, so they take the differences of the first ones.
+    """
+    used = min(conv.in_channels, halve.used)
+    patterns = {"mean": ((1, 1), (1, 1)), "across": ((1, -1), (1, -1)),
+                "down": ((1, 1), (-1, -1)), "both": ((1, -1), (-1, 1))}  # fmt: skip
+    wanted = itertools.product(patterns, range(used))
+    chosen = list(itertools.islice(wanted, conv.out_channels))
+    conv.weight.mul_(BRANCH_SCALE)
+    conv.bias.zero_()
+    for out, (pattern, channel) in enumerate(chosen):
+        conv.weight[out] = 0
+        conv.weight[out, channel, :2, :2] = torch.tensor(patterns[pattern]) / 4
+    halve.used = len(chosen)
+
+
+def blur(conv: nn.Conv2d) -> None:
+    """After nearest-neighbour doubling: the small blur that makes it linear interpolation."""
+    identity(conv)
+    shared = min(conv.in_channels, conv.out_channels)
+    taps = torch.tensor([0.25, 0.5, 0.25])
+    conv.weight[range(shared), range(shared)] = torch.outer(taps, taps)
+
+
+def in_pairs(conv: nn.Conv2d) -> None:
+    """The first half of the channels in, and the same negated: SiLU(h) - SiLU(-h) = h."""
+    half = conv.out_channels // 2
+    conv.weight.mul_(BRANCH_SCALE)
+    conv.bias.zero_()
+    shared = min(half - 1, conv.in_channels)
+    for sign, first in ((1.0, 0), (-1.0, half)):
+        conv.weight[first : first + shared] = 0
+        conv.weight[range(first, first + shared), range(shared), 0, 0] = sign
+        # A large constant: the group normalisation that follows then divides by about 1 whatever
+        # the picture, and does not throw its brightness and contrast away.
+        conv.weight[first + half - 1] = 0
+        conv.bias[first + half - 1] = sign * half**0.5
+
+
+def from_pairs(conv: nn.Conv2d, outputs: int) -> None:
+    half = conv.in_channels // 2
+    conv.weight.mul_(BRANCH_SCALE)
+    conv.bias.zero_()
+    conv.weight[:outputs] = 0
+    conv.weight[range(outputs), range(outputs), 1, 1] = 1
+    conv.weight[range(outputs), range(half, half + outputs), 1, 1] = -1
+
+
+def start_linear(vae: AutoencoderKL) -> None:
+    for module in vae.modules():
+        if hasattr(module, "conv_shortcut"):  # a residual block
+            module.conv2.weight.mul_(BRANCH_SCALE)
+            if module.conv_shortcut is not None:
+                identity(module.conv_shortcut)
+        if hasattr(module, "to_out"):  # attention
+            module.to_out[0].weight.mul_(BRANCH_SCALE)
+    encoder, decoder = vae.encoder, vae.decoder
+    identity(encoder.conv_in)
+    halve.used = 3
+    for block in encoder.down_blocks:
+        for down in block.downsamplers or ():
+            halve(down.conv)
+    in_pairs(encoder.down_blocks[-1].resnets[0].conv_shortcut)
+    from_pairs(encoder.conv_out, 4)
+    encoder.conv_out.bias[4:] = -4.0  # log-variance of the latents: little noise at first
+    identity(vae.quant_conv)
+    identity(vae.post_quant_conv)
+    identity(decoder.conv_in)
+    for block in decoder.up_blocks:
+        for up in block.upsamplers or ():
+            blur(up.conv)
+    in_pairs(decoder.up_blocks[-1].resnets[0].conv_shortcut)
+    from_pairs(decoder.conv_out, 3)
+
+
+# ------------------------------------------------------------------------------- the loss
+def edges(pixels: torch.Tensor) -> list[torch.Tensor]:
+    """Differences of neighbours, across and down, at three sizes."""
+    found = []
+    for _ in range(3):
+        found += [pixels.diff(dim=-1), pixels.diff(dim=-2)]
+        pixels = F.avg_pool2d(pixels, 2)
+    return found
+
+
+def reconstruction_loss(vae, pixels, generator, settings: VaeSettings):
+    """L1 + squared error + edges + a little KL, on pictures (n, 3, height, width) from -1 to 1."""
+    posterior = vae.encode(pixels).latent_dist
+    noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
+    drawn = vae.decode(posterior.mean + posterior.std * noise).sample
+    error = drawn - pixels
+    edge = sum(F.l1_loss(a, b) for a, b in zip(edges(drawn), edges(pixels), strict=True)) / 6
+    kl = posterior.kl().mean() / posterior.mean[0].numel()
+    squared = error.square().mean()
+    loss = error.abs().mean() + 0.5 * squared + settings.edge_weight * edge
+    figures = {"psnr": -10 * torch.log10(squared.detach() / 4).item(), "kl": kl.item()}
+    return loss + settings.kl_weight * kl, figures
+
+
+def cropped(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+    places = torch.randint(0, SIZE - size + 1, (len(pixels), 2), generator=generator).tolist()
+    pairs = zip(pixels, places, strict=True)
+    return torch.stack([picture[:, y : y + size, x : x + size] for picture, (y, x) in pairs])
+
+
+def train_vae(settings: VaeSettings, folder: Path, device: str) -> tuple[AutoencoderKL, Loop]:
+    """Trains to the end of the settings' steps; the model is averaged and standardised."""
+    vae = new_vae(settings).to(device, memory_format=torch.channels_last)
+    data = Dataset(settings.seed, portrait_share=0.3)  # faces have the smallest features
+
+    def loss_of(step: int):
+        whole = step >= settings.whole_from * settings.steps
+        size = SIZE if whole else settings.crop
+        count = max(2, settings.batch_size * settings.crop**2 // size**2)
+        generator = torch.Generator().manual_seed(step)
+        samples = data.samples(step * settings.batch_size, count)
+        pixels = cropped(to_pixels([s.picture for s in samples]), size, generator)
+        pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
+        return reconstruction_loss(vae, pixels, generator, settings)
+
+    loop = Loop("vae", vae, loss_of, folder, settings.steps, settings.learning_rate,
+                ema=settings.ema, weight_decay=0.0, report_every=50)  # fmt: skip
+    loop.run()
+    loop.use_average()
+    standardise(vae, data)
+    return vae, loop
+
+
+@torch.no_grad()
+def standardise(vae: AutoencoderKL, data: Dataset, pictures: int = 256) -> None:
+    """Folds the latents' mean and deviation into the two 1 x 1 convolutions.
+
+    Afterwards latents times `scaling_factor` have mean 0 and deviation 1 in each channel, so that
+    the noise schedule of Stable Diffusion fits, and nothing else changes.
+    """
+    device = vae.device
+    batches = [data.samples(i, 32) for i in range(0, pictures, 32)]
+    latents = torch.cat(
+        [vae.encode(to_pixels([s.picture for s in b]).to(device)).latent_dist.mean for b in batches]
+    )
+    mean = latents.mean((0, 2, 3))
+    scale = 1 / (latents.std((0, 2, 3)) * SCALING_FACTOR)
+    quant, post = vae.quant_conv, vae.post_quant_conv
+    post.bias += (post.weight[:, :, 0, 0] * mean).sum(1)
+    post.weight /= scale[None, :, None, None]
+    quant.bias[:4] = (quant.bias[:4] - mean) * scale
+    quant.weight[:4] *= scale[:, None, None, None]
+    quant.bias[4:] += 2 * scale.log()

@@ -16,8 +16,9 @@ from transformers import CLIPTokenizer
 
 from helpers.sticker_clip import StickerClip
 from training.clip import train_clip
+from training.card import hardware, write_card
 from training.data import Dataset
-from training.evaluate import Judge, evaluate, load_for_evaluation
+from training.evaluate import Judge, curve, evaluate, load_for_evaluation
 from training.export import WEIGHTS, export_clip, export_pipeline
 from training.loop import Loop
 from training.presets import PRESETS, ClipSettings, Preset
@@ -26,7 +27,7 @@ from training.unet import new_unet, train_unet, write_latents
 from training.vae import train_vae
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
-JUDGE = Path(__file__).with_name("judge")
+RECORDS = Path(__file__).with_name("records")  # committed: logs, curves, and the judge
 
 
 class Recipe:
@@ -35,8 +36,16 @@ class Recipe:
     From the second sitting on, everything but the U-Net is what the first one shipped.
     """
 
-    def __init__(self, preset: Preset, folder: Path, weights: Path, sitting: int = 1) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        folder: Path,
+        weights: Path,
+        sitting: int = 1,
+        records: Path = RECORDS,
+    ) -> None:
         self.preset, self.folder, self.weights, self.sitting = preset, folder, weights, sitting
+        self.judge_folder, self.logs = records / "judge", records / "logs"
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def tokenizer(self) -> CLIPTokenizer:
@@ -48,7 +57,7 @@ class Recipe:
         return train_tokenizer(folder)
 
     def trained_clip(self, name: str, settings: ClipSettings) -> StickerClip:
-        loop = train_clip(name, settings, self.tokenizer(), self.folder, self.preset.device)
+        loop = train_clip(name, settings, self.tokenizer(), self.folder, self.preset.machine)
         self.keep_log(loop)
         return loop.model.eval().requires_grad_(False).cpu()
 
@@ -59,15 +68,15 @@ class Recipe:
 
     def judge(self) -> StickerClip:
         """Kept in the repository, so that the figures of all sittings have one judge."""
-        folder = self.weights.parent / "judge" if self.preset.name == "tiny" else JUDGE
-        if not folder.exists():
-            export_clip(self.trained_clip("judge", self.preset.judge), self.tokenizer(), folder)
-        return StickerClip.from_pretrained(folder)
+        if not self.judge_folder.exists():
+            judge = self.trained_clip("judge", self.preset.judge)
+            export_clip(judge, self.tokenizer(), self.judge_folder)
+        return StickerClip.from_pretrained(self.judge_folder)
 
     def vae(self) -> AutoencoderKL:
         if self.sitting > 1:
             return AutoencoderKL.from_pretrained(self.weights / "stickers" / "vae").float()
-        vae, loop = train_vae(self.preset.vae, self.folder, self.preset.device)
+        vae, loop = train_vae(self.preset.vae, self.folder, self.preset.machine)
         self.keep_log(loop)
         return vae.eval().requires_grad_(False)
 
@@ -77,7 +86,8 @@ class Recipe:
         file = self.folder / f"latents-{self.sitting}.pt"
         if not file.exists():
             data = Dataset(settings.seed + self.sitting)
-            write_latents(file, data, settings.latent_pictures, self.vae(), self.tokenizer())
+            write_latents(file, data, settings.latent_pictures, self.vae(), self.tokenizer(),
+                          self.preset.machine.workers)  # fmt: skip
         return file
 
     def unet(self) -> UNet2DConditionModel:
@@ -88,8 +98,8 @@ class Recipe:
             before = UNet2DConditionModel.from_pretrained(self.weights / "stickers" / "unet")
             unet.load_state_dict(before.state_dict())
         loop = train_unet(
-            settings, unet.to(self.preset.device), self.latents(), self.clip().text,
-            self.tokenizer(), self.folder, f"unet-{self.sitting}",
+            settings, unet, self.latents(), self.clip().text, self.tokenizer(), self.folder,
+            f"unet-{self.sitting}", self.preset.machine,
         )  # fmt: skip
         self.keep_log(loop)
         return loop.model.eval().cpu()
@@ -102,20 +112,34 @@ class Recipe:
         export_pipeline(clip, vae, unet, tokenizer, kind, self.weights / "stickers")
 
     def evaluate(self) -> None:
-        pipe = load_for_evaluation(self.weights / "stickers")
-        judge = Judge(self.judge(), self.tokenizer())
-        evaluate(pipe, judge, self.weights / "stickers" / "figures.json")
+        """Measures what is shipped and writes its card."""
+        folder = self.weights / "stickers"
+        about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
+        evaluate(load_for_evaluation(folder), self.judge_of_pictures(), folder / "figures.json",
+                 about, self.preset.evaluation_pictures)  # fmt: skip
+        write_card(folder, self.logs)
+
+    def curve(self) -> None:
+        """What each kept average of this sitting can do."""
+        files = self.folder.glob(f"unet-{self.sitting}-step*.pt")
+        snapshots = {int(f.stem.rpartition("step")[2]): torch.load(f, weights_only=True) for f in files}
+        curve(load_for_evaluation(self.weights / "stickers"), self.judge_of_pictures(), snapshots,
+              self.logs / f"curve-{self.sitting}.jsonl", self.preset.curve_pictures)  # fmt: skip
+
+    def judge_of_pictures(self) -> Judge:
+        return Judge(self.judge(), self.tokenizer())
 
     def all(self) -> None:
         self.export()
         self.evaluate()
 
     def keep_log(self, loop: Loop) -> None:
-        loop.log(self.folder / "logs" / f"{loop.name}.jsonl")
+        loop.log(self.logs / f"{loop.name}.jsonl")
 
 
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "judge", "vae", "latents", "unet", "export", "evaluate",
+    "curve",
 )  # fmt: skip
 
 

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTokenizer
 
 from helpers.sticker_clip import StickerClip
-from training.data import Dataset
+from training.data import Ahead, Dataset
 from training.loop import Loop
-from training.presets import ClipSettings
+from training.presets import ClipSettings, Machine
 
 
 def new_clip(settings: ClipSettings, tokenizer: CLIPTokenizer) -> StickerClip:
@@ -65,20 +65,23 @@ def contrastive_loss(model: StickerClip, pixels: torch.Tensor, ids: torch.Tensor
     return loss, {"right": right.item()}
 
 
-def train_clip(name: str, settings: ClipSettings, tokenizer, folder: Path, device: str) -> Loop:
+def train_clip(
+    name: str, settings: ClipSettings, tokenizer: CLIPTokenizer, folder: Path, machine: Machine
+) -> Loop:
     """Trains a model for the settings' steps; goes on where a killed run was."""
-    model = new_clip(settings, tokenizer).to(device)
-    data = Dataset(settings.seed)
+    model = new_clip(settings, tokenizer).to(machine.device)
+    samples_of = Ahead(Dataset(settings.seed), settings.batch_size, machine.workers)
 
     def loss_of(step: int):
-        samples = data.samples(step * settings.batch_size, settings.batch_size)
+        samples = samples_of(step)
         generator = torch.Generator().manual_seed(step)
         pixels = shifted(to_pixels([s.picture for s in samples]), generator)
-        pixels = F.interpolate(pixels, size=64, mode="area").to(device)
+        pixels = F.interpolate(pixels, size=64, mode="area").to(machine.device)
         ids = tokens(tokenizer, [s.caption for s in samples])
         longest = int((ids != tokenizer.eos_token_id).sum(1).max()) + 1  # no time for padding
-        return contrastive_loss(model, pixels, ids[:, :longest].to(device))
+        return contrastive_loss(model, pixels, ids[:, :longest].to(machine.device))
 
-    loop = Loop(name, model, loss_of, folder, settings.steps, settings.learning_rate)
+    loop = Loop(name, model, loss_of, folder, settings.steps, settings.learning_rate,
+                machine=machine)  # fmt: skip
     loop.run()
     return loop

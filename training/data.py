@@ -5,6 +5,7 @@
 
 import hashlib
 import random
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -309,3 +310,22 @@ class Dataset:
 
     def samples(self, start: int, count: int) -> list[Sample]:
         return [self.sample(i) for i in range(start, start + count)]
+
+
+class Ahead:
+    """`samples(step)` of a data set, drawn by other processes before they are asked for."""
+
+    def __init__(self, data: Dataset, batch_size: int, workers: int) -> None:
+        self.data, self.batch_size, self.workers = data, batch_size, workers
+        self.pool = ProcessPoolExecutor(workers) if workers else None
+        self.waiting: dict[int, Future] = {}
+
+    def __call__(self, step: int) -> list[Sample]:
+        if self.pool is None:
+            return self.data.samples(step * self.batch_size, self.batch_size)
+        for later in range(step, step + 2 * self.workers):
+            if later not in self.waiting:
+                self.waiting[later] = self.pool.submit(
+                    self.data.samples, later * self.batch_size, self.batch_size
+                )
+        return self.waiting.pop(step).result()

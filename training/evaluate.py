@@ -151,22 +151,26 @@ def seconds_an_image(pipe, rounds: int = 5) -> float:
     return round(float(np.median(times[1:])), 2)
 
 
-def picture_figures(pipe, judge: Judge, pictures: int, seed: int) -> dict:
-    """Verdicts on real and generated pictures, and the distance between both."""
-    found: dict = {}
-    for kind in ("trained", "held out", "portraits"):
-        samples = wanted(kind, pictures, seed)
-        abouts = [s.about for s in samples]
-        real = [s.picture for s in samples]
-        reference = judge.images([s.picture for s in wanted(kind, 4 * pictures, seed + 1)])
-        found[kind] = {"real": {**judge.shares(real, abouts),
-                                "distance": frechet_distance(judge.images(real), reference)}}  # fmt: skip
-        for scale in GUIDANCE_SCALES:
-            drawn = generate(pipe, abouts, scale, seed)
-            distance = frechet_distance(judge.images(drawn), reference)
-            found[kind][f"guidance {scale:g}"] = {**judge.shares(drawn, abouts), "distance": distance}
-            print(kind, scale, found[kind][f"guidance {scale:g}"], flush=True)
+def kind_figures(pipe, judge: Judge, kind: str, pictures: int, seed: int, scales) -> dict:
+    """Verdicts on real and generated pictures of one kind, and their distance to other real ones."""
+    samples = wanted(kind, pictures, seed)
+    abouts = [s.about for s in samples]
+    reference = judge.images([s.picture for s in wanted(kind, 4 * pictures, seed + 1)])
+
+    def figures(drawn: list[np.ndarray]) -> dict[str, float]:
+        distance = frechet_distance(judge.images(drawn), reference)
+        return {**judge.shares(drawn, abouts), "distance": distance}
+
+    found = {"real": figures([s.picture for s in samples])}
+    for scale in scales:
+        found[f"guidance {scale:g}"] = figures(generate(pipe, abouts, scale, seed))
+        print(kind, scale, found[f"guidance {scale:g}"], flush=True)
     return found
+
+
+def picture_figures(pipe, judge: Judge, pictures: int, seed: int, scales=GUIDANCE_SCALES) -> dict:
+    kinds = ("trained", "held out", "portraits")
+    return {kind: kind_figures(pipe, judge, kind, pictures, seed, scales) for kind in kinds}
 
 
 def load_for_evaluation(folder: Path) -> StableDiffusionPipeline:
@@ -175,9 +179,10 @@ def load_for_evaluation(folder: Path) -> StableDiffusionPipeline:
     return pipe
 
 
-def evaluate(pipe, judge: Judge, output: Path, pictures: int = 100, seed: int = 9_000) -> dict:
+def evaluate(pipe, judge: Judge, output: Path, about: dict, pictures: int, seed: int = 9_000):
     """All figures, written to a JSON file that the model card is made from."""
     figures = {
+        **about,
         "pictures": pictures,
         "scheduler": type(pipe.scheduler).__name__,
         "seconds": seconds_an_image(pipe),
@@ -185,4 +190,13 @@ def evaluate(pipe, judge: Judge, output: Path, pictures: int = 100, seed: int = 
         "verdicts": picture_figures(pipe, judge, pictures, seed),
     }
     write_text(output, json.dumps(figures, indent=2) + "\n")
-    return figures
+
+
+def curve(pipe, judge: Judge, snapshots: dict[int, dict], output: Path, pictures: int) -> None:
+    """The verdicts at guidance 5 of averages kept on the way, by step, as JSON lines."""
+    rows = []
+    for step, weights in sorted(snapshots.items()):
+        pipe.unet.load_state_dict(weights)
+        figures = picture_figures(pipe, judge, pictures, seed=8_000, scales=(5.0,))
+        rows.append({"step": step, **{k: v["guidance 5"] for k, v in figures.items()}})
+        write_text(output, "".join(json.dumps(row) + "\n" for row in rows))

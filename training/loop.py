@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from training.presets import Machine
+
 
 def cosine(step: int, steps: int, warm_up: int) -> float:
     """Share of the learning rate: a linear warm-up, then half a cosine down to a fiftieth."""
@@ -42,10 +44,12 @@ class Loop:
     steps: int
     learning_rate: float
     warm_up: int = 50
+    machine: Machine = Machine()
     ema: float = 0.0  # decay of the running average of the weights; 0 keeps none
     weight_decay: float = 0.01
     save_every: float = 120.0  # seconds
     report_every: int = 20  # steps
+    snapshot_every: int = 0  # steps; 0 keeps no averages on the way
     step: int = 0
     seconds: float = 0.0
     history: list[dict] = field(default_factory=list)
@@ -76,7 +80,7 @@ class Loop:
         write_whole(self.file, lambda path: torch.save(self.state(), path))
 
     def load(self) -> None:
-        saved = torch.load(self.file, weights_only=True)
+        saved = torch.load(self.file, map_location=self.machine.device, weights_only=True)
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.average, self.step = saved["average"], saved["step"]
@@ -88,7 +92,9 @@ class Loop:
         share = cosine(self.step, self.steps, self.warm_up)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * share
-        loss, figures = self.loss_of(self.step)
+        dtype = getattr(torch, self.machine.dtype)
+        with torch.autocast(self.machine.device, dtype, enabled=dtype != torch.float32):
+            loss, figures = self.loss_of(self.step)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -130,6 +136,9 @@ class Loop:
             if self.step % self.report_every == 0 or self.step == self.steps:
                 self.report(sums, count)
                 sums, count = {}, 0
+            if self.snapshot_every and self.step % self.snapshot_every == 0:
+                snapshot = self.folder / f"{self.name}-step{self.step}.pt"
+                write_whole(snapshot, lambda path: torch.save(self.average, path))
             if time.monotonic() - saved_at > self.save_every or self.step == self.steps:
                 self.save()
                 saved_at = time.monotonic()

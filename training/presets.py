@@ -20,7 +20,7 @@ class ClipSettings:
 class VaeSettings:
     seed: int = 3
     channels: tuple[int, ...] = (16, 32, 64, 128)
-    steps: int = 5000
+    steps: int = 4200
     batch_size: int = 10
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
@@ -41,26 +41,38 @@ class UnetSettings:
     warm_up: int = 100
     prediction_type: str = "v_prediction"
     empty_caption_share: float = 0.1
+    snapshot_every: int = 1000  # steps; `python -m training curve` measures each
     ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What to compute on."""
+
+    device: str = "cpu"
+    dtype: str = "float32"  # what the forward passes compute in
+    workers: int = 0  # processes that draw pictures ahead; 0 draws them in between
 
 
 @dataclass(frozen=True)
 class Preset:
     name: str
-    device: str = "cpu"
-    dtype: str = "float32"  # what the forward passes compute in
+    machine: Machine = Machine()
     clip: ClipSettings = field(default_factory=lambda: ClipSettings(seed=1))
     judge: ClipSettings = field(default_factory=lambda: ClipSettings(seed=2))
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
+    evaluation_pictures: int = 100  # for each guidance scale and each kind of picture
+    curve_pictures: int = 40
 
 
 CPU = Preset("cpu")
 # Ten minutes of one large GPU: bfloat16, larger batches, many more pictures.
 GPU = Preset(
     "gpu",
-    device="cuda",
-    dtype="bfloat16",
+    evaluation_pictures=300,
+    curve_pictures=150,
+    machine=Machine("cuda", "bfloat16", workers=14),
     clip=ClipSettings(seed=1, steps=3000, batch_size=512),
     judge=ClipSettings(seed=2, steps=3000, batch_size=512),
     vae=VaeSettings(steps=12_000, batch_size=64, crop=128, ema=0.999),
@@ -69,10 +81,13 @@ GPU = Preset(
 # A few seconds of everything, on few pictures: the tests run the whole recipe with it.
 TINY = Preset(
     "tiny",
+    evaluation_pictures=3,
+    curve_pictures=2,
     clip=ClipSettings(1, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
     judge=ClipSettings(2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
-    vae=VaeSettings(channels=(4, 4, 8, 8), steps=3, batch_size=2),
-    unet=UnetSettings(channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1),
+    vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2),
+    unet=UnetSettings(channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1,
+                      snapshot_every=2),
 )
 PRESETS = {preset.name: preset for preset in (CPU, GPU, TINY)}
 

@@ -15,9 +15,9 @@ from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from training.clip import to_pixels, tokens
-from training.data import Dataset
+from training.data import Ahead, Dataset
 from training.loop import Loop, write_whole
-from training.presets import UnetSettings
+from training.presets import Machine, UnetSettings
 from training.vae import SCALING_FACTOR
 
 SCHEDULE = {
@@ -53,13 +53,15 @@ def write_latents(
     pictures: int,
     vae: AutoencoderKL,
     tokenizer: CLIPTokenizer,
+    workers: int = 0,
     batch_size: int = 50,
 ) -> None:
     """Encodes the pictures once: mean and deviation of their latents, and their captions' ids."""
-    device, rows, began = vae.device, [], time.monotonic()
+    rows, began = [], time.monotonic()
+    samples_of = Ahead(data, batch_size, workers)
     for start in range(0, pictures, batch_size):
-        samples = data.samples(start, min(batch_size, pictures - start))
-        pixels = to_pixels([s.picture for s in samples]).to(device)
+        samples = samples_of(start // batch_size)[: pictures - start]
+        pixels = to_pixels([s.picture for s in samples]).to(vae.device)
         posterior = vae.encode(pixels.contiguous(memory_format=torch.channels_last)).latent_dist
         ids = tokens(tokenizer, [s.caption for s in samples])
         both = torch.cat([posterior.mean, posterior.std], dim=1) * SCALING_FACTOR
@@ -86,15 +88,16 @@ def train_unet(
     text: CLIPTextModelWithProjection,
     tokenizer: CLIPTokenizer,
     folder: Path,
-    name: str = "unet",
+    name: str,
+    machine: Machine,
 ) -> Loop:
     """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
     stored = torch.load(latents_file, weights_only=True)
     latents, states = stored["latents"], text_states(text, stored["input_ids"])
     empty = text_states(text, tokens(tokenizer, [""]))[0]
     schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
-    device = unet.device
-    unet.to(memory_format=torch.channels_last)
+    device = machine.device
+    unet.to(device, memory_format=torch.channels_last)
 
     def loss_of(step: int):
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
@@ -115,7 +118,8 @@ def train_unet(
         return F.mse_loss(predicted, target.to(device)), {}
 
     loop = Loop(name, unet, loss_of, folder, settings.steps, settings.learning_rate,
-                warm_up=settings.warm_up, ema=settings.ema, report_every=25)  # fmt: skip
+                warm_up=settings.warm_up, machine=machine, ema=settings.ema,
+                report_every=25, snapshot_every=settings.snapshot_every)  # fmt: skip
     loop.run()
     loop.use_average()
     return loop

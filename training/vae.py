@@ -14,9 +14,9 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from training.clip import to_pixels
-from training.data import SIZE, Dataset
+from training.data import SIZE, Ahead, Dataset
 from training.loop import Loop
-from training.presets import VaeSettings
+from training.presets import Machine, VaeSettings
 
 SCALING_FACTOR = 0.18215  # as in Stable Diffusion 1.x: latents times this have deviation 1
 BRANCH_SCALE = 0.05  # how much the residual branches say at first
@@ -155,23 +155,26 @@ def cropped(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torc
     return torch.stack([picture[:, y : y + size, x : x + size] for picture, (y, x) in pairs])
 
 
-def train_vae(settings: VaeSettings, folder: Path, device: str) -> tuple[AutoencoderKL, Loop]:
+def train_vae(
+    settings: VaeSettings, folder: Path, machine: Machine
+) -> tuple[AutoencoderKL, Loop]:
     """Trains to the end of the settings' steps; the model is averaged and standardised."""
-    vae = new_vae(settings).to(device, memory_format=torch.channels_last)
+    vae = new_vae(settings).to(machine.device, memory_format=torch.channels_last)
     data = Dataset(settings.seed, portrait_share=0.3)  # faces have the smallest features
+    samples_of = Ahead(data, settings.batch_size, machine.workers)
 
     def loss_of(step: int):
         whole = step >= settings.whole_from * settings.steps
         size = SIZE if whole else settings.crop
         count = max(2, settings.batch_size * settings.crop**2 // size**2)
         generator = torch.Generator().manual_seed(step)
-        samples = data.samples(step * settings.batch_size, count)
+        samples = samples_of(step)[:count]
         pixels = cropped(to_pixels([s.picture for s in samples]), size, generator)
-        pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
+        pixels = pixels.to(machine.device).contiguous(memory_format=torch.channels_last)
         return reconstruction_loss(vae, pixels, generator, settings)
 
     loop = Loop("vae", vae, loss_of, folder, settings.steps, settings.learning_rate,
-                ema=settings.ema, weight_decay=0.0, report_every=50)  # fmt: skip
+                machine=machine, ema=settings.ema, weight_decay=0.0, report_every=50)  # fmt: skip
     loop.run()
     loop.use_average()
     standardise(vae, data)

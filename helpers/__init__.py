@@ -1,0 +1,34 @@
+"""Helpers for the notebooks of the Stable Diffusion course.
+
+A name is imported when it is first used, so `import helpers` takes no time and loads neither
+torch nor diffusers.
+"""
+
+from importlib import import_module
+
+_MODULE_OF = {
+    "MODELS": "models",
+    "alt_text": "images",
+    "enlarge": "images",
+    "exercise": "exercises",
+    "image_grid": "images",
+    "image_settings": "images",
+    "load_pipeline": "models",
+    "save_image": "images",
+    "seeded_latents": "latents",
+    "show_images": "images",
+}
+
+__all__ = list(_MODULE_OF)
+
+
+def __getattr__(name: str):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'helpers' has no attribute {name!r}")
+    value = getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
+    globals()[name] = value  # the next use finds it without coming here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,497 @@
+"""The denoising engine: many pictures of any settings at once, one U-Net call a tick.
+
+A *trajectory* is one picture's path from noise to latents. Each has its own scheduler, its own
+random generator and its own place on the path; all they share is the call of the U-Net, whose
+rows may have different timesteps, prompts and pictures. So a tick is: take the rows of as many
+trajectories as fit, predict them in one call, let each trajectory's scheduler step.
+
+    engine = Denoiser(pipe)
+    for seed in range(4):
+        engine.submit(Cell("a fox in a meadow", seed=seed))
+    for trajectory in engine.run():
+        trajectory.result().show()
+
+The rules:
+- A picture is a function of the model and its `Cell` alone, not of what runs beside it.
+  mode="exact": the U-Net and the VAE get one trajectory a call, in the shapes of `pipe()`; on the
+  CPU latents and picture equal those of `pipe(…, generator=torch.Generator().manual_seed(seed))`
+  bit by bit. mode="batched": the sums in a larger call may be rounded differently; in float32 no
+  pixel is more than one of 256 levels away.
+- A trajectory ends alone. One whose call fails, whose latents become NaN or infinite, or that is
+  cancelled, does not disturb the others.
+- Out of memory: the call is cut in halves and repeated, and later calls for that size of picture
+  stay that small. Nothing is lost, because schedulers step after the whole call. A row that does
+  not fit alone fails its trajectory.
+- The pipeline is not changed: neither its scheduler nor its weights. Texts are encoded once and
+  kept, so make a new engine after loading other weights into the pipeline.
+"""
+
+import inspect
+import math
+import threading
+import time
+import traceback
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from numbers import Integral, Real
+from typing import Any, Literal
+
+import torch
+from diffusers import SchedulerMixin, StableDiffusionXLPipeline
+from PIL import Image
+
+from . import stages
+from .latents import seeded_latents
+from .schedulers import build_scheduler
+
+MAX_ROWS = 16
+"""Rows of a U-Net call: on two CPU cores more gain nothing (measured: 1.28 times from 2 to 16)."""
+
+DECODED_TOGETHER = 4
+"""Pictures of a VAE call, which needs far more memory a picture than the U-Net."""
+
+TEXTS_KEPT = 64
+"""Encoded texts that an engine remembers."""
+
+FINITE_EVERY = 8
+"""U-Net evaluations between two looks for NaN: each look makes a GPU wait."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All settings of one picture, under the names and with the defaults of diffusers.
+
+    `scheduler` is what `build_scheduler` takes: a short name, a class, a configured scheduler, or
+    None for the pipeline's own. `height` and `width` in pixels; None is the model's own size.
+    """
+
+    prompt: str
+    negative_prompt: str | None = None
+    seed: int = 0
+    num_inference_steps: int = 50
+    guidance_scale: float = 7.5
+    scheduler: str | type[SchedulerMixin] | SchedulerMixin | None = None
+    height: int | None = None
+    width: int | None = None
+    eta: float = 0.0
+
+    def __post_init__(self):
+        """The seed and the size are checked where the latents are drawn."""
+        _check_text("prompt", self.prompt)
+        if self.negative_prompt is not None:
+            _check_text("negative_prompt", self.negative_prompt)
+        steps = self.num_inference_steps
+        if isinstance(steps, bool) or not isinstance(steps, Integral):
+            raise TypeError(f"num_inference_steps must be a whole number; got {steps!r}.")
+        if steps < 1:
+            raise ValueError(f"num_inference_steps must be 1 or more; got {steps}.")
+        _check_number("guidance_scale", self.guidance_scale)
+        _check_number("eta", self.eta)
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must be between 0 and 1; got {self.eta}.")
+
+
+class Trajectory(Future):
+    """One picture on its way, as `Denoiser.submit` returns it; `result()` is the picture.
+
+    It is a standard `concurrent.futures.Future`, so `result(timeout)`, `exception()`, `cancel()`,
+    `add_done_callback()`, `concurrent.futures.as_completed` and `asyncio.wrap_future` work.
+    `cancel()` works until the picture is done, also half-way. `result()` waits: call it where
+    another thread runs the engine, or after `run()` has yielded the trajectory.
+
+    Attributes:
+        cell: The settings.
+        evaluations, total_evaluations: U-Net evaluations done, and needed in all (PNDM needs one
+            more than `num_inference_steps`, Heun one less than twice as many).
+        latents: (1, channels, height, width), as they are now; None before the start.
+        seconds: The engine's time spent on it: of a shared call, its share of the rows.
+    """
+
+    def __init__(self, cell: Cell, pipe, preview: "Preview | None", preview_every: int):
+        super().__init__()
+        self.cell = cell
+        self.preview = preview
+        self.preview_every = preview_every
+        self.seconds = 0.0
+        self.evaluations = 0
+        self.latents: torch.Tensor | None = None
+        self.shape = seeded_latents(pipe, cell.seed, cell.height, cell.width).shape
+        self.rows = 2 if stages.is_guided(pipe, cell.guidance_scale) else 1
+        self._scheduler = build_scheduler(pipe, cell.scheduler, cell.seed)
+        self._scheduler.set_timesteps(cell.num_inference_steps, device="cpu")
+        self.total_evaluations = len(self._scheduler.timesteps)
+        self._row_conditions: stages.Conditions = {}
+        self._step_options: dict[str, Any] = {}
+
+    @property
+    def state(self) -> Literal["waiting", "running", "done", "failed", "cancelled"]:
+        """Where it stands, in a word."""
+        if self.cancelled():
+            return "cancelled"
+        if self.done():
+            return "failed" if self.exception() else "done"
+        return "waiting" if self.latents is None else "running"
+
+    def _start(self, pipe, conditions: stages.Conditions) -> None:
+        cell, scheduler = self.cell, self._scheduler
+        self._row_conditions = conditions
+        noise = seeded_latents(pipe, cell.seed, cell.height, cell.width)
+        # A pipeline draws the latents and then each step's noise from one generator.
+        generator = torch.Generator().manual_seed(cell.seed)
+        torch.randn(self.shape, generator=generator)
+        accepted = inspect.signature(scheduler.step).parameters
+        options = {"eta": cell.eta, "generator": generator}
+        self._step_options = {name: options[name] for name in options if name in accepted}
+        if isinstance(pipe, StableDiffusionXLPipeline) and hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(0)
+        self.latents = noise.to(pipe._execution_device) * scheduler.init_noise_sigma
+
+    def _inputs(self) -> list["_Row"]:
+        conditions = self._row_conditions.items()
+        timestep = self._scheduler.timesteps[self.evaluations]
+        sample = self._scheduler.scale_model_input(self.latents, timestep)
+        return [
+            _Row(sample, float(timestep), {name: told[i : i + 1] for name, told in conditions})
+            for i in range(self.rows)
+        ]
+
+    def _step(self, prediction: torch.Tensor) -> None:
+        if self.rows == 2:
+            negative, positive = prediction.chunk(2)
+            prediction = negative + self.cell.guidance_scale * (positive - negative)
+        timestep = self._scheduler.timesteps[self.evaluations]
+        self.latents = self._scheduler.step(
+            prediction, timestep, self.latents, **self._step_options, return_dict=False
+        )[0]
+        self.evaluations += 1
+        if self._has_arrived() or self.evaluations % FINITE_EVERY == 0:
+            self._check_finite()
+        if self.preview and self.evaluations % self.preview_every == 0:
+            self.preview(self, self.latents.clone())
+
+    def _has_arrived(self) -> bool:
+        return self.evaluations == self.total_evaluations
+
+    def _check_finite(self) -> None:
+        if not torch.isfinite(self.latents).all():
+            raise FloatingPointError(
+                f"the latents became NaN or infinite by U-Net evaluation {self.evaluations} of "
+                f"{self.total_evaluations}, so there is no picture. In float16 this can be an "
+                "overflow: load the model with dtype=torch.float32."
+            )
+
+    def _release(self) -> None:
+        """Let go of what only a running trajectory needs."""
+        self._scheduler, self._row_conditions, self._step_options = None, {}, {}
+
+    def _end(self, outcome: "Image.Image | Exception") -> None:
+        """Hand over the picture or the error, unless somebody cancelled first."""
+        with suppress(InvalidStateError):
+            if isinstance(outcome, Exception):
+                self.set_exception(outcome)
+            else:
+                self.set_result(outcome)
+
+
+Preview = Callable[[Trajectory, torch.Tensor], None]
+"""Called with a trajectory and a copy of its latents; `stages.decode` makes a picture of them."""
+
+
+class Denoiser:
+    """Runs trajectories together. One thread works, any number of threads submit and cancel.
+
+    In a notebook: `submit` all, then loop over `run()`. In a server: a thread runs `serve()`,
+    others `submit` and wait for `result()`, and `shutdown()` ends it.
+
+    Args:
+        pipe: A StableDiffusionPipeline or StableDiffusionXLPipeline.
+        mode: "batched" or "exact", see the module's rules.
+        max_rows: U-Net rows a call; a trajectory has two with guidance, one without. "exact" has
+            one trajectory a call instead.
+        order: Which trajectories go first. "longest": those with the most evaluations, so that
+            the last calls are not nearly empty (for a sweep). "oldest": those submitted first, so
+            that nobody waits for latecomers (for a class).
+    """
+
+    def __init__(
+        self,
+        pipe: stages.Pipeline,
+        mode: Literal["batched", "exact"] = "batched",
+        max_rows: int = MAX_ROWS,
+        order: Literal["longest", "oldest"] = "longest",
+    ):
+        stages.check_pipeline(pipe)
+        if mode not in ("batched", "exact"):
+            raise ValueError(f'mode must be "batched" or "exact"; got {mode!r}.')
+        if order not in ("longest", "oldest"):
+            raise ValueError(f'order must be "longest" or "oldest"; got {order!r}.')
+        if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
+            raise ValueError(f"max_rows must be a whole number from 1; got {max_rows!r}.")
+        self.pipe = pipe
+        self.mode = mode
+        self.order = order
+        self._unet_calls = _GuardedCalls(1 if mode == "exact" else max_rows)
+        self._vae_calls = _GuardedCalls(1 if mode == "exact" else DECODED_TOGETHER)
+        self._encoded = lru_cache(TEXTS_KEPT)(partial(stages.text_conditions, pipe))
+        self._active: list[Trajectory] = []
+        self._changed = threading.Condition()
+        self._working = threading.Lock()
+        self._closed = False
+
+    def submit(
+        self, cell: Cell, preview: Preview | None = None, preview_every: int = 5
+    ) -> Trajectory:
+        """Take a picture's settings in; also while others run, and from any thread.
+
+        `preview` is called by the working thread after every `preview_every` evaluations; an
+        error in it fails this trajectory. Raises what is wrong with the settings at once:
+        ValueError, TypeError or LookupError; and RuntimeError after `shutdown`.
+        """
+        if preview_every < 1:
+            raise ValueError(f"preview_every must be 1 or more; got {preview_every!r}.")
+        trajectory = Trajectory(cell, self.pipe, preview, preview_every)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the engine was shut down; make a new Denoiser.")
+            insort(self._active, trajectory, key=self._rank)
+            self._changed.notify_all()
+        return trajectory
+
+    def run(self) -> Iterator[Trajectory]:
+        """Work until nothing is left; yield each trajectory as it ends, well or not."""
+        while self._active:
+            yield from self.tick()
+
+    def serve(self) -> None:
+        """Work until `shutdown`, waiting for submissions when there is nothing to do."""
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._active or self._closed)
+                    if not self._active:
+                        return
+                self.tick()
+        except BaseException:
+            self.shutdown(cancel_futures=True)  # nobody may wait for a dead worker
+            self._take_ended()
+            raise
+
+    def shutdown(self, cancel_futures: bool = False) -> None:
+        """Take no more in. What was taken in is finished, or cancelled if `cancel_futures`."""
+        with self._changed:
+            self._closed = True
+            to_cancel = list(self._active) if cancel_futures else []
+            self._changed.notify_all()
+        for trajectory in to_cancel:
+            trajectory.cancel()
+
+    @torch.no_grad()
+    def tick(self) -> list[Trajectory]:
+        """One U-Net call, and the pictures that it finishes; the trajectories that ended.
+
+        Interrupted (Ctrl-C), it cancels the trajectories of the call, which may be half stepped.
+        """
+        if not self._working.acquire(blocking=False):
+            raise RuntimeError("the engine is already at work in another thread: submit there.")
+        batch = []
+        try:
+            batch = self._next_batch()
+            if batch:
+                self._advance(batch)
+            if finished := [t for t in batch if t._has_arrived() and not t.done()]:
+                self._decode(finished)
+        except BaseException:
+            for trajectory in batch:
+                trajectory.cancel()
+            raise
+        finally:
+            self._working.release()
+        return self._take_ended()
+
+    def _rank(self, trajectory: Trajectory) -> int:
+        """Lower goes first; among equals, the earlier submission (`insort` keeps their order)."""
+        return -trajectory.total_evaluations if self.order == "longest" else 0
+
+    def _next_batch(self) -> list[Trajectory]:
+        """The first trajectories whose rows fit in a call; all have latents of one shape."""
+        batch: list[Trajectory] = []
+        room = 0
+        with self._changed:
+            waiting = [t for t in self._active if not t.done()]
+        for trajectory in waiting:
+            if batch and (trajectory.rows > room or trajectory.shape != batch[0].shape):
+                continue
+            if self._ready(trajectory):
+                room = room if batch else self._unet_calls.limit(trajectory.shape)
+                batch.append(trajectory)
+                room -= trajectory.rows
+            if batch and room <= 0:
+                break
+        return batch
+
+    def _ready(self, trajectory: Trajectory) -> bool:
+        if trajectory.latents is None:
+            with _failing_alone(trajectory):
+                trajectory._start(self.pipe, self._conditions(trajectory))
+        return not trajectory.done()
+
+    def _conditions(self, trajectory: Trajectory) -> stages.Conditions:
+        cell = trajectory.cell
+        height, width = (size * self.pipe.vae_scale_factor for size in trajectory.shape[-2:])
+        guided = trajectory.rows == 2
+        text = self._encoded(cell.prompt, cell.negative_prompt, guided, height, width)
+        return text | stages.guidance_conditions(self.pipe, cell.guidance_scale)
+
+    def _advance(self, batch: list[Trajectory]) -> None:
+        """One U-Net call for all rows of `batch`, then each trajectory's own step."""
+        start = time.perf_counter()
+        pieces: list[list[_Row]] = []  # rows that stay together when a call is cut in halves
+        owners: list[Trajectory] = []
+        for trajectory in batch:
+            with _failing_alone(trajectory):
+                rows = trajectory._inputs()
+                own = [rows] if self.mode == "exact" else [[row] for row in rows]
+                pieces += own
+                owners += [trajectory] * len(own)
+        outcomes = self._unet_calls.run(self._predict, pieces, batch[0].shape)
+        for trajectory in dict.fromkeys(owners):
+            own = [
+                outcome
+                for outcome, owner in zip(outcomes, owners, strict=True)
+                if owner is trajectory
+            ]
+            with _failing_alone(trajectory):
+                trajectory._step(torch.cat([_value(outcome) for outcome in own]))
+        _share_time(batch, start)
+
+    def _predict(self, pieces: list[list["_Row"]]) -> tuple[torch.Tensor, ...]:
+        rows = [row for piece in pieces for row in piece]
+        sample = torch.cat([row.sample for row in rows])
+        # The U-Net turns timesteps into float32 as its first act, so nothing is lost here.
+        timesteps = torch.tensor([row.timestep for row in rows], dtype=torch.float32)
+        conditions = {
+            name: torch.cat([row.conditions[name] for row in rows]) for name in rows[0].conditions
+        }
+        predictions = stages.predict(self.pipe, sample, timesteps.to(sample.device), conditions)
+        return predictions.split([len(piece) for piece in pieces])
+
+    def _decode(self, finished: list[Trajectory]) -> None:
+        start = time.perf_counter()
+        latents = [trajectory.latents for trajectory in finished]
+        outcomes = self._vae_calls.run(
+            lambda some: stages.decode(self.pipe, torch.cat(some)), latents, finished[0].shape
+        )
+        _share_time(finished, start)
+        for trajectory, outcome in zip(finished, outcomes, strict=True):
+            trajectory._end(outcome)
+
+    def _take_ended(self) -> list[Trajectory]:
+        ended, active = [], []
+        with self._changed:
+            for trajectory in self._active:
+                (ended if trajectory.done() else active).append(trajectory)
+            self._active = active
+        for trajectory in ended:
+            trajectory._release()
+            if trajectory.cancelled():
+                trajectory.set_running_or_notify_cancel()  # tells as_completed and wait
+        return ended
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One row of a U-Net call."""
+
+    sample: torch.Tensor
+    timestep: float
+    conditions: stages.Conditions
+
+
+class _GuardedCalls:
+    """Calls of a model with a limited number of items, halved when memory runs out.
+
+    Each shape has a limit of its own, so that one large picture does not slow the small ones.
+    """
+
+    def __init__(self, limit: int):
+        self._limit = limit
+        self._lowered: dict[torch.Size, int] = {}
+
+    def limit(self, shape: torch.Size) -> int:
+        return self._lowered.get(shape, self._limit)
+
+    def run(self, call: Callable[[list], Iterable], items: list, shape: torch.Size) -> list:
+        """`call(some items)` gives one value an item; an item that fails alone, its Exception."""
+        outcomes: list = []
+        while len(outcomes) < len(items):
+            end = len(outcomes) + self.limit(shape)
+            outcomes += self._attempt(call, items[len(outcomes) : end], shape)
+        return outcomes
+
+    def _attempt(self, call: Callable[[list], Iterable], items: list, shape: torch.Size) -> list:
+        try:
+            return list(call(items))
+        except Exception as caught:
+            error = caught
+            traceback.clear_frames(error.__traceback__)  # they hold the tensors of the failed call
+        half = len(items) // 2
+        if not half:
+            return [error]
+        if is_out_of_memory(error):
+            self._lowered[shape] = half
+            torch.cuda.empty_cache()
+            return self.run(call, items, shape)
+        halves = items[:half], items[half:]
+        return [outcome for some in halves for outcome in self._attempt(call, some, shape)]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a device (CUDA, MPS) or the computer ran out of memory."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    told = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in told or "can't allocate memory" in told or "not enough memory" in told
+    )
+
+
+@contextmanager
+def _failing_alone(trajectory: Trajectory) -> Iterator[None]:
+    """An error in the block ends `trajectory` and goes no further."""
+    try:
+        yield
+    except Exception as error:
+        trajectory._end(error)
+
+
+def _value(outcome: torch.Tensor | Exception) -> torch.Tensor:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _share_time(trajectories: list[Trajectory], start: float) -> None:
+    """Add to each the time since `start`, in proportion to its rows."""
+    seconds = time.perf_counter() - start
+    rows = sum(trajectory.rows for trajectory in trajectories)
+    for trajectory in trajectories:
+        trajectory.seconds += seconds * trajectory.rows / rows
+
+
+def _check_text(name: str, text: str) -> None:
+    if not isinstance(text, str):
+        raise TypeError(
+            f"{name} must be a text; got {text!r} of type {type(text).__name__}. "
+            "For several prompts submit a Cell each."
+        )
+
+
+def _check_number(name: str, number: float) -> None:
+    if isinstance(number, bool) or not isinstance(number, Real):
+        raise TypeError(f"{name} must be a number; got {number!r}.")
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite; got {number!r}.")

@@ -1,0 +1,122 @@
+"""Seeded latents: the noise that a picture starts from, as a function of its seed."""
+
+from collections.abc import Iterable, Mapping, Set
+from numbers import Integral
+
+import torch
+
+LARGEST_SEED = 2**63 - 1  # the largest whole number that tables, databases and torch all hold
+
+
+def seeded_latents(
+    pipe, seed_or_seeds: int | Iterable[int], height: int | None = None, width: int | None = None
+) -> torch.Tensor:
+    """Draw the starting noise of one image a seed.
+
+    Each image has a generator of its own, so its noise depends on its seed alone, not on the
+    images beside it. The noise is drawn on the CPU in float32 and then moved to the device and
+    dtype of `pipe`, so a seed gives the same noise on every computer. It is not yet multiplied
+    by the scheduler's `init_noise_sigma`: `pipe(latents=...)` does that.
+
+    torch's CPU generator uses the lowest 32 bits of a seed: two seeds that are 2**32 apart give
+    the same noise.
+
+    Args:
+        pipe: A pipeline that denoises latents with a U-Net, as `load_pipeline` returns it.
+        seed_or_seeds: A whole number from 0 to 2**63 - 1, or several.
+        height, width: Size of the images in pixels, multiples of the VAE's factor (8 in Stable
+            Diffusion). `None` takes the size that the model was trained on.
+
+    Returns:
+        A tensor of shape (number of seeds, latent channels, height / 8, width / 8).
+
+    Raises:
+        TypeError: A seed or a size is no whole number, or `pipe` has no U-Net.
+        ValueError: A seed is out of range, there is no seed, or a size does not fit the VAE.
+    """
+    seeds = _checked_seeds(seed_or_seeds)
+    if getattr(pipe, "unet", None) is None or not hasattr(pipe, "vae_scale_factor"):
+        raise TypeError(
+            "pipe must be a pipeline with a U-Net and a VAE, such as load_pipeline() returns; "
+            f"got {type(pipe).__name__}"
+        )
+    factor = pipe.vae_scale_factor
+    default_height, default_width = _as_pair(pipe.unet.config.sample_size)
+    shape = (
+        pipe.unet.config.in_channels,
+        default_height if height is None else _checked_size("height", height, factor) // factor,
+        default_width if width is None else _checked_size("width", width, factor) // factor,
+    )
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(noise).to(device=pipe.device, dtype=pipe.unet.dtype)
+
+
+def _checked_seeds(seed_or_seeds) -> list[int]:
+    if isinstance(seed_or_seeds, Integral):
+        return [_checked_seed("seed_or_seeds", seed_or_seeds)]
+    unordered_or_text = (str, bytes, Mapping, Set)
+    if isinstance(seed_or_seeds, unordered_or_text) or not _is_iterable(seed_or_seeds):
+        raise TypeError(
+            "seed_or_seeds must be a whole number such as 42, or a list of them; "
+            f"got {_shown(seed_or_seeds)}{_seed_slip(seed_or_seeds)}"
+        )
+    seeds = list(seed_or_seeds)
+    if not seeds:
+        raise ValueError("seed_or_seeds must hold at least one seed; got an empty list")
+    return [_checked_seed(f"seed_or_seeds[{i}]", seed) for i, seed in enumerate(seeds)]
+
+
+def _checked_seed(name: str, seed) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise TypeError(
+            f"{name} must be a whole number such as 42; got {_shown(seed)}{_seed_slip(seed)}"
+        )
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"{name} must be between 0 and 2**63 - 1 ({LARGEST_SEED}); got {seed}")
+    return int(seed)
+
+
+def _checked_size(name: str, size, factor: int) -> int:
+    if isinstance(size, bool) or not isinstance(size, Integral):
+        raise TypeError(f"{name} must be a whole number of pixels; got {_shown(size)}")
+    if size <= 0:
+        raise ValueError(f"{name} must be greater than zero; got {size}")
+    if size % factor:
+        below = size // factor * factor
+        near = f"{below} or {below + factor}" if below else f"{factor}"
+        raise ValueError(
+            f"{name} must be divisible by {factor}, because one latent stands for {factor} "
+            f"pixels; got {size} (the nearest sizes are {near})"
+        )
+    return int(size)
+
+
+def _seed_slip(seed) -> str:
+    """The likely slip behind a seed of the wrong type."""
+    if isinstance(seed, bool):
+        return ". True and False are no seeds"
+    if isinstance(seed, str) and seed.strip().isdecimal():
+        return f". Write it without quotes: {seed.strip()}"
+    if isinstance(seed, float) and seed.is_integer():
+        return f". Write it without a decimal point: {int(seed)}"
+    if isinstance(seed, torch.Generator):
+        return ". Give the seed itself; the generator is made from it here"
+    return ""
+
+
+def _shown(value) -> str:
+    text = repr(value)
+    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def _is_iterable(value) -> bool:
+    try:
+        iter(value)
+    except TypeError:  # also a tensor without dimensions, which has __iter__ but cannot use it
+        return False
+    return True
+
+
+def _as_pair(size: int | list[int] | tuple[int, int]) -> tuple[int, int]:
+    """The U-Net's `sample_size`, which diffusers stores as one number or as (height, width)."""
+    return (size, size) if isinstance(size, int) else tuple(size)

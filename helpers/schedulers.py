@@ -1,0 +1,96 @@
+"""Schedulers by class or by short name, each built fresh for one trajectory."""
+
+import inspect
+from difflib import get_close_matches
+
+import diffusers
+from diffusers import DiffusionPipeline, SchedulerMixin
+
+SHORT_NAMES = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "deis": "DEISMultistepScheduler",
+    "dpm++": "DPMSolverMultistepScheduler",
+    "dpm++ sde": "DPMSolverSDEScheduler",
+    "dpm++ singlestep": "DPMSolverSinglestepScheduler",
+    "dpm2": "KDPM2DiscreteScheduler",
+    "dpm2 ancestral": "KDPM2AncestralDiscreteScheduler",
+    "edm euler": "EDMEulerScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler ancestral": "EulerAncestralDiscreteScheduler",
+    "heun": "HeunDiscreteScheduler",
+    "lcm": "LCMScheduler",
+    "lms": "LMSDiscreteScheduler",
+    "pndm": "PNDMScheduler",
+    "tcd": "TCDScheduler",
+    "unipc": "UniPCMultistepScheduler",
+}
+"""Short name → class name in diffusers."""
+
+
+def scheduler_class(name: str) -> type[SchedulerMixin]:
+    """The class that a short name ("ddim", "dpm++") or a class name ("DDIMScheduler") stands for.
+
+    Raises LookupError, with the nearest names, if there is none.
+    """
+    class_name = SHORT_NAMES.get(name.strip().lower(), name)
+    if class_name in SHORT_NAMES.values():
+        return getattr(diffusers, class_name)
+    near = get_close_matches(name.strip().lower(), SHORT_NAMES, n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    known = ", ".join(map(repr, SHORT_NAMES))
+    raise LookupError(f"scheduler must be one of {known}; got {name!r}.{meant}")
+
+
+def scheduler_name(scheduler: type[SchedulerMixin]) -> str:
+    """The short name of a scheduler class, or the class's own name if it has none."""
+    short = {class_name: name for name, class_name in SHORT_NAMES.items()}
+    return short.get(scheduler.__name__, scheduler.__name__)
+
+
+def build_scheduler(
+    pipe: DiffusionPipeline,
+    scheduler: str | type[SchedulerMixin] | SchedulerMixin | None = None,
+    seed: int | None = None,
+) -> SchedulerMixin:
+    """A fresh scheduler with the betas of `pipe`; `pipe.scheduler` is left as it is.
+
+    `scheduler` is a short name, a class, a configured scheduler (its settings are taken, its state
+    is not), or None for the pipeline's own. A scheduler that draws noise from a seed of its own
+    and has none (DPMSolverSDEScheduler) gets `seed`, so that the picture can be made again.
+
+    Raises ValueError for a scheduler that the model was not trained for, LookupError for an
+    unknown name and ImportError (from diffusers) where a scheduler needs a package.
+    """
+    template = pipe.scheduler
+    if isinstance(scheduler, str):
+        kind = scheduler_class(scheduler)
+    elif isinstance(scheduler, type):
+        kind = scheduler
+    elif scheduler is None or isinstance(scheduler, SchedulerMixin):
+        template = pipe.scheduler if scheduler is None else scheduler
+        kind = type(template)
+    else:
+        raise TypeError(
+            "scheduler must be a name, a scheduler class, a scheduler or None; "
+            f"got {scheduler!r} of type {type(scheduler).__name__}."
+        )
+    _check_compatible(pipe.scheduler, kind)
+    known = inspect.signature(kind.__init__).parameters
+    config = {
+        name: value
+        for name, value in template.config.items()
+        if name in known or name.startswith("_")  # the rest would only be warned about
+    }
+    if "noise_sampler_seed" in known and config.get("noise_sampler_seed") is None:
+        config["noise_sampler_seed"] = seed
+    return kind.from_config(config)
+
+
+def _check_compatible(own: SchedulerMixin, kind: type) -> None:
+    """A model trained with SD's noise works with every scheduler that has a short name."""
+    if kind not in own.compatibles and kind.__name__ not in SHORT_NAMES.values():
+        raise ValueError(
+            f"scheduler must be one that knows the noise of {type(own).__name__}: "
+            f"{', '.join(SHORT_NAMES.values())}; got {kind.__name__}."
+        )

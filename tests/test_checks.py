@@ -1,0 +1,259 @@
+"""What a learner sees of `helpers.exercises` and `helpers.checks`: the five outcomes and more."""
+
+import json
+from html.parser import HTMLParser
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from helpers import checks, exercises
+from helpers.checks import CannotCheck, Wrong, check, judge
+from helpers.exercises import Note, exercise
+
+
+@pytest.fixture
+def catalogue(tmp_path, monkeypatch):
+    """Two exercises of a lesson 99, and the checks that tests register for them."""
+    path = tmp_path / "exercises.json"
+    entry = {"hints": ["Look at `x`.", "Nearly there."], "solution": "x = 1\nif x < 2:\n    x = 3"}
+    path.write_text(json.dumps({"99.numbers": entry, "99.pictures": entry}), encoding="utf-8")
+    monkeypatch.setattr(exercises, "CATALOGUE", path)
+    monkeypatch.setattr(checks, "_checks", {})
+    exercise.cache_clear()
+    yield path
+    exercise.cache_clear()
+
+
+@pytest.fixture
+def numbers(catalogue):
+    @check("99.numbers")
+    def numbers(x, y):
+        if x is None:
+            raise CannotCheck("There is no x on this machine.")
+        if callable(x):
+            x = x()
+        if x.shape != y.shape:
+            raise Wrong("The shapes differ. Did you forget `[0]`?")
+        return "Both have one shape."
+
+    return exercise("99.numbers")
+
+
+def in_notebook(source: str) -> dict:
+    """Run code as a notebook would, and return its names."""
+    names = {"__name__": "__main__"}
+    exec(compile(source, "<cell>", "exec"), names)
+    return names
+
+
+def test_right(numbers):
+    result = numbers.check(x=torch.zeros(2), y=numpy.zeros(2))
+    assert result.outcome == "right"
+    assert repr(result) == "✓ Right\n\nBoth have one shape."
+
+
+def test_right_without_words_of_its_own(catalogue):
+    check("99.numbers")(lambda x: None)
+    assert exercise("99.numbers").check(x=1).message == "Well done."
+
+
+def test_wrong_names_the_slip_and_raises_nothing(numbers):
+    result = numbers.check(x=torch.zeros(2), y=torch.zeros(3))
+    assert result.outcome == "wrong"
+    assert result.message.startswith("The shapes differ. Did you forget `[0]`?")
+    assert 'exercise("99.numbers").hint()' in result.message
+    assert repr(result).startswith("✗ Not right yet\n")
+
+
+@pytest.mark.parametrize("blank", [..., [1, ...], (...,), {"a": ...}], ids=str)
+def test_not_attempted(numbers, blank):
+    result = numbers.check(x=torch.zeros(2), y=blank)
+    assert result.outcome == "not attempted"
+    assert "`y` is still blank" in result.message
+
+
+def test_not_attempted_when_a_value_is_missing(numbers):
+    result = numbers.check(x=torch.zeros(2))
+    assert result.outcome == "not attempted"
+    assert "`y=y`" in result.message
+
+
+@pytest.mark.parametrize("value", [torch.zeros(3), numpy.zeros((2, 2)), [numpy.zeros(3)]])
+def test_tensors_and_arrays_are_no_blanks(numbers, value):
+    assert numbers.check(x=torch.zeros(1), y=value).outcome == "wrong"
+
+
+def blank_function(x):
+    """A docstring is no answer."""
+    ...  # your code here
+
+
+def half_blank_function(x):
+    y = ...
+    return y
+
+
+def full_function(x):
+    return x[..., 0]
+
+
+def test_function_with_a_blank_is_not_attempted():
+    def takes(f):
+        return "fine"
+
+    assert judge(takes, (), {"f": blank_function})[0] == "not attempted"
+    assert judge(takes, (), {"f": half_blank_function})[0] == "not attempted"
+    assert judge(takes, (), {"f": full_function})[0] == "right"
+    assert judge(takes, (), {"f": lambda: 1})[0] == "right"
+
+
+def test_your_code_raised_says_what_and_where(numbers):
+    names = in_notebook("def mine():\n    numbers = []\n    return numbers[3]\n")
+    result = numbers.check(x=names["mine"], y=torch.zeros(2))
+    assert result.outcome == "your code raised"
+    assert "IndexError: list index out of range" in result.message
+    assert "`mine`, line 3 of its cell" in result.message
+
+
+def test_your_code_raised_within_a_library(numbers):
+    names = in_notebook("import json\n\ndef mine():\n    return json.loads('{')\n")
+    result = numbers.check(x=names["mine"], y=torch.zeros(2))
+    assert result.outcome == "your code raised"
+    assert "line 4 of its cell" in result.message
+
+
+def test_cannot_be_checked_here(numbers):
+    result = numbers.check(x=None, y=torch.zeros(2))
+    assert result.outcome == "cannot be checked here"
+    assert result.message == "There is no x on this machine."
+
+
+@pytest.mark.parametrize(
+    ("unnamed", "values", "words"),
+    [
+        ((), {"x": 1, "yy": 2}, "no value named `yy`. Did you mean `y`?"),
+        ((1, 2), {}, "must be given by name"),
+    ],
+)
+def test_edited_check_cell_is_told(numbers, unnamed, values, words):
+    result = numbers.check(*unnamed, **values)
+    assert result.outcome == "cannot be checked here"
+    assert words in result.message
+    assert ".check(x=x, y=y)" in result.message
+
+
+def test_odd_value_is_wrong_and_not_a_traceback(numbers):
+    result = numbers.check(x="a fox", y=torch.zeros(2, 3))
+    assert result.outcome == "wrong"
+    assert "`x` is the text 'a fox'" in result.message
+    assert "`y` is a Tensor of shape (2, 3)" in result.message
+    assert "AttributeError: 'str' object has no attribute 'shape'" in result.message
+    assert "please report it" in result.message  # the check itself may be at fault
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (None, "it is `None`. Does a function lack its `return`"),
+        (full_function, "Did you forget the parentheses"),
+        ([Image.new("RGB", (2, 2))], "it is a list with 1 item. Did you forget the `[0]`"),
+        (type("Output", (), {"images": []})(), "are in `.images`"),
+        (3, "it is the int 3."),
+    ],
+)
+def test_type_of_a_value_is_verified_first(value, words):
+    def takes(picture: Image.Image) -> str:
+        return f"It is {picture.width} wide."
+
+    outcome, message = judge(takes, (), {"picture": value})
+    assert outcome == "wrong"
+    assert "it should be of type `Image`" in message
+    assert words in message
+
+
+def test_types_may_be_unions_and_generics():
+    def takes(x: int | float, y: list[int]) -> str:
+        return "fine"
+
+    assert judge(takes, (), {"x": 1.5, "y": []})[0] == "right"
+    assert judge(takes, (), {"x": "1", "y": []})[0] == "wrong"
+    assert judge(takes, (), {"x": 1, "y": ()})[0] == "wrong"
+
+
+def test_hints_come_one_after_the_other(numbers):
+    first, second, again = (exercise("99.numbers").hint() for _ in range(3))
+    assert (first.title, second.title, again.title) == ("Hint 1 of 2", "Hint 2 of 2", "Hint 1 of 2")
+    assert first.message == "Look at `x`.\n\n1 more hint: run this again."
+    assert "Nearly there." in second.message and ".solution()" in second.message
+
+
+def test_solution_shows_the_code(numbers):
+    assert "x = 1\nif x < 2:\n    x = 3" in repr(numbers.solution())
+    assert (
+        "<pre><code>x = 1\nif x &lt; 2:\n    x = 3</code></pre>" in numbers.solution()._repr_html_()
+    )
+
+
+def test_unknown_exercise_lists_near_ids(catalogue):
+    with pytest.raises(LookupError, match="'99.number'; did you mean: 99.numbers"):
+        exercise("99.number")
+    with pytest.raises(LookupError, match="the exercises are: 99.numbers, 99.pictures"):
+        exercise("z")
+
+
+def test_catalogue_that_was_never_built(catalogue):
+    catalogue.unlink()
+    with pytest.raises(FileNotFoundError, match="make notebooks"):
+        exercise("99.numbers")
+
+
+def test_two_checks_for_one_exercise(catalogue):
+    check("99.numbers")(blank_function)
+    check("99.numbers")(blank_function)  # its module was reloaded
+    with pytest.raises(ValueError, match="'99.numbers' has two checks"):
+        check("99.numbers")(full_function)
+
+
+class Words(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.words = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_box_says_everything_in_words_and_escapes():
+    note = Note("✗", "Not right yet", "a <b> & `<script>`\n\n- one\n- two", "#d1495b")
+    box = Words(note._repr_html_())
+    assert box.open == []
+    assert box.words == "✗ Not right yeta <b> & <script>one\ntwo"
+    assert "<code>&lt;script&gt;</code>" in note._repr_html_()
+    # The page's own colours for text and paper: legible on light and dark.
+    assert " color:" not in note._repr_html_()
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("page", ["#ffffff", "#111111"])
+def test_colours_stand_out_on_light_and_dark(page):
+    for _, colour in [look[1:] for look in exercises.OUTCOME_LOOKS.values()] + [
+        exercises.HINT_LOOKS
+    ]:
+        high, low = sorted([luminance(page), luminance(colour)], reverse=True)
+        assert (high + 0.05) / (low + 0.05) >= 3, colour  # WCAG 2.2, 1.4.11

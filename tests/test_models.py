@@ -1,0 +1,262 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+import transformers
+
+import helpers
+from helpers import load_pipeline, seeded_latents
+
+
+@pytest.fixture(scope="session")
+def saved_model(tiny_pipe, tmp_path_factory):
+    """A whole model in a folder; tests only read it."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_pipe.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def model_folder(saved_model, tmp_path):
+    """A copy of the model for a test to damage."""
+    import shutil
+
+    return Path(shutil.copytree(saved_model, tmp_path / "model"))
+
+
+def picture(pipe):
+    return pipe("a fox", latents=seeded_latents(pipe, 1), num_inference_steps=2).images[0]
+
+
+def test_stickers_load_and_draw_without_network_and_in_silence():
+    code = """
+import socket
+def refuse(*args, **kwargs):
+    raise OSError("the network is blocked in this test")
+socket.socket.connect = socket.getaddrinfo = refuse
+import helpers
+pipe = helpers.load_pipeline(device="cpu")
+image = pipe("a fox", num_inference_steps=1).images[0]
+assert type(pipe).__name__ == "StableDiffusionPipeline"
+assert image.size == (128, 128), image.size
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_folder_gives_the_pipeline_that_was_saved(saved_model, tiny_pipe, no_network, capfd):
+    pipe = load_pipeline(saved_model, device="cpu")
+    assert (pipe.device.type, pipe.unet.dtype) == ("cpu", torch.float32)
+    assert capfd.readouterr() == ("", "")
+    assert picture(pipe) == picture(tiny_pipe)
+
+
+def test_dtype_reaches_every_network(saved_model):
+    pipe = load_pipeline(str(saved_model), device="cpu", dtype=torch.bfloat16)
+    assert {pipe.unet.dtype, pipe.vae.dtype, pipe.text_encoder.dtype} == {torch.bfloat16}
+
+
+def test_half_precision_files_are_loaded_in_full_precision_on_the_cpu(model_folder, tiny_pipe):
+    import copy
+
+    half = copy.deepcopy(tiny_pipe).to(torch.float16)
+    half.save_pretrained(model_folder)
+    pipe = load_pipeline(model_folder, device="cpu")
+    assert {pipe.unet.dtype, pipe.vae.dtype, pipe.text_encoder.dtype} == {torch.float32}
+    assert picture(pipe).size == (32, 32)
+
+
+def test_loading_leaves_the_libraries_as_talkative_as_they_were(saved_model):
+    logs = (diffusers.utils.logging, transformers.utils.logging)
+
+    def state():
+        return [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
+
+    before = state()
+    diffusers.utils.logging.set_verbosity_info()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        changed = state()
+        load_pipeline(saved_model, device="cpu")
+        assert state() == changed != before
+    finally:
+        diffusers.utils.logging.set_verbosity(before[0][0])
+        transformers.utils.logging.enable_progress_bar()
+    assert state() == before
+
+
+def test_unused_weights_in_a_file_cause_no_notice(model_folder, capfd):
+    from safetensors.torch import load_file, save_file
+
+    weights = model_folder / "text_encoder" / "model.safetensors"
+    extra = {"text_projection.weight": torch.zeros(4, 4)}
+    save_file(load_file(weights) | extra, weights, metadata={"format": "pt"})
+    load_pipeline(model_folder, device="cpu")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_progress_bars_are_off_for_our_models_only(monkeypatch, saved_model):
+    ours = helpers.models.Model(source=saved_model, licence="MIT", about="a test model")
+    monkeypatch.setitem(helpers.MODELS, "tiny", ours)
+    disabled = []
+    for name in ("tiny", saved_model):
+        with load_pipeline(name, device="cpu").progress_bar(total=1) as bar:
+            disabled.append(bar.disable)
+    assert disabled == [True, False]
+
+
+@pytest.mark.parametrize(("cuda", "mps", "expected"), [
+    (True, True, ("cuda", torch.float16)),
+    (False, True, ("mps", torch.float32)),
+    (False, False, ("cpu", torch.float32)),
+])  # fmt: skip
+def test_device_and_dtype_follow_the_computer(monkeypatch, cuda, mps, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    device = helpers.models._checked_device(None)
+    assert (device.type, helpers.models._checked_dtype(None, device)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"device": "gpu"}, ValueError, r"device must be one.*\(.*cpu\); got 'gpu'"),
+        ({"device": "cuda:99"}, ValueError, "device must be one.*'cuda:99'"),
+        ({"dtype": "float32"}, TypeError, r"dtype must be torch.float32.*'float32' \(str\)"),
+        ({"dtype": torch.int8}, ValueError, "dtype must be.*got torch.int8"),
+        ({"dtype": torch.float16, "device": "cpu"}, ValueError, "on the CPU.*got torch.float16"),
+    ],
+)
+def test_wrong_device_or_dtype(options, error, words):
+    with pytest.raises(error, match=words):
+        load_pipeline(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("sticker", LookupError, "'sticker'.*Did you mean 'stickers'.*'sd-v1-4', 'sd-v1-5'"),
+        ("SD-v1.5", LookupError, "Did you mean 'sd-v1-5'"),
+        ("quetzal", LookupError, r"no model is called 'quetzal'\. The catalogue has 'stickers'"),
+        ("", LookupError, "no model is called ''"),
+        ("./nothing", FileNotFoundError, "no folder './nothing'"),
+        (Path("nothing"), FileNotFoundError, "no folder 'nothing'"),
+        (7, TypeError, r"name_or_path must be.*got 7 \(int\)"),
+        (None, TypeError, "name_or_path must be.*got None"),
+    ],
+)
+def test_names_that_are_no_model(name, error, words, tmp_path, monkeypatch, no_network):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=words):
+        load_pipeline(name)
+
+
+def test_a_file_is_no_model(model_folder):
+    with pytest.raises(ValueError, match="must be a folder.*got the file"):
+        load_pipeline(model_folder / "model_index.json")
+
+
+def test_a_folder_without_model_index(tmp_path):
+    with pytest.raises(ValueError, match=r"must be a folder that holds model_index\.json"):
+        load_pipeline(tmp_path)
+
+
+def test_one_part_of_a_model(saved_model):
+    with pytest.raises(ValueError, match="one part of a model: give the folder above"):
+        load_pipeline(saved_model / "unet")
+
+
+def test_a_folder_with_a_broken_model_index(model_folder):
+    (model_folder / "model_index.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="model_index.json is no valid JSON"):
+        load_pipeline(model_folder)
+
+
+def test_a_folder_without_weights(model_folder):
+    (model_folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ValueError, match="vae holds no weights"):
+        load_pipeline(model_folder)
+
+
+def test_a_folder_without_one_of_its_parts(model_folder):
+    (model_folder / "unet").rename(model_folder / "old-unet")
+    with pytest.raises(ValueError, match="names the part 'unet', but there is no folder"):
+        load_pipeline(model_folder)
+
+
+def test_pickle_weights_are_not_loaded(model_folder):
+    weights = model_folder / "unet" / "diffusion_pytorch_model.safetensors"
+    torch.save({}, weights.with_suffix(".bin"))
+    weights.unlink()
+    with pytest.raises(ValueError, match="unet holds only pickle weights"):
+        load_pipeline(model_folder)
+
+
+def test_damaged_weights(model_folder):
+    weights = model_folder / "text_encoder" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="damaged or incomplete"):
+        load_pipeline(model_folder, device="cpu")
+
+
+def test_a_catalogue_model_comes_from_the_hub(monkeypatch, saved_model):
+    asked = []
+
+    def download(name, **options):
+        asked.append((name, options))
+        return str(saved_model)
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
+    pipe = load_pipeline("sd-v1-5", device="cpu")
+    assert asked == [("stable-diffusion-v1-5/stable-diffusion-v1-5", {"use_safetensors": True})]
+    assert pipe.unet.config.sample_size == 16
+
+
+def test_the_hub_cannot_be_reached(no_network):
+    with pytest.raises(ConnectionError, match=r"'nobody/nothing' is not.*needs none"):
+        load_pipeline("nobody/nothing")
+
+
+@pytest.mark.parametrize(
+    ("cause", "error", "words"),
+    [
+        ("GatedRepoError", PermissionError, "wants its licence accepted.*huggingface.co/o/m"),
+        ("RepositoryNotFoundError", LookupError, "neither a folder 'o/m' here nor a public model"),
+    ],
+)
+def test_the_hub_refuses(monkeypatch, cause, error, words):
+    import huggingface_hub.errors
+
+    kind = getattr(huggingface_hub.errors, cause)
+
+    def download(name, **options):  # as diffusers reports it
+        raise OSError(f"Cannot load model {name}") from kind.__new__(kind)
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
+    with pytest.raises(error, match=words):
+        load_pipeline("o/m")
+
+
+def test_a_hub_model_without_safetensors(monkeypatch):
+    def download(name, **options):
+        raise OSError("Could not find the necessary `safetensors` weights in {'unet/x.bin'}")
+
+    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
+    with pytest.raises(ValueError, match="'o/m' has no safetensors weights"):
+        load_pipeline("o/m")
+
+
+@pytest.mark.parametrize("name", helpers.MODELS)
+def test_the_catalogue_is_complete(name):
+    model = helpers.MODELS[name]
+    assert model.licence and model.about
+    if model.is_embedded:
+        index = json.loads((model.source / "model_index.json").read_text(encoding="utf-8"))
+        assert index["_class_name"] == "StableDiffusionPipeline"
+    else:
+        assert helpers.models.HUB_ID.fullmatch(model.source)

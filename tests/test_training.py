@@ -1,0 +1,246 @@
+"""The recipe itself, shrunk: the same code that made the shipped weights, in a few seconds."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
+from training import data, loop
+from training.presets import TINY, changed
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The whole recipe with the tiny preset: (weights folder, checkpoints folder)."""
+    from training.__main__ import Recipe
+
+    root = tmp_path_factory.mktemp("recipe")
+    recipe = Recipe(TINY, root / "checkpoints", root / "weights", records=root / "records")
+    recipe.export()
+    return recipe
+
+
+# ------------------------------------------------------------------------------- data
+def test_a_seed_gives_the_same_pictures_again():
+    first, again = (data.Dataset(3).samples(10, 5) for _ in range(2))
+    other = data.Dataset(4).samples(10, 5)
+    for a, b in zip(first, again, strict=True):
+        assert a.caption == b.caption and np.array_equal(a.picture, b.picture)
+    assert [a.caption for a in first] != [b.caption for b in other]
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_held_out_combinations_are_never_drawn_in_training(held_out):
+    stickers = [data.Dataset(0, held_out, 0.0).sample(i).about for i in range(200)]
+    assert {about.held_out for about in stickers} == {held_out}
+
+
+def test_about_a_tenth_of_the_combinations_is_held_out():
+    combinations = [
+        data.Sticker(subject, style, background).held_out
+        for subject in SUBJECTS for style in STYLES for background in BACKGROUNDS
+    ]  # fmt: skip
+    assert 0.08 < np.mean(combinations) < 0.12
+
+
+def test_every_sprite_is_drawn_and_every_part_of_a_portrait_exists():
+    assert len(data.icons()) == len(SUBJECTS) * len(STYLES) * len(data.SUBJECT_SIZES)
+    assert all(icon.getbbox() for icon in data.icons().values())
+    draw = random.Random(0)
+    for _ in range(300):
+        assert data.portrait_person(data.random_portrait(draw), draw).getbbox()
+
+
+def test_captions_say_what_the_picture_shows():
+    for sample in data.Dataset(1, portrait_share=0.0).samples(0, 100):
+        assert sample.about.subject in sample.caption
+    portraits = data.Dataset(1, portrait_share=1.0).samples(0, 200)
+    tones = [s for s in portraits if f"{s.about.skin} skin" in s.caption]
+    assert len(tones) > 100  # skin tone is captioned as often as hair and shirt
+    for sample in portraits:
+        assert sample.about.person in sample.caption
+        assert ("a beard" in sample.caption) == sample.about.beard
+
+
+def test_the_skin_tones_differ_in_the_picture():
+    means = []
+    for tone in data.SKIN_TONES:
+        head = np.asarray(data.layers()[f"head/{tone}"][0]).astype(float)
+        means.append(head[head[..., 3] == 255][:, :3].mean())
+    assert means == sorted(means, reverse=True) and means[0] - means[-1] > 80
+
+
+# ------------------------------------------------------------------------------- the loop
+def quadratic(folder, steps):
+    """A loop that fits a line: small, and sensitive to any step lost or done twice."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+
+    def loss_of(step):
+        x = torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
+        return (model(x) - x.sum(1, keepdim=True)).square().mean(), {}
+
+    return loop.Loop("line", model, loss_of, folder, steps, 0.05, ema=0.9, save_every=0.0)
+
+
+def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(tmp_path):
+    unbroken = quadratic(tmp_path / "unbroken", 60)
+    unbroken.run()
+    killed = quadratic(tmp_path / "killed", 60)
+    advance = killed.advance
+
+    def die_at_35():
+        if killed.step == 35:
+            raise KeyboardInterrupt
+        return advance()
+
+    killed.advance = die_at_35
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    resumed = quadratic(tmp_path / "killed", 60)
+    assert resumed.step == 35
+    resumed.run()
+    for one, other in zip(unbroken.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+    for name, value in unbroken.average.items():
+        assert torch.equal(value, resumed.average[name])
+
+
+def test_a_half_written_checkpoint_does_not_replace_a_whole_one(tmp_path):
+    file = tmp_path / "state.pt"
+    loop.write_whole(file, lambda part: part.write_bytes(b"whole"))
+
+    def cut_short(part):
+        part.write_bytes(b"ha")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        loop.write_whole(file, cut_short)
+    assert file.read_bytes() == b"whole"
+
+
+def test_an_unknown_setting_is_an_error():
+    with pytest.raises(TypeError, match="learning_speed"):
+        changed(TINY, "unet", learning_speed=1.0)
+
+
+# ------------------------------------------------------------------------------- the stages
+def test_the_latents_fit_the_noise_schedule(trained):
+    vae = trained.vae()
+    samples = data.Dataset(TINY.vae.seed, portrait_share=0.3).samples(0, 256)
+    from training.clip import to_pixels
+
+    with torch.no_grad():
+        encoded = vae.encode(to_pixels([s.picture for s in samples])).latent_dist.mean
+    latents = encoded * vae.config.scaling_factor
+    assert latents.mean((0, 2, 3)).abs().max() < 0.02
+    assert (latents.std((0, 2, 3)) - 1).abs().max() < 0.02
+
+
+def test_an_untrained_autoencoder_already_passes_colours_through():
+    from training.clip import to_pixels
+    from training.presets import CPU
+    from training.vae import new_vae
+
+    vae = new_vae(CPU.vae)
+    pixels = to_pixels([s.picture for s in data.Dataset(0).samples(0, 8)])
+    with torch.no_grad():
+        drawn = vae.decode(vae.encode(pixels).latent_dist.mean).sample
+    psnr = -10 * torch.log10((drawn - pixels).square().mean() / 4)
+    assert psnr > 15  # a plain initialisation gives about 8
+
+
+def test_the_exported_folder_is_a_stable_diffusion_pipeline(trained):
+    from diffusers import StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(
+        trained.weights / "stickers", torch_dtype=torch.float32
+    )
+    pipe.set_progress_bar_config(disable=True)
+    image = pipe("a fox", num_inference_steps=2, generator=torch.Generator().manual_seed(0))
+    assert image.images[0].size == (128, 128)
+    assert {file.suffix for file in trained.weights.rglob("*.*")} <= {".json", ".safetensors"}
+
+
+def test_the_pipeline_holds_the_text_tower_that_was_trained(trained):
+    from transformers import CLIPTextModel
+
+    from training.clip import tokens
+
+    shipped = CLIPTextModel.from_pretrained(trained.weights / "stickers" / "text_encoder").float()
+    ids = tokens(trained.tokenizer(), ["a 3d sticker of a fox on a teal background"])
+    with torch.no_grad():
+        expected = trained.clip().text(input_ids=ids).last_hidden_state
+        assert torch.allclose(shipped(ids).last_hidden_state, expected, atol=2e-2)
+
+
+def test_the_tokenizer_knows_the_vocabulary_as_whole_words(trained):
+    words = trained.tokenizer()
+    for subject in SUBJECTS:
+        assert len(words(subject).input_ids) == len(subject.split()) + 2, subject
+    assert len(words) <= 1000
+
+
+def test_a_second_sitting_starts_from_the_shipped_unet(trained):
+    from diffusers import UNet2DConditionModel
+
+    from training.__main__ import Recipe
+
+    preset = changed(TINY, "unet", learning_rate=0.0)
+    second = Recipe(preset, trained.folder, trained.weights, sitting=2, records=trained.logs.parent)
+    after = second.unet().state_dict()
+    before = UNet2DConditionModel.from_pretrained(trained.weights / "stickers" / "unet")
+    for name, value in before.state_dict().items():
+        assert torch.allclose(value.float(), after[name], atol=1e-3), name
+
+
+def test_the_evaluation_writes_every_figure_and_the_card(trained):
+    from training.evaluate import GUIDANCE_SCALES
+
+    trained.evaluate()
+    folder = trained.weights / "stickers"
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    assert set(figures["verdicts"]) == {"trained", "held out", "portraits"}
+    assert set(figures["vae"]["faces"]) == set(data.SKIN_TONES)
+    for kind in figures["verdicts"].values():
+        assert set(kind) == {"real", *(f"guidance {g:g}" for g in GUIDANCE_SCALES)}
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for number in (figures["vae"]["portraits"], figures["seconds"]):
+        assert str(number) in card
+    assert "| unet-1 | 3 |" in card  # the log of the sitting
+
+
+def test_the_curve_measures_each_kept_average(trained):
+    trained.curve()
+    rows = (trained.logs / "curve-1.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [2]
+
+
+def test_the_judge_finds_the_picture_that_was_described():
+    """With embeddings that are known, the verdict is right exactly when they agree."""
+    from training.evaluate import Judge, prompt
+
+    about = data.Sticker("fox", "flat", "teal")
+    texts = {}
+
+    class Known(Judge):
+        def texts(self, captions):
+            rows = [texts.setdefault(c, torch.randn(64)) for c in captions]
+            return torch.nn.functional.normalize(torch.stack(rows), dim=-1)
+
+    judge = Known(clip=None, tokenizer=None)
+    right = judge.texts([prompt(about)])[0]
+    assert all(judge.verdicts(right, about).values())
+    other = judge.texts([prompt(data.Sticker("owl", "flat", "teal"))])[0]
+    assert judge.verdicts(other, about)["subject"] is False
+
+
+def test_the_distance_of_equal_clouds_is_zero_and_grows_with_a_shift():
+    from training.evaluate import frechet_distance
+
+    cloud = torch.randn(500, 8, generator=torch.Generator().manual_seed(0))
+    assert abs(frechet_distance(cloud, cloud)) < 0.01
+    assert frechet_distance(cloud, cloud + 1) == pytest.approx(800, rel=0.01)

@@ -1,0 +1,102 @@
+"""Writes the model card from the figures that evaluate.py measured and the logs of the training."""
+
+import json
+import platform
+from pathlib import Path
+
+from training.export import write_text
+
+HEADER = """\
+---
+license: mit
+library_name: diffusers
+pipeline_tag: text-to-image
+---
+
+# Stickers: a small Stable Diffusion
+
+It draws 128 x 128 stickers of 70 subjects in four styles on 16 backgrounds, and cartoon portraits,
+from English captions of about 200 words. Every part is the real class of diffusers and
+transformers: `CLIPTokenizer`, `CLIPTextModel`, `AutoencoderKL` ((4, 16, 16) latents),
+`UNet2DConditionModel`, inside `StableDiffusionPipeline`. It predicts the velocity, as Stable
+Diffusion 2.1 does, with the betas of Stable Diffusion 1.x. The words it knows are in
+`helpers/vocabulary.py`.
+
+## Data and licences
+Pictures are composed by `training/data.py` from icons and parts of portraits, with captions by
+rule: Fluent emoji 3D and flat (MIT), Noto emoji (Apache-2.0), Twemoji (CC-BY 4.0), and "Personas"
+by Draftbit (CC BY 4.0, changed: features enlarged, highlights flattened, eyebrows, a straight
+mouth and three hair shapes added). Credits: CREDITS.md. The code and the weights are MIT.
+One in ten combinations of subject, style and background is held out and never trained on
+(`Sticker.held_out`).
+"""
+
+LIMITS = """\
+## Limits
+- Words outside its vocabulary are noise to it. It draws one subject; two in a prompt blend or one
+  wins. It cannot write.
+- Portraits are cartoon faces with two words for a person, "woman" and "man", four skin tones and
+  nine kinds of hair: a toy world, far less than the people in it. Do not take it as a picture of
+  anyone.
+- The features of a face are a few pixels large, and the autoencoder loses some of them: the table
+  above gives it for each skin tone.
+"""
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """Rows by name as a Markdown table; the columns are those of the first row."""
+    columns = list(next(iter(rows.values())))
+    lines = ["| | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
+             "|---" * (len(columns) + 1) + "|"]  # fmt: skip
+    for name, row in rows.items():
+        lines.append(f"| {name} | " + " | ".join(f"{row[column]:g}" for column in columns) + " |")
+    return "\n".join(lines)
+
+
+def training_table(logs: Path) -> str:
+    rows = {}
+    for file in sorted(logs.glob("*.jsonl")):
+        last = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+        rows[file.stem] = {"steps": last["step"], "minutes": round(last["seconds"] / 60, 1),
+                           "loss at the end": last["loss"]}  # fmt: skip
+    return table(rows)
+
+
+def write_card(folder: Path, logs: Path) -> None:
+    """README.md of the weights' folder, from its figures.json."""
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    faces = ", ".join(f"{tone} {psnr:.1f}" for tone, psnr in figures["vae"]["faces"].items())
+    verdicts = "\n\n".join(
+        f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
+    )
+    write_text(folder / "README.md", f"""{HEADER}
+## Training
+`python -m training all`, then `python -m training all --sitting 2` and so on, with the preset
+`{figures["preset"]}`, on {figures["hardware"]}.
+
+{training_table(logs)}
+
+## Figures
+Written by `python -m training evaluate`; torch {figures["torch"]}, {figures["scheduler"]},
+25 steps, {figures["pictures"]} pictures for each line.
+
+- Autoencoder, PSNR on pictures it never saw: stickers {figures["vae"]["held-out stickers"]} dB,
+  portraits {figures["vae"]["portraits"]} dB; heads by skin tone: {faces} dB.
+- One image, 25 steps, guidance 5, float32, on that machine: {figures["seconds"]} s.
+
+How often a CLIP of another seed ranks the right caption first among those that differ in one
+word, in percent; below "real", the same for real pictures. "Distance" is a Fréchet distance to
+other real pictures in that CLIP's space, times 100 (lower is better).
+
+{verdicts}
+
+{LIMITS}""")  # fmt: skip
+
+
+def hardware() -> str:
+    """What this runs on, in words."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{torch.get_num_threads()} cores of an {platform.machine()} processor, no GPU"

@@ -261,9 +261,14 @@ class Denoiser:
             self._changed.notify_all()
         return trajectory
 
+    @property
+    def busy(self) -> bool:
+        """Whether something that was submitted has not ended yet."""
+        return bool(self._active)
+
     def run(self) -> Iterator[Trajectory]:
         """Work until nothing is left; yield each trajectory as it ends, well or not."""
-        while self._active:
+        while self.busy:
             yield from self.tick()
 
     def serve(self) -> None:

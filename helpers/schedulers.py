@@ -87,6 +87,20 @@ def build_scheduler(
     return kind.from_config(config)
 
 
+def scheduler_record(
+    pipe: DiffusionPipeline, scheduler: str | type[SchedulerMixin] | SchedulerMixin | None
+) -> str:
+    """A scheduler for the record: its class, and the settings that `pipe` does not imply."""
+    built = build_scheduler(pipe, scheduler)
+    implied = build_scheduler(pipe, type(built)).config
+    options = ", ".join(
+        f"{name}={value!r}"
+        for name, value in built.config.items()
+        if not name.startswith("_") and implied.get(name) != value
+    )
+    return f"{type(built).__name__}({options})" if options else type(built).__name__
+
+
 def _check_compatible(own: SchedulerMixin, kind: type) -> None:
     """A model trained with SD's noise works with every scheduler that has a short name."""
     if kind not in own.compatibles and kind.__name__ not in SHORT_NAMES.values():

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection
+from transformers import CLIPTextModelWithProjection
 
 SIDE = 64  # pixels: what the picture tower looks at
 
@@ -54,10 +54,10 @@ class StickerVision(nn.Module):
 class StickerClip(nn.Module):
     """Text and picture embeddings, both (n, width) and of length 1."""
 
-    def __init__(self, config: CLIPTextConfig) -> None:
+    def __init__(self, text: CLIPTextModelWithProjection) -> None:
         super().__init__()
-        self.text = CLIPTextModelWithProjection(config)
-        self.vision = StickerVision(config.projection_dim)
+        self.text = text
+        self.vision = StickerVision(text.config.projection_dim)
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
     def text_embeds(self, input_ids: torch.Tensor) -> torch.Tensor:
@@ -68,9 +68,16 @@ class StickerClip(nn.Module):
         """Pictures (n, 3, height, width) from -1 to 1 -> (n, width)."""
         return F.normalize(self.vision(pixels), dim=-1)
 
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Writes the text tower as transformers does, and the rest beside it."""
+        self.text.save_pretrained(Path(folder) / "text")
+        rest = {k: v for k, v in self.state_dict().items() if not k.startswith("text.")}
+        save_file(rest, Path(folder) / "vision.safetensors")
+
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "StickerClip":
-        """The model that `training/export.py` wrote, in float32 and ready to use."""
-        model = cls(CLIPTextConfig.from_pretrained(folder))
-        model.load_state_dict(load_file(Path(folder) / "model.safetensors"))
+        """The model of a folder that `save_pretrained` wrote, in float32 and ready to use."""
+        text = CLIPTextModelWithProjection.from_pretrained(Path(folder) / "text")
+        model = cls(text)
+        model.load_state_dict(load_file(Path(folder) / "vision.safetensors"), strict=False)
         return model.float().eval().requires_grad_(False)

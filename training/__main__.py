@@ -14,11 +14,12 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
+from helpers import load_pipeline
 from helpers.sticker_clip import StickerClip
 from training.clip import train_clip
 from training.card import hardware, write_card
 from training.data import Dataset
-from training.evaluate import Judge, curve, evaluate, load_for_evaluation
+from training.evaluate import Judge, curve, evaluate
 from training.export import WEIGHTS, export_clip, export_pipeline
 from training.loop import Loop
 from training.presets import PRESETS, ClipSettings, Preset
@@ -115,7 +116,7 @@ class Recipe:
         """Measures what is shipped and writes its card."""
         folder = self.weights / "stickers"
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
-        evaluate(load_for_evaluation(folder), self.judge_of_pictures(), folder / "figures.json",
+        evaluate(load_pipeline(folder, device="cpu"), self.judge_of_pictures(), folder / "figures.json",
                  about, self.preset.evaluation_pictures)  # fmt: skip
         write_card(folder, self.logs)
 
@@ -123,7 +124,7 @@ class Recipe:
         """What each kept average of this sitting can do."""
         files = self.folder.glob(f"unet-{self.sitting}-step*.pt")
         snapshots = {int(f.stem.rpartition("step")[2]): torch.load(f, weights_only=True) for f in files}
-        curve(load_for_evaluation(self.weights / "stickers"), self.judge_of_pictures(), snapshots,
+        curve(load_pipeline(self.weights / "stickers", device="cpu"), self.judge_of_pictures(), snapshots,
               self.logs / f"curve-{self.sitting}.jsonl", self.preset.curve_pictures)  # fmt: skip
 
     def judge_of_pictures(self) -> Judge:

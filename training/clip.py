@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from transformers import CLIPTextConfig, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
 from helpers.sticker_clip import StickerClip
 from training.data import Ahead, Dataset
@@ -28,7 +28,7 @@ def new_clip(settings: ClipSettings, tokenizer: CLIPTokenizer) -> StickerClip:
         bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
-    return StickerClip(config)
+    return StickerClip(CLIPTextModelWithProjection(config))
 
 
 def to_pixels(pictures: list[np.ndarray]) -> torch.Tensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL
 
 from helpers.sticker_clip import StickerClip
 from helpers.vocabulary import (
@@ -171,12 +171,6 @@ def kind_figures(pipe, judge: Judge, kind: str, pictures: int, seed: int, scales
 def picture_figures(pipe, judge: Judge, pictures: int, seed: int, scales=GUIDANCE_SCALES) -> dict:
     kinds = ("trained", "held out", "portraits")
     return {kind: kind_figures(pipe, judge, kind, pictures, seed, scales) for kind in kinds}
-
-
-def load_for_evaluation(folder: Path) -> StableDiffusionPipeline:
-    pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
 
 def evaluate(pipe, judge: Judge, output: Path, about: dict, pictures: int, seed: int = 9_000):

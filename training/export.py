@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
-from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
 from helpers.sticker_clip import StickerClip
@@ -39,8 +38,7 @@ def write_text(file: Path, text: str) -> None:
 def text_encoder(clip: StickerClip) -> CLIPTextModel:
     """The text tower without its projection: what a pipeline wants."""
     encoder = CLIPTextModel(clip.text.config)
-    wanted = encoder.state_dict()
-    encoder.load_state_dict({k: v for k, v in clip.text.state_dict().items() if k in wanted})
+    encoder.load_state_dict(clip.text.text_model.state_dict())
     return encoder
 
 
@@ -48,8 +46,9 @@ def export_pipeline(clip: StickerClip, vae, unet, tokenizer, prediction_type: st
     """A `StableDiffusionPipeline` folder, float16 safetensors."""
     scheduler = PNDMScheduler(
         **SCHEDULE, prediction_type=prediction_type, skip_prk_steps=True, set_alpha_to_one=False,
-        steps_offset=1, clip_sample=False,
+        steps_offset=1,
     )  # fmt: skip
+    scheduler.register_to_config(clip_sample=False)  # for DDIM, which would clip latents otherwise
     pipe = StableDiffusionPipeline(
         vae=vae, text_encoder=text_encoder(clip), tokenizer=tokenizer, unet=unet,
         scheduler=scheduler, safety_checker=None, feature_extractor=None,
@@ -59,12 +58,11 @@ def export_pipeline(clip: StickerClip, vae, unet, tokenizer, prediction_type: st
 
 
 def export_clip(clip: StickerClip, tokenizer, folder: Path) -> None:
-    """Both towers in one file, with the configuration to build them again, and the tokenizer."""
+    """Both towers and the tokenizer, as `StickerClip.from_pretrained` reads them."""
 
     def write(part: Path) -> None:
-        tensors = {k: v.half().contiguous() for k, v in clip.state_dict().items()}
-        save_file(tensors, part / "model.safetensors")
-        clip.text.config.save_pretrained(part)
+        clip.half().save_pretrained(part)
+        clip.float()
         tokenizer.save_pretrained(part)
 
     replaced(folder, write)

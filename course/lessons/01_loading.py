@@ -389,15 +389,19 @@ exercise("01.guidance").check(by_guidance=by_guidance, scales=scales, prompt=pro
 # runs over `scales`, and another setting changes.
 
 # %% wrong="01.guidance" says="are all the same"
+scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = [draw(prompt) for scale in scales]
 
 # %% wrong="01.guidance" says="seed"
+scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = [draw(prompt, seed=int(scale)) for scale in scales]
 
 # %% wrong="01.guidance" says="1 picture"
+scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = [draw(prompt, guidance_scale=7.5)]
 
 # %% wrong="01.guidance" says="of type `list`"
+scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = draw(prompt, guidance_scale=7.5)
 
 # %% [markdown]

@@ -1,0 +1,421 @@
+"""Sweeps: the plan, the folder that survives a kill, the labelled grid, and the whole of it."""
+
+import io
+import json
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from PIL import Image
+
+from helpers.axes import find_axes
+from helpers.contact_sheet import contact_sheet
+from helpers.denoise import Cell
+from helpers.images import image_settings
+from helpers.sweep_folder import HEADER_NAME, MANIFEST_NAME, SweepFolder, settings_key
+from helpers.sweeps import SHEET_NAME, sweep
+from tests.pipelines import MAX_TOKENS, tiny_sd_pipeline, tiny_sdxl_pipeline
+from tests.test_denoise import plain_call
+
+QUIET = {"progress": False, "num_inference_steps": 2, "scheduler": "ddim"}
+
+
+@pytest.fixture(scope="module")
+def sd():
+    return tiny_sd_pipeline()
+
+
+@pytest.fixture
+def own_sd():
+    """A pipeline that the test may damage."""
+    return tiny_sd_pipeline()
+
+
+@pytest.fixture
+def calls(own_sd):
+    """Rows of each U-Net call of `own_sd`."""
+    rows = []
+    own_sd.unet.register_forward_pre_hook(lambda unet, args: rows.append(len(args[0])))
+    return rows
+
+
+# The plan
+
+
+def test_lists_are_axes_in_the_order_of_the_arguments():
+    axes = find_axes({"seed": range(2), "prompt": "a fox", "guidance_scale": numpy.array([1.0, 4])})
+    assert axes.values == {"seed": (0, 1), "guidance_scale": (1.0, 4.0)}
+    assert axes.positions == [(0, 1.0), (0, 4.0), (1, 1.0), (1, 4.0)]
+    assert axes.settings((1, 4.0))["seed"] == 1
+    assert axes.fixed["prompt"] == "a fox" and axes.fixed["num_inference_steps"] == 50
+
+
+@pytest.mark.parametrize(
+    "settings, error, says",
+    [
+        ({}, TypeError, "prompt must be given"),
+        ({"prompt": "a fox", "steps": 3}, TypeError, "Did you mean num_inference_steps"),
+        ({"prompt": "a fox", "seed": []}, ValueError, "seed must hold at least one value"),
+        ({"prompt": "a fox", "seed": [1, 2, 1]}, ValueError, "each value once; got 1 twice"),
+        ({"prompt": {"a fox", "an owl"}}, TypeError, "a set has no order"),
+        (
+            {"prompt": ["a"], "seed": [1], "guidance_scale": [1], "eta": [0]},
+            ValueError,
+            "up to 3 axes .* got 4: prompt, seed, guidance_scale, eta",
+        ),
+    ],
+)
+def test_bad_plans(settings, error, says):
+    with pytest.raises(error, match=says):
+        find_axes(settings)
+
+
+# The folder
+
+HEADER = {"model": "m", "prompt": "a fox"}
+PICTURE = Image.new("RGB", (8, 8), "teal")
+
+
+def filled(folder, count=3) -> SweepFolder:
+    store = SweepFolder(folder, HEADER)
+    for seed in range(count):
+        store.add({"prompt": "a fox", "seed": seed}, {"seconds": 1.0}, f"seed {seed}", PICTURE)
+    return store
+
+
+def reopened(folder) -> tuple[SweepFolder, str]:
+    """The folder opened again, and what was told of mending."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        store = SweepFolder(folder, HEADER)
+    return store, " ".join(str(warning.message) for warning in told)
+
+
+def test_a_whole_folder_is_opened_without_a_word(tmp_path):
+    rows = filled(tmp_path).rows
+    store, told = reopened(tmp_path)
+    assert store.rows == rows and told == ""
+    for key, row in rows.items():
+        assert image_settings(tmp_path / row["file"]) == {"prompt": "a fox", "seed": row["seed"]}
+        assert store.image(key).tobytes() == PICTURE.tobytes()
+
+
+def test_a_duplicate_and_a_torn_row_are_mended_and_told(tmp_path):
+    rows = filled(tmp_path).rows
+    manifest = tmp_path / MANIFEST_NAME
+    whole = manifest.read_text(encoding="utf-8")
+    first = whole.splitlines(keepends=True)[0]
+    manifest.write_text(whole + first + first[:25], encoding="utf-8")
+    store, told = reopened(tmp_path)
+    assert (
+        "row 4 of the manifest is a duplicate" in told and "row 5 of the manifest is torn" in told
+    )
+    assert store.rows == rows
+    assert manifest.read_text(encoding="utf-8") == whole
+    assert reopened(tmp_path)[1] == ""
+
+
+def test_a_picture_without_a_row_is_not_made_twice(tmp_path):
+    rows = filled(tmp_path).rows
+    manifest = tmp_path / MANIFEST_NAME
+    lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    manifest.write_text("".join(lines[:2]), encoding="utf-8")
+    store, told = reopened(tmp_path)
+    assert "had no row" in told and store.rows.keys() == rows.keys()
+    assert reopened(tmp_path)[1] == ""
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn", "another picture"])
+def test_a_row_without_its_picture_is_dropped(tmp_path, damage):
+    rows = filled(tmp_path).rows
+    lost, kept, _ = rows
+    path = tmp_path / rows[lost]["file"]
+    if damage == "gone":
+        path.unlink()
+    if damage == "torn":
+        path.write_bytes(path.read_bytes()[:-30])
+    if damage == "another picture":
+        path.write_bytes((tmp_path / rows[kept]["file"]).read_bytes())
+    store, told = reopened(tmp_path)
+    assert path.name in told
+    assert lost not in store.rows and kept in store.rows and len(store.rows) == 2
+
+
+def test_a_row_cannot_lead_out_of_the_folder(tmp_path):
+    inside = tmp_path / "inside"
+    filled(inside)
+    manifest = inside / MANIFEST_NAME
+    row = json.loads(manifest.read_text(encoding="utf-8").splitlines()[0])
+    outside = tmp_path / row["file"]
+    outside.write_bytes((inside / row["file"]).read_bytes())
+    (inside / row["file"]).unlink()
+    manifest.write_text(json.dumps(row | {"file": f"../{row['file']}"}) + "\n", encoding="utf-8")
+    assert row["key"] not in reopened(inside)[0].rows
+
+
+@pytest.mark.parametrize("header", [HEADER | {"model": "n"}, {"model": "m"}])
+def test_another_sweep_is_refused(tmp_path, header):
+    filled(tmp_path)
+    with pytest.raises(ValueError, match="folder holds a sweep with another (model|prompt)"):
+        SweepFolder(tmp_path, header)
+
+
+ENDLESS = """
+import itertools, sys
+from PIL import Image
+from helpers.sweep_folder import SweepFolder
+store = SweepFolder(sys.argv[1], {"model": "m", "prompt": "a fox"})
+picture = Image.effect_noise((256, 256), 90)
+for seed in itertools.count(len(store.rows)):
+    store.add({"prompt": "a fox", "seed": seed}, {"seconds": 1.0}, f"seed {seed}", picture)
+    print(seed, flush=True)
+"""
+
+
+def test_a_killed_run_loses_nothing_that_was_finished(tmp_path):
+    done = 0
+    for _ in range(3):
+        command = [sys.executable, "-W", "ignore", "-c", ENDLESS, str(tmp_path)]
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        for _ in range(3):
+            done = int(child.stdout.readline()) + 1
+        time.sleep(0.003)
+        child.kill()
+        last = child.communicate()[0].split()
+        done = int(last[-1]) + 1 if last else done
+        store, _ = reopened(tmp_path)
+        assert {row["seed"] for row in store.rows.values()} >= set(range(done))
+        for key in store.rows:
+            store.image(key)
+        assert reopened(tmp_path)[1] == ""
+
+
+def test_names_are_safe_whatever_the_prompt_says(tmp_path):
+    store = SweepFolder(tmp_path, HEADER)
+    for prompt in ["../x", "con", "a\0b\n", "<script>", "🦊" * 3000, "A", "a"]:
+        store.add({"prompt": prompt}, {}, f"prompt {prompt}", PICTURE)
+    files = [path.name for path in tmp_path.glob("*.png")]
+    assert len({name.casefold() for name in files}) == 7
+    assert all(len(name.encode()) < 120 for name in files)
+    assert reopened(tmp_path)[0].rows == store.rows
+
+
+# The grid
+
+
+def sheet_of(size=(64, 64), **settings) -> tuple[Image.Image, int]:
+    axes = find_axes({"prompt": "a fox"} | settings)
+    colours = [((40 * i) % 256, 90, 200) for i in range(len(axes.positions))]
+    tiles = {
+        position: Image.new("RGB", size, colour)
+        for position, colour in zip(axes.positions, colours, strict=True)
+    }
+    return contact_sheet(axes, tiles), len(set(colours))
+
+
+def colours_of(sheet: Image.Image) -> set:
+    pixels = numpy.asarray(sheet).reshape(-1, 3)
+    return {tuple(pixel) for pixel in numpy.unique(pixels[pixels[:, 1] == 90], axis=0).tolist()}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"seed": [3]},
+        {"num_inference_steps": range(1, 97, 5)},
+        {"seed": [1, 2], "num_inference_steps": range(1, 97, 5)},
+        {"seed": [1, 2], "guidance_scale": [1.0, 4.0], "scheduler": ["ddim", "euler"]},
+        {"prompt": ["a fox" * 50, "🦊", ""], "guidance_scale": [1.0]},
+    ],
+)
+def test_every_picture_is_on_the_sheet(settings):
+    sheet, colours = sheet_of(**settings)
+    assert len(colours_of(sheet)) == colours
+
+
+def test_labels_stay_readable_at_twenty_columns():
+    sheet, _ = sheet_of((128, 128), seed=[1, 2], num_inference_steps=range(1, 97, 5))
+    shown = sheet.resize((1000, round(sheet.height * 1000 / sheet.width)))
+    dark = numpy.asarray(shown.convert("L"))[: shown.height // 2, -45:] < 110
+    rows_with_ink = numpy.flatnonzero(dark.any(axis=1))
+    assert rows_with_ink.size and numpy.ptp(rows_with_ink[: rows_with_ink.size]) >= 6
+
+
+def test_a_cell_without_picture_shows_words():
+    axes = find_axes({"prompt": "a fox", "seed": [1, 2]})
+    told = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): "failed: NaN"})
+    untold = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): " "})
+    assert told.size == untold.size and told.tobytes() != untold.tobytes()
+
+
+# All of it
+
+
+@pytest.mark.parametrize("make", [tiny_sd_pipeline, tiny_sdxl_pipeline])
+def test_a_sweep_equals_the_loop_of_pipe_calls(make):
+    pipe = make()
+    result = sweep(
+        pipe, prompt="a fox", seed=[1, 2], guidance_scale=[1, 5.0], mode="exact", **QUIET
+    )
+    assert len(result) == len(result.images) == 4
+    for seed in (1, 2):
+        for guidance_scale in (1, 5.0):
+            cell = Cell("a fox", None, seed, 2, guidance_scale, "ddim")
+            expected = plain_call(pipe, cell)[1]
+            assert numpy.array_equal(numpy.asarray(result[seed, guidance_scale]), expected)
+
+
+def test_the_table_has_settings_and_measurements(sd):
+    result = sweep(
+        sd,
+        prompt="a fox",
+        progress=False,
+        scheduler=["ddim", "pndm", "heun"],
+        num_inference_steps=4,
+    )
+    table = result.table
+    assert list(table["scheduler"]) == ["DDIMScheduler", "PNDMScheduler", "HeunDiscreteScheduler"]
+    assert list(table["evaluations"]) == [4, 5, 7]
+    assert (table["seconds"] > 0).all() and not table["black"].any() and not table["nan"].any()
+    assert set(table["height"]) == {32} and set(table["state"]) == {"done"}
+
+
+def test_resuming_makes_only_what_is_missing(own_sd, calls, tmp_path):
+    first = sweep(
+        own_sd, prompt="a fox", seed=[1, 2], guidance_scale=[1.0], folder=tmp_path, **QUIET
+    )
+    assert sum(calls) == 4
+    calls.clear()
+    again = sweep(
+        own_sd, prompt="a fox", seed=[1, 2], guidance_scale=[1.0], folder=tmp_path, **QUIET
+    )
+    assert calls == []
+    assert [i.tobytes() for i in again.images] == [i.tobytes() for i in first.images]
+    assert again.table["seconds"].equals(first.table["seconds"])
+    more = sweep(
+        own_sd, prompt="a fox", seed=range(4), guidance_scale=[1.0], folder=tmp_path, **QUIET
+    )
+    assert sum(calls) == 4 and len(more.images) == 4
+    assert more[1, 1.0].tobytes() == first[1, 1.0].tobytes()
+    lines = (tmp_path / MANIFEST_NAME).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 4
+    assert {json.loads(line)["key"] for line in lines} == {settings_key(o.settings) for o in more}
+    assert (tmp_path / SHEET_NAME).exists()
+
+
+def test_ctrl_c_gives_back_what_is_done_and_the_rest_follows(own_sd, tmp_path):
+    evaluations = []
+
+    def interrupt(unet, args):
+        evaluations.append(len(args[0]))
+        if len(evaluations) == 4:
+            raise KeyboardInterrupt
+
+    hook = own_sd.unet.register_forward_pre_hook(interrupt)
+    arguments = {"prompt": "a fox", "seed": range(3), "folder": tmp_path, "max_rows": 2} | QUIET
+    with pytest.warns(UserWarning, match="interrupted: 1 of 3 pictures are done"):
+        result = sweep(own_sd, **arguments)
+    assert [outcome.state for outcome in result] == ["done", "not run", "not run"]
+    result.grid()
+    hook.remove()
+    calls = []
+    own_sd.unet.register_forward_pre_hook(lambda unet, args: calls.append(len(args[0])))
+    assert len(sweep(own_sd, **arguments).images) == 3
+    assert calls == [2] * 4
+
+
+@pytest.mark.parametrize(
+    "change", [{"prompt": "an owl"}, {"height": 48}, {"scheduler": "euler"}, {"weights": 1}]
+)
+def test_a_changed_sweep_is_not_mixed_in(own_sd, tmp_path, change):
+    arguments = {"prompt": "a fox", "seed": [1, 2], "folder": tmp_path} | QUIET
+    sweep(own_sd, **arguments)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    if change.pop("weights", None):
+        with torch.no_grad():
+            for parameter in own_sd.unet.parameters():
+                parameter.add_(0.01)
+    with pytest.raises(ValueError, match="folder holds a sweep with another"):
+        sweep(own_sd, **arguments | change)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_one_failing_cell_is_marked(own_sd, tmp_path):
+    poison = own_sd.encode_prompt("poison", "cpu", 1, False)[0]
+
+    def spoil(unet, args, kwargs, output):
+        rows = (kwargs["encoder_hidden_states"] == poison).flatten(1).all(1)
+        output[0][rows] = float("nan")
+
+    own_sd.unet.register_forward_hook(spoil, with_kwargs=True)
+    result = sweep(own_sd, prompt=["poison", "a fox"], folder=tmp_path, **QUIET)
+    assert list(result.table["state"]) == ["failed", "done"]
+    assert list(result.table["nan"]) == [True, False]
+    assert "NaN" in result.table["error"][0]
+    with pytest.raises(LookupError, match="no picture for 'poison': failed: FloatingPointError"):
+        result["poison"]
+    assert repr(result) == "Sweep of 2 cells: prompt (2), 1 without picture"
+    assert len(list(tmp_path.glob("prompt-*.png"))) == 1
+
+
+@pytest.mark.parametrize(
+    "bad", [{"num_inference_steps": 0}, {"guidance_scale": [1.0, float("nan")]}, {"seed": "3"}]
+)
+def test_bad_values_start_nothing(sd, tmp_path, bad):
+    folder = tmp_path / "sweep"
+    with pytest.raises((TypeError, ValueError), match=f"{next(iter(bad)).split('_')[0]}.* must be"):
+        sweep(sd, **{"prompt": "a fox", "folder": folder} | QUIET | bad)
+    assert not folder.exists()
+
+
+def test_dropped_words_are_shown(sd):
+    letters = "abcdefghij" * 4  # one token each
+    with pytest.warns(UserWarning, match="does not see: ") as told:
+        sweep(sd, prompt="a fox", negative_prompt=["blue", letters], **QUIET)
+    [message] = [str(w.message) for w in told if "does not see" in str(w.message)]
+    assert message.startswith(f"negative_prompt has 42 tokens, and the model reads {MAX_TOKENS}")
+    assert letters[MAX_TOKENS - 2 :] in message.replace(" ", "")
+
+
+def test_it_says_how_much_work_it_is(sd, capsys):
+    sweep(sd, prompt="a fox", seed=[1, 2], num_inference_steps=3, scheduler="ddim", max_rows=2)
+    told = capsys.readouterr()
+    assert "2 pictures, 6 U-Net evaluations, about " in told.out
+    assert "6/6" in told.err
+
+
+def test_showing_indexing_measuring_and_saving(sd, tmp_path):
+    result = sweep(sd, prompt="a fox", seed=[1, 2], guidance_scale=[1.0, 4.0, 7.5], **QUIET)
+    bundle, metadata = result._repr_mimebundle_()
+    assert Image.open(io.BytesIO(bundle["image/png"])).size == result.grid().size
+    assert bundle["text/plain"] == "Sweep of 6 cells: seed (2) x guidance_scale (3)"
+    alt = metadata["image/png"]["alt"]
+    assert alt.startswith('6 generated pictures for the prompt "a fox"; seed: 1, 2; guidance_scale')
+    distances = result.distances(to=(1, 4.0))
+    assert distances[1] == 0 and min(distances[0], *distances[2:]) > 0
+    with pytest.raises(LookupError, match="seed: 1, 2; guidance_scale: 1, 4, 7.5.* got 3"):
+        result[3]
+    folder = result.save(tmp_path / "saved")
+    assert {path.name for path in folder.iterdir()} >= {HEADER_NAME, MANIFEST_NAME, SHEET_NAME}
+    assert len(list(Path(folder).glob("seed-*.png"))) == 6
+
+
+def test_plots(sd, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    result = sweep(
+        sd, prompt="a fox", scheduler=["ddim", "lcm"], num_inference_steps=[3, 1], progress=False
+    )
+    drawn = result.plot("evaluations")
+    assert [line.get_label() for line in drawn.lines] == ["ddim", "lcm"]
+    assert [list(line.get_xdata()) for line in drawn.lines] == [[1, 3], [1, 3]]
+    assert [list(line.get_ydata()) for line in drawn.lines] == [[1, 3], [1, 3]]
+    assert drawn.get_xlabel() == "num_inference_steps"
+    words = sweep(sd, prompt=["a fox", "an owl"], **QUIET)
+    with pytest.raises(LookupError, match="axis of numbers"):
+        words.plot()

@@ -134,9 +134,8 @@ def _write(draw, position, lines: list[str], font, anchor: str) -> None:
 
 def _wrapped(text: str, width: float, letters: int) -> list[str]:
     """`text` in up to LINES lines of about `width` pixels; Pillow's own font has ASCII only."""
-    return textwrap.wrap(
-        _as_ascii(text), max(1, int(width / (LETTER * letters))), max_lines=LINES, placeholder="..."
-    )
+    columns = max(len("...") + 1, int(width / (LETTER * letters)))
+    return textwrap.wrap(_as_ascii(text), columns, max_lines=LINES, placeholder="...")
 
 
 def _width(text: str, font) -> float:

@@ -46,7 +46,7 @@ from PIL import Image
 
 from . import stages
 from .latents import seeded_latents
-from .schedulers import build_scheduler
+from .schedulers import SchedulerSetting, build_scheduler, check_scheduler, fresh_copy
 
 MAX_ROWS = 16
 """Rows of a U-Net call: on two CPU cores more gain nothing (measured: 1.28 times from 2 to 16)."""
@@ -57,6 +57,9 @@ DECODED_TOGETHER = 4
 TEXTS_KEPT = 64
 """Encoded texts that an engine remembers."""
 
+SCHEDULERS_KEPT = 32
+"""Schedulers that an engine remembers as built, to copy."""
+
 FINITE_EVERY = 8
 """U-Net evaluations between two looks for NaN: each look makes a GPU wait."""
 
@@ -65,8 +68,9 @@ FINITE_EVERY = 8
 class Cell:
     """All settings of one picture, under the names and with the defaults of diffusers.
 
-    `scheduler` is what `build_scheduler` takes: a short name, a class, a configured scheduler, or
-    None for the pipeline's own. `height` and `width` in pixels; None is the model's own size.
+    `scheduler` is a short name, a class, a configured scheduler (its settings are taken, its state
+    is not), or None for the pipeline's own. `height` and `width` are in pixels; None is the
+    model's own size.
     """
 
     prompt: str
@@ -74,7 +78,7 @@ class Cell:
     seed: int = 0
     num_inference_steps: int = 50
     guidance_scale: float = 7.5
-    scheduler: str | type[SchedulerMixin] | SchedulerMixin | None = None
+    scheduler: SchedulerSetting = None
     height: int | None = None
     width: int | None = None
     eta: float = 0.0
@@ -89,6 +93,7 @@ class Cell:
             raise TypeError(f"num_inference_steps must be a whole number; got {steps!r}.")
         if steps < 1:
             raise ValueError(f"num_inference_steps must be 1 or more; got {steps}.")
+        check_scheduler(self.scheduler)
         _check_number("guidance_scale", self.guidance_scale)
         _check_number("eta", self.eta)
         if not 0 <= self.eta <= 1:
@@ -111,7 +116,14 @@ class Trajectory(Future):
         seconds: The engine's time spent on it: of a shared call, its share of the rows.
     """
 
-    def __init__(self, cell: Cell, pipe, preview: "Preview | None", preview_every: int):
+    def __init__(
+        self,
+        cell: Cell,
+        pipe: stages.Pipeline,
+        scheduler: SchedulerMixin,
+        preview: "Preview | None",
+        preview_every: int,
+    ):
         super().__init__()
         self.cell = cell
         self.preview = preview
@@ -121,7 +133,7 @@ class Trajectory(Future):
         self.latents: torch.Tensor | None = None
         self.shape = seeded_latents(pipe, cell.seed, cell.height, cell.width).shape
         self.rows = 2 if stages.is_guided(pipe, cell.guidance_scale) else 1
-        self._scheduler = build_scheduler(pipe, cell.scheduler, cell.seed)
+        self._scheduler = fresh_copy(scheduler, cell.seed)
         self._scheduler.set_timesteps(cell.num_inference_steps, device="cpu")
         self.total_evaluations = len(self._scheduler.timesteps)
         self._row_conditions: stages.Conditions = {}
@@ -237,6 +249,9 @@ class Denoiser:
         self._unet_calls = _GuardedCalls(1 if mode == "exact" else max_rows)
         self._vae_calls = _GuardedCalls(1 if mode == "exact" else DECODED_TOGETHER)
         self._encoded = lru_cache(TEXTS_KEPT)(partial(stages.text_conditions, pipe))
+        self._built = lru_cache(SCHEDULERS_KEPT)(
+            lambda scheduler, own: build_scheduler(pipe, scheduler)
+        )
         self._active: list[Trajectory] = []
         self._changed = threading.Condition()
         self._working = threading.Lock()
@@ -253,7 +268,8 @@ class Denoiser:
         """
         if preview_every < 1:
             raise ValueError(f"preview_every must be 1 or more; got {preview_every!r}.")
-        trajectory = Trajectory(cell, self.pipe, preview, preview_every)
+        scheduler = self._built(cell.scheduler, self.pipe.scheduler)
+        trajectory = Trajectory(cell, self.pipe, scheduler, preview, preview_every)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine was shut down; make a new Denoiser.")

@@ -9,8 +9,9 @@ and sometimes the module.)
 import io
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy
@@ -23,7 +24,7 @@ from .axes import Axes, Settings, value_label
 from .contact_sheet import contact_sheet
 from .denoise import MAX_ROWS, Cell, Denoiser, Trajectory
 from .fingerprint import model_fingerprint
-from .schedulers import scheduler_record
+from .schedulers import SchedulerSetting, scheduler_record
 from .sweep_folder import SweepFolder, settings_key
 
 SHEET_NAME = "contact sheet.png"
@@ -229,7 +230,8 @@ def sweep(
     _warn_of_dropped_words(pipe, axes)
     # Everything is submitted, and so checked, before the first file is written.
     work = {engine.submit(Cell(**axes.settings(p))): p for p in axes.positions}
-    outcomes = {p: Outcome(_recorded(pipe, axes.settings(p))) for p in axes.positions}
+    names = lru_cache(lambda scheduler: scheduler_record(pipe, scheduler))
+    outcomes = {p: Outcome(_recorded(pipe, axes.settings(p), names)) for p in axes.positions}
     result = Sweep(axes, outcomes, _header(pipe, axes, outcomes))
     store = None if folder is None else SweepFolder(folder, result.header)
     if store:
@@ -297,7 +299,7 @@ def _words(outcome: Outcome) -> str:
     return f"{outcome.state}: {outcome.error}" if outcome.error else outcome.state
 
 
-def _recorded(pipe, settings: Settings) -> Settings:
+def _recorded(pipe, settings: Settings, names: Callable[[SchedulerSetting], str]) -> Settings:
     """Settings as JSON can hold them, with what the pipeline decides filled in."""
     side = pipe.unet.config.sample_size
     height, width = (side, side) if isinstance(side, int) else side
@@ -306,7 +308,7 @@ def _recorded(pipe, settings: Settings) -> Settings:
         "num_inference_steps": int(settings["num_inference_steps"]),
         "guidance_scale": float(settings["guidance_scale"]),
         "eta": float(settings["eta"]),
-        "scheduler": scheduler_record(pipe, settings["scheduler"]),
+        "scheduler": names(settings["scheduler"]),
         "height": settings["height"] or height * pipe.vae_scale_factor,
         "width": settings["width"] or width * pipe.vae_scale_factor,
     }

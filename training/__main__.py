@@ -16,8 +16,8 @@ from transformers import CLIPTokenizer
 
 from helpers import load_pipeline
 from helpers.sticker_clip import StickerClip
-from training.clip import train_clip
 from training.card import hardware, write_card
+from training.clip import train_clip
 from training.data import Dataset
 from training.evaluate import Judge, curve, evaluate
 from training.export import WEIGHTS, export_clip, export_pipeline
@@ -116,16 +116,20 @@ class Recipe:
         """Measures what is shipped and writes its card."""
         folder = self.weights / "stickers"
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
-        evaluate(load_pipeline(folder, device="cpu"), self.judge_of_pictures(), folder / "figures.json",
-                 about, self.preset.evaluation_pictures)  # fmt: skip
+        pipe, judge = load_pipeline(folder, device="cpu"), self.judge_of_pictures()
+        pictures = self.preset.evaluation_pictures
+        evaluate(pipe, judge, folder / "figures.json", about, pictures)
         write_card(folder, self.logs)
 
     def curve(self) -> None:
         """What each kept average of this sitting can do."""
-        files = self.folder.glob(f"unet-{self.sitting}-step*.pt")
-        snapshots = {int(f.stem.rpartition("step")[2]): torch.load(f, weights_only=True) for f in files}
-        curve(load_pipeline(self.weights / "stickers", device="cpu"), self.judge_of_pictures(), snapshots,
-              self.logs / f"curve-{self.sitting}.jsonl", self.preset.curve_pictures)  # fmt: skip
+        snapshots = {}
+        for file in self.folder.glob(f"unet-{self.sitting}-step*.pt"):
+            step = int(file.stem.rpartition("step")[2])
+            snapshots[step] = torch.load(file, weights_only=True, map_location="cpu")
+        pipe = load_pipeline(self.weights / "stickers", device="cpu")
+        output = self.logs / f"curve-{self.sitting}.jsonl"
+        curve(pipe, self.judge_of_pictures(), snapshots, output, self.preset.curve_pictures)
 
     def judge_of_pictures(self) -> Judge:
         return Judge(self.judge(), self.tokenizer())
@@ -148,7 +152,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
-    parser.add_argument("--sitting", type=int, default=1, help="2, 3, … go on from the shipped U-Net")
+    parser.add_argument(
+        "--sitting", type=int, default=1, help="2, 3, … go on from the shipped U-Net"
+    )
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     chosen = parser.parse_args()

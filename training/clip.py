@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
 from helpers.sticker_clip import StickerClip
-from training.data import Ahead, Dataset
+from training.data import PORTRAIT_SHARE, Ahead, Dataset
 from training.loop import Loop
 from training.presets import ClipSettings, Machine
 
@@ -49,9 +49,7 @@ def shifted(pixels: torch.Tensor, generator: torch.Generator, reach: int = 6) ->
 
 def tokens(tokenizer: CLIPTokenizer, captions: list[str]) -> torch.Tensor:
     """Token ids, (n, 32) int64, padded to the tokenizer's limit as in the pipeline."""
-    return tokenizer(
-        captions, padding="max_length", truncation=True, return_tensors="pt"
-    ).input_ids
+    return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
 
 
 def contrastive_loss(model: StickerClip, pixels: torch.Tensor, ids: torch.Tensor):
@@ -70,10 +68,14 @@ def train_clip(
 ) -> Loop:
     """Trains a model for the settings' steps; goes on where a killed run was."""
     model = new_clip(settings, tokenizer).to(machine.device)
-    samples_of = Ahead(Dataset(settings.seed), settings.batch_size, machine.workers)
+    every = settings.portraits_every
+    mixed = Dataset(settings.seed, portrait_share=0.0 if every else PORTRAIT_SHARE)
+    samples_of = Ahead(mixed, settings.batch_size, machine.workers)
+    portraits_of = Ahead(Dataset(settings.seed, portrait_share=1.0), settings.batch_size,
+                         machine.workers)  # fmt: skip
 
     def loss_of(step: int):
-        samples = samples_of(step)
+        samples = portraits_of(step) if every and step % every == 0 else samples_of(step)
         generator = torch.Generator().manual_seed(step)
         pixels = shifted(to_pixels([s.picture for s in samples]), generator)
         pixels = F.interpolate(pixels, size=64, mode="area").to(machine.device)

@@ -14,8 +14,17 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from helpers.vocabulary import (
-    BACKGROUNDS, COLOURS, EXPRESSIONS, EYEWEAR, HAIR, HAIR_COLOURS, SCENES, SHIRT_COLOURS,
-    SKIN_TONES, STYLES, SUBJECTS,
+    BACKGROUNDS,
+    COLOURS,
+    EXPRESSIONS,
+    EYEWEAR,
+    HAIR,
+    HAIR_COLOURS,
+    SCENES,
+    SHIRT_COLOURS,
+    SKIN_TONES,
+    STYLES,
+    SUBJECTS,
 )  # fmt: skip
 from training.sprites import FILE
 

@@ -17,7 +17,14 @@ from diffusers import AutoencoderKL
 
 from helpers.sticker_clip import StickerClip
 from helpers.vocabulary import (
-    BACKGROUNDS, EXPRESSIONS, EYEWEAR, HAIR, HAIR_COLOURS, SHIRT_COLOURS, SKIN_TONES, STYLES,
+    BACKGROUNDS,
+    EXPRESSIONS,
+    EYEWEAR,
+    HAIR,
+    HAIR_COLOURS,
+    SHIRT_COLOURS,
+    SKIN_TONES,
+    STYLES,
     SUBJECTS,
 )  # fmt: skip
 from training.clip import to_pixels, tokens
@@ -27,8 +34,10 @@ from training.export import write_text
 GUIDANCE_SCALES = (1.0, 3.0, 5.0, 7.5)
 STEPS = 25
 STICKER_CHOICES = {"subject": SUBJECTS, "background": BACKGROUNDS, "style": STYLES}
-PORTRAIT_CHOICES = {"expression": EXPRESSIONS, "eyewear": EYEWEAR, "hair_colour": HAIR_COLOURS,
-                    "shirt": SHIRT_COLOURS, "skin": SKIN_TONES, "background": BACKGROUNDS}  # fmt: skip
+PORTRAIT_CHOICES = {
+    "expression": EXPRESSIONS, "eyewear": EYEWEAR, "hair_colour": HAIR_COLOURS,
+    "shirt": SHIRT_COLOURS, "skin": SKIN_TONES, "background": BACKGROUNDS,
+}  # fmt: skip
 
 
 def where(name: str) -> str:
@@ -89,7 +98,7 @@ class Judge:
 
 
 def frechet_distance(first: torch.Tensor, second: torch.Tensor) -> float:
-    """Distance of two clouds of embeddings (n, width), as in FID (Heusel et al. 2017), times 100."""
+    """Distance of two clouds of embeddings (n, width), times 100 (FID: Heusel et al. 2017)."""
     a, b = first.double(), second.double()
     covariances = [torch.cov(x.T) for x in (a, b)]
     mixed = torch.linalg.eigvals(covariances[0] @ covariances[1]).real.clamp(min=0).sqrt().sum()
@@ -152,7 +161,7 @@ def seconds_an_image(pipe, rounds: int = 5) -> float:
 
 
 def kind_figures(pipe, judge: Judge, kind: str, pictures: int, seed: int, scales) -> dict:
-    """Verdicts on real and generated pictures of one kind, and their distance to other real ones."""
+    """Verdicts on real and generated pictures of one kind, and distances."""
     samples = wanted(kind, pictures, seed)
     abouts = [s.about for s in samples]
     reference = judge.images([s.picture for s in wanted(kind, 4 * pictures, seed + 1)])
@@ -173,7 +182,9 @@ def picture_figures(pipe, judge: Judge, pictures: int, seed: int, scales=GUIDANC
     return {kind: kind_figures(pipe, judge, kind, pictures, seed, scales) for kind in kinds}
 
 
-def evaluate(pipe, judge: Judge, output: Path, about: dict, pictures: int, seed: int = 9_000):
+def evaluate(
+    pipe, judge: Judge, output: Path, about: dict, pictures: int, seed: int = 9_000
+) -> None:
     """All figures, written to a JSON file that the model card is made from."""
     figures = {
         **about,

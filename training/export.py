@@ -42,7 +42,9 @@ def text_encoder(clip: StickerClip) -> CLIPTextModel:
     return encoder
 
 
-def export_pipeline(clip: StickerClip, vae, unet, tokenizer, prediction_type: str, folder: Path) -> None:
+def export_pipeline(
+    clip: StickerClip, vae, unet, tokenizer, prediction_type: str, folder: Path
+) -> None:
     """A `StableDiffusionPipeline` folder, float16 safetensors."""
     scheduler = PNDMScheduler(
         **SCHEDULE, prediction_type=prediction_type, skip_prk_steps=True, set_alpha_to_one=False,

@@ -14,6 +14,7 @@ class ClipSettings:
     text_layers: int = 4
     text_width: int = 192
     text_heads: int = 4
+    portraits_every: int = 0  # every so many steps a batch of portraits only; 0: no such batches
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,13 @@ class Preset:
     name: str
     machine: Machine = Machine()
     clip: ClipSettings = field(default_factory=lambda: ClipSettings(seed=1))
-    judge: ClipSettings = field(default_factory=lambda: ClipSettings(seed=2))
+    # The judge has to tell a smile from a frown, so a third of its batches are portraits only:
+    # then the captions that it must not confuse differ in such words alone.
+    judge: ClipSettings = field(
+        default_factory=lambda: ClipSettings(
+            seed=2, steps=750, text_layers=2, text_width=128, portraits_every=3
+        )
+    )
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
     evaluation_pictures: int = 100  # for each guidance scale and each kind of picture
@@ -74,7 +81,7 @@ GPU = Preset(
     curve_pictures=150,
     machine=Machine("cuda", "bfloat16", workers=14),
     clip=ClipSettings(seed=1, steps=3000, batch_size=512),
-    judge=ClipSettings(seed=2, steps=3000, batch_size=512),
+    judge=ClipSettings(seed=2, steps=3000, batch_size=512, portraits_every=3),
     vae=VaeSettings(steps=12_000, batch_size=64, crop=128, ema=0.999),
     unet=UnetSettings(latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3),
 )
@@ -84,10 +91,13 @@ TINY = Preset(
     evaluation_pictures=3,
     curve_pictures=2,
     clip=ClipSettings(1, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
-    judge=ClipSettings(2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
+    judge=ClipSettings(
+        2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2, portraits_every=2
+    ),
     vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2),
-    unet=UnetSettings(channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1,
-                      snapshot_every=2),
+    unet=UnetSettings(
+        channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1, snapshot_every=2
+    ),
 )
 PRESETS = {preset.name: preset for preset in (CPU, GPU, TINY)}
 

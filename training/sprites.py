@@ -30,14 +30,13 @@ ICON_SIZE = 128
 LAYER_SIZE = (117, 144)  # width, height in pixels
 LAYER_VIEW = "10 5 44 54"  # the part of the 64 x 64 drawing that is kept: head and shoulders
 
-EMOJI = dict(
-    zip(
-        SUBJECTS,
-        "✈️ 👽 🍎 🧑‍🚀 🥑 🎈 🍌 🐝 🚲 🚌 🦋 🌵 🎂 📷 🚗 🏰 🐱 🤡 👑 🦕 🐶 🍩 🐘 🐟 🦊 🐸 👻 🎁 🎸 🍔 ❤️ 🐎 🏠 🍦 🦁 🐵 🌙 "
-        "🏔️ 🍄 🐙 🦉 🌴 🐼 🦜 🐧 🐷 🍕 🐩 🐰 🌈 🤖 🚀 🌹 ⛵ ⛄ ⚽ ⭐ 🍓 ☀️ 🌻 🐯 🗼 🚂 🌳 🐢 ☂️ 🦄 🌋 🍉 🐳".split(),
-        strict=True,
-    )
-)
+# One for each subject, in the order of SUBJECTS.
+DRAWINGS = """
+✈️ 👽 🍎 🧑‍🚀 🥑 🎈 🍌 🐝 🚲 🚌 🦋 🌵 🎂 📷 🚗 🏰 🐱 🤡 👑 🦕 🐶 🍩 🐘 🐟 🦊 🐸 👻 🎁
+🎸 🍔 ❤️ 🐎 🏠 🍦 🦁 🐵 🌙 🏔️ 🍄 🐙 🦉 🌴 🐼 🦜 🐧 🐷 🍕 🐩 🐰 🌈 🤖 🚀 🌹 ⛵ ⛄ ⚽
+⭐ 🍓 ☀️ 🌻 🐯 🗼 🚂 🌳 🐢 ☂️ 🦄 🌋 🍉 🐳
+"""
+EMOJI = dict(zip(SUBJECTS, DRAWINGS.split(), strict=True))
 SETS = {"flat": "fluent-emoji-flat", "cartoon": "noto", "simple": "twemoji"}
 
 SKIN_COLOURS = {"light": "eeb4a4", "tan": "d78f63", "brown": "92594b", "dark": "5c3a34"}
@@ -168,21 +167,27 @@ STRAIGHT_MOUTH = strokes("M28.6 41h6.8", width=1.8)
 
 
 def messy_hair(colour: str) -> str:
-    spikes = "M17.4 27L15 19.5l3.4.6-1-6 4 2.4.8-6 4 3.6 3-5.6 3.2 5 4.6-4.2.4 5.8 5-2.4-1 5.8 "
-    return f'<path d="{spikes}4.2-.4L46.6 27q-2-5-5.6-7.2q-8 3.4-17.6 0q-4.4 2.2-6 7.2z" fill="#{colour}"/>'
+    spikes = (
+        "M17.4 27L15 19.5l3.4.6-1-6 4 2.4.8-6 4 3.6 3-5.6 3.2 5 4.6-4.2.4 5.8 5-2.4-1 5.8 4.2-.4"
+    )
+    fringe = "L46.6 27q-2-5-5.6-7.2q-8 3.4-17.6 0q-4.4 2.2-6 7.2z"
+    return f'<path d="{spikes}{fringe}" fill="#{colour}"/>'
 
 
 def wavy_hair(colour: str) -> str:
-    waves = "M17 31q-3.4-3 -1.4-6.4q-2.6-4 1.4-7q.6-5 6-5.4q3.4-4.4 8.6-2q5.4-2.6 8.8 2q5.4.6 6 5.6"
-    inner = "q3.8 3 1.2 7q1.8 3.4-1.6 6.2q-.2-6-3.8-9.6q-3.8 3.6-8.4 1.6q-4.4 2.4-8.8-.4q-3.4 3-5 3q-2.4 3-3 5.4z"
-    return f'<path d="{waves}{inner}" fill="#{colour}"/>'
+    outside = (
+        "M17 31q-3.4-3 -1.4-6.4q-2.6-4 1.4-7q.6-5 6-5.4q3.4-4.4 8.6-2q5.4-2.6 8.8 2q5.4.6 6 5.6"
+    )
+    side = "q3.8 3 1.2 7q1.8 3.4-1.6 6.2"
+    inside = "q-.2-6-3.8-9.6q-3.8 3.6-8.4 1.6q-4.4 2.4-8.8-.4q-3.4 3-5 3q-2.4 3-3 5.4z"
+    return f'<path d="{outside}{side}{inside}" fill="#{colour}"/>'
 
 
 def curly_long_hair(colour: str) -> str:
     shade = f"#{colour}"
     crown = [(32 + 14.2 * math.cos(a), 25 - 13.4 * math.sin(a)) for a in np.linspace(0.25, 2.89, 9)]
-    sides = [(x + side * wave, y) for x, side in ((17.2, -1), (46.8, 1))
-             for y, wave in zip(range(22, 50, 4), (0, 1.2) * 4)]  # fmt: skip
+    sides = [(x + out * (y % 8 == 2), y) for x, out in ((17.2, -1.2), (46.8, 1.2))
+             for y in range(22, 50, 4)]  # fmt: skip
     return bumps(crown, 4.2, shade) + bumps(sides, 3.6, shade)
 
 

@@ -1,4 +1,4 @@
-"""The denoiser: a real `UNet2DConditionModel` on 16 x 16 x 4 latents, conditioned on our text tower.
+"""The denoiser: a real `UNet2DConditionModel` on 16 x 16 x 4 latents, told of the caption.
 
 It learns to predict the velocity (Salimans and Ho 2022, arXiv:2202.00512), as Stable Diffusion 2.1
 does, with the noise schedule of Stable Diffusion 1.x. One caption in ten is left empty, so that

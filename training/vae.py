@@ -155,9 +155,7 @@ def cropped(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torc
     return torch.stack([picture[:, y : y + size, x : x + size] for picture, (y, x) in pairs])
 
 
-def train_vae(
-    settings: VaeSettings, folder: Path, machine: Machine
-) -> tuple[AutoencoderKL, Loop]:
+def train_vae(settings: VaeSettings, folder: Path, machine: Machine) -> tuple[AutoencoderKL, Loop]:
     """Trains to the end of the settings' steps; the model is averaged and standardised."""
     vae = new_vae(settings).to(machine.device, memory_format=torch.channels_last)
     data = Dataset(settings.seed, portrait_share=0.3)  # faces have the smallest features

@@ -66,7 +66,7 @@ def check_scheduler(scheduler: SchedulerSetting) -> None:
 def build_scheduler(pipe: DiffusionPipeline, scheduler: SchedulerSetting = None) -> SchedulerMixin:
     """A new scheduler with the betas of `pipe`; `pipe.scheduler` is left as it is.
 
-    Some take a third of a second to build: build once and take a `fresh_copy` for each picture.
+    Some are slow to build: build once and take a `fresh_copy` for each picture.
 
     Raises ValueError for a scheduler that the model was not trained for, LookupError for an
     unknown name and ImportError (from diffusers) where a scheduler needs a package.

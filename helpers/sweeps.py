@@ -255,13 +255,13 @@ def sweep(
 
 
 def _run(engine: Denoiser, trajectories: list[Trajectory], progress: bool) -> Iterator[Trajectory]:
-    """Tick until all ended; after the second tick, which is measured, say how long it will take."""
+    """Tick until all ended; after two ticks, the second measured, say how much work it is."""
     bar = tqdm(
         total=sum(t.total_evaluations for t in trajectories),
         unit="evaluation",
         disable=not progress or not trajectories,
     )
-    ticks, wanted = 0, set(trajectories)
+    ticks, wanted, begun = 0, set(trajectories), time.perf_counter()
     with bar:
         while engine.busy:
             before, start = _rows_left(trajectories), time.perf_counter()
@@ -269,11 +269,12 @@ def _run(engine: Denoiser, trajectories: list[Trajectory], progress: bool) -> It
             ticks += 1
             bar.update(sum(t.evaluations for t in trajectories) - bar.n)
             left = _rows_left(trajectories)
-            if progress and (ticks == 2 or not left) and before > left and ticks <= 2:
-                seconds = (time.perf_counter() - start) * left / (before - left)
+            if progress and before > left and (ticks == 2 or ticks == 1 and not left):
+                now = time.perf_counter()
+                seconds = now - begun + (now - start) * left / (before - left)
                 bar.write(
                     f"{len(trajectories)} pictures, {bar.total} U-Net evaluations, "
-                    f"about {seconds:.0f} seconds"
+                    f"about {max(1, round(seconds))} seconds"
                 )
             yield from (t for t in ended if t in wanted)
 

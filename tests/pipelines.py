@@ -4,8 +4,12 @@ Their pictures are noise, yet every part is the real class, so that what holds f
 (the order of random draws, the arithmetic of a step) holds for the real ones.
 """
 
+import copy
 import string
+from functools import lru_cache
 
+import diffusers
+import numpy
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -20,6 +24,9 @@ from transformers import (
     CLIPTextModelWithProjection,
     CLIPTokenizer,
 )
+
+from helpers.denoise import Cell
+from helpers.schedulers import SHORT_NAMES
 
 TEXT_WIDTH = 32
 """Width of one text encoder's states; an SDXL pipeline has two side by side."""
@@ -64,6 +71,48 @@ def tiny_sdxl_pipeline(seed: int = 0) -> StableDiffusionXLPipeline:
         add_watermarker=False,
     )
     return _quiet(pipe)
+
+
+@lru_cache(32)
+def _as_a_user_makes_it(pipe, scheduler):
+    """The scheduler of a cell's setting, built by diffusers alone."""
+    if scheduler is None:
+        return pipe.scheduler
+    if isinstance(scheduler, str):
+        scheduler = getattr(diffusers, SHORT_NAMES[scheduler])
+    if isinstance(scheduler, type):
+        return scheduler.from_config(pipe.scheduler.config)
+    return scheduler
+
+
+def plain_call(pipe, cell: Cell, **options):
+    """(latents, pixels) of a plain `pipe()` call with the settings of `cell`."""
+    seen = []
+
+    def remember(pipe, step, timestep, tensors):
+        seen.append(tensors["latents"])
+        return {}
+
+    own, scheduler = pipe.scheduler, copy.deepcopy(_as_a_user_makes_it(pipe, cell.scheduler))
+    if isinstance(scheduler, diffusers.DPMSolverSDEScheduler):
+        scheduler.noise_sampler_seed = cell.seed  # it ignores the generator
+    pipe.scheduler = scheduler
+    options.setdefault("generator", torch.Generator().manual_seed(cell.seed))
+    try:
+        image = pipe(
+            cell.prompt,
+            negative_prompt=cell.negative_prompt,
+            num_inference_steps=cell.num_inference_steps,
+            guidance_scale=cell.guidance_scale,
+            height=cell.height,
+            width=cell.width,
+            eta=cell.eta,
+            callback_on_step_end=remember,
+            **options,
+        ).images[0]
+    finally:
+        pipe.scheduler = own
+    return seen[-1], numpy.asarray(image)
 
 
 def _quiet(pipe):

@@ -3,7 +3,6 @@
 import threading
 from concurrent.futures import CancelledError, as_completed
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy
 import pytest
@@ -11,14 +10,8 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 from helpers.denoise import Cell, Denoiser, is_out_of_memory
-from helpers.schedulers import (
-    SHORT_NAMES,
-    build_scheduler,
-    fresh_copy,
-    scheduler_class,
-    scheduler_name,
-)
-from tests.pipelines import tiny_sd_pipeline, tiny_sdxl_pipeline
+from helpers.schedulers import SHORT_NAMES, scheduler_class, scheduler_name
+from tests.pipelines import plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:diffusers", "ignore::DeprecationWarning:numpy"
@@ -62,41 +55,6 @@ def reference(pipe, cell: Cell):
     if key not in REFERENCES:
         REFERENCES[key] = plain_call(pipe, cell)
     return REFERENCES[key]
-
-
-@lru_cache
-def built(pipe, scheduler):
-    return build_scheduler(pipe, scheduler)
-
-
-def scheduler_for(pipe, cell: Cell):
-    return fresh_copy(built(pipe, cell.scheduler), cell.seed)
-
-
-def plain_call(pipe, cell: Cell, **options):
-    seen = []
-
-    def remember(pipe, step, timestep, tensors):
-        seen.append(tensors["latents"])
-        return {}
-
-    own, pipe.scheduler = pipe.scheduler, scheduler_for(pipe, cell)
-    options.setdefault("generator", torch.Generator().manual_seed(cell.seed))
-    try:
-        image = pipe(
-            cell.prompt,
-            negative_prompt=cell.negative_prompt,
-            num_inference_steps=cell.num_inference_steps,
-            guidance_scale=cell.guidance_scale,
-            height=cell.height,
-            width=cell.width,
-            eta=cell.eta,
-            callback_on_step_end=remember,
-            **options,
-        ).images[0]
-    finally:
-        pipe.scheduler = own
-    return seen[-1], numpy.asarray(image)
 
 
 def finished(engine: Denoiser, cells: list[Cell]):

@@ -19,8 +19,7 @@ from helpers.denoise import Cell
 from helpers.images import image_settings
 from helpers.sweep_folder import HEADER_NAME, MANIFEST_NAME, SweepFolder, settings_key
 from helpers.sweeps import SHEET_NAME, sweep
-from tests.pipelines import MAX_TOKENS, tiny_sd_pipeline, tiny_sdxl_pipeline
-from tests.test_denoise import plain_call
+from tests.pipelines import MAX_TOKENS, plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 QUIET = {"progress": False, "num_inference_steps": 2, "scheduler": "ddim"}
 

@@ -140,6 +140,16 @@ def test_the_latents_fit_the_noise_schedule(trained):
     assert (latents.std((0, 2, 3)) - 1).abs().max() < 0.02
 
 
+def test_the_decoder_is_refined_and_the_latents_stay(trained):
+    first, refined = trained.vae(), trained.decoder()
+    assert torch.equal(first.quant_conv.weight, refined.quant_conv.weight)
+    for (name, one), other in zip(
+        first.encoder.state_dict().items(), refined.encoder.state_dict().values(), strict=True
+    ):
+        assert torch.equal(one, other), name
+    assert not torch.equal(first.decoder.conv_in.weight, refined.decoder.conv_in.weight)
+
+
 def test_an_untrained_autoencoder_already_passes_colours_through():
     from training.clip import to_pixels
     from training.presets import CPU

@@ -25,7 +25,7 @@ from training.loop import Loop
 from training.presets import PRESETS, ClipSettings, Preset
 from training.tokenizer import train_tokenizer
 from training.unet import new_unet, train_unet, write_latents
-from training.vae import train_vae
+from training.vae import refine_decoder, train_vae
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
 RECORDS = Path(__file__).with_name("records")  # committed: logs, curves, and the judge
@@ -81,6 +81,13 @@ class Recipe:
         self.keep_log(loop)
         return vae.eval().requires_grad_(False)
 
+    def decoder(self) -> AutoencoderKL:
+        """The autoencoder with its decoder trained further in this sitting."""
+        vae, settings = self.vae(), self.preset.vae
+        loop = refine_decoder(vae, settings, self.folder, self.preset.machine, self.sitting)
+        self.keep_log(loop)
+        return vae.eval().requires_grad_(False).cpu()
+
     def latents(self) -> Path:
         """Encoded pictures; every sitting has its own."""
         settings = self.preset.unet
@@ -107,7 +114,7 @@ class Recipe:
 
     def export(self) -> None:
         """Writes helpers/weights from what is trained."""
-        unet, vae, clip, tokenizer = self.unet(), self.vae().cpu(), self.clip(), self.tokenizer()
+        unet, vae, clip, tokenizer = self.unet(), self.decoder(), self.clip(), self.tokenizer()
         kind = self.preset.unet.prediction_type
         export_clip(clip, tokenizer, self.weights / "stickers-clip")
         export_pipeline(clip, vae, unet, tokenizer, kind, self.weights / "stickers")
@@ -143,8 +150,8 @@ class Recipe:
 
 
 STAGES: tuple[str, ...] = (
-    "all", "tokenizer", "clip", "judge", "vae", "latents", "unet", "export", "evaluate",
-    "curve",
+    "all", "tokenizer", "clip", "judge", "vae", "latents", "unet", "decoder", "export",
+    "evaluate", "curve",
 )  # fmt: skip
 
 

@@ -56,7 +56,8 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=self.learning_rate, betas=(0.9, 0.99),
+            [value for value in self.model.parameters() if value.requires_grad],
+            lr=self.learning_rate, betas=(0.9, 0.99),
             weight_decay=self.weight_decay, fused=True,
         )  # fmt: skip
         self.average = {

@@ -26,6 +26,8 @@ class VaeSettings:
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
     learning_rate: float = 1.5e-3
+    decoder_steps: int = 600  # on whole pictures, with the encoder fixed; every sitting again
+    decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
     edge_weight: float = 0.5
     ema: float = 0.998
@@ -36,14 +38,14 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 4200
+    steps: int = 2800
     batch_size: int = 32
     learning_rate: float = 7e-4
     warm_up: int = 100
     prediction_type: str = "v_prediction"
     empty_caption_share: float = 0.1
     snapshot_every: int = 1000  # steps; `python -m training curve` measures each
-    ema: float = 0.999
+    ema: float = 0.998
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ GPU = Preset(
     machine=Machine("cuda", "bfloat16", workers=14),
     clip=ClipSettings(seed=1, steps=3000, batch_size=512),
     judge=ClipSettings(seed=2, steps=3000, batch_size=512, portraits_every=3),
-    vae=VaeSettings(steps=12_000, batch_size=64, crop=128, ema=0.999),
+    vae=VaeSettings(steps=12_000, batch_size=64, crop=128, ema=0.999, decoder_steps=2000),
     unet=UnetSettings(latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3),
 )
 # A few seconds of everything, on few pictures: the tests run the whole recipe with it.
@@ -94,7 +96,7 @@ TINY = Preset(
     judge=ClipSettings(
         2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2, portraits_every=2
     ),
-    vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2),
+    vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2, decoder_steps=2),
     unet=UnetSettings(
         channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1, snapshot_every=2
     ),

@@ -155,15 +155,18 @@ def cropped(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torc
     return torch.stack([picture[:, y : y + size, x : x + size] for picture, (y, x) in pairs])
 
 
-def train_vae(settings: VaeSettings, folder: Path, machine: Machine) -> tuple[AutoencoderKL, Loop]:
-    """Trains to the end of the settings' steps; the model is averaged and standardised."""
-    vae = new_vae(settings).to(machine.device, memory_format=torch.channels_last)
-    data = Dataset(settings.seed, portrait_share=0.3)  # faces have the smallest features
-    samples_of = Ahead(data, settings.batch_size, machine.workers)
+def pictures(settings: VaeSettings, sitting: int) -> Dataset:
+    """What a sitting is trained on; faces often, because they have the smallest features."""
+    return Dataset(settings.seed + 100 * sitting, portrait_share=0.3)
+
+
+def loss_on_pictures(vae: AutoencoderKL, settings: VaeSettings, machine: Machine, sitting: int):
+    """The loss of a step: of crops at first, of whole pictures later and in later sittings."""
+    samples_of = Ahead(pictures(settings, sitting), settings.batch_size, machine.workers)
+    whole_from = settings.whole_from * settings.steps if sitting == 0 else 0
 
     def loss_of(step: int):
-        whole = step >= settings.whole_from * settings.steps
-        size = SIZE if whole else settings.crop
+        size = SIZE if step >= whole_from else settings.crop
         count = max(2, settings.batch_size * settings.crop**2 // size**2)
         generator = torch.Generator().manual_seed(step)
         samples = samples_of(step)[:count]
@@ -171,23 +174,46 @@ def train_vae(settings: VaeSettings, folder: Path, machine: Machine) -> tuple[Au
         pixels = pixels.to(machine.device).contiguous(memory_format=torch.channels_last)
         return reconstruction_loss(vae, pixels, generator, settings)
 
+    return loss_of
+
+
+def train_vae(settings: VaeSettings, folder: Path, machine: Machine) -> tuple[AutoencoderKL, Loop]:
+    """Trains to the end of the settings' steps; the model is averaged and standardised."""
+    vae = new_vae(settings).to(machine.device, memory_format=torch.channels_last)
+    loss_of = loss_on_pictures(vae, settings, machine, sitting=0)
     loop = Loop("vae", vae, loss_of, folder, settings.steps, settings.learning_rate,
                 machine=machine, ema=settings.ema, weight_decay=0.0, report_every=50)  # fmt: skip
     loop.run()
     loop.use_average()
-    standardise(vae, data)
+    standardise(vae, pictures(settings, sitting=0))
     return vae, loop
 
 
+def refine_decoder(
+    vae: AutoencoderKL, settings: VaeSettings, folder: Path, machine: Machine, sitting: int
+) -> Loop:
+    """Trains the decoder further. The latents stay as they are, and so the U-Net stays good."""
+    vae.to(machine.device, memory_format=torch.channels_last).requires_grad_(True)
+    for fixed in (vae.encoder, vae.quant_conv):
+        fixed.requires_grad_(False)
+    loss_of = loss_on_pictures(vae, settings, machine, sitting)
+    loop = Loop(f"decoder-{sitting}", vae, loss_of, folder, settings.decoder_steps,
+                settings.decoder_learning_rate, machine=machine, ema=settings.ema,
+                weight_decay=0.0, report_every=50)  # fmt: skip
+    loop.run()
+    loop.use_average()
+    return loop
+
+
 @torch.no_grad()
-def standardise(vae: AutoencoderKL, data: Dataset, pictures: int = 256) -> None:
+def standardise(vae: AutoencoderKL, data: Dataset, count: int = 256) -> None:
     """Folds the latents' mean and deviation into the two 1 x 1 convolutions.
 
     Afterwards latents times `scaling_factor` have mean 0 and deviation 1 in each channel, so that
     the noise schedule of Stable Diffusion fits, and nothing else changes.
     """
     device = vae.device
-    batches = [data.samples(i, 32) for i in range(0, pictures, 32)]
+    batches = [data.samples(i, 32) for i in range(0, count, 32)]
     latents = torch.cat(
         [vae.encode(to_pixels([s.picture for s in b]).to(device)).latent_dist.mean for b in batches]
     )

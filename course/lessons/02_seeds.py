@@ -307,7 +307,7 @@ display(enlarge(neighbour))
 
 # %%
 exercise("02.neighbour").check(
-    latents=neighbour_latents, neighbour=neighbour, draw_from=draw_from, shape=shape
+    neighbour_latents=neighbour_latents, neighbour=neighbour, draw_from=draw_from, shape=shape
 )
 # exercise("02.neighbour").hint()
 
@@ -318,18 +318,26 @@ exercise("02.neighbour").check(
 # Now section 3: `draw_from` takes the noise and the prompt, in this order, and knows the settings.
 
 # %% wrong="02.neighbour" says="seed 42"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(42))
 neighbour = draw_from(neighbour_latents, neighbour_prompt)
 
 # %% wrong="02.neighbour" says="another prompt"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))
 neighbour = draw_from(neighbour_latents, prompt)
 
 # %% wrong="02.neighbour" says="not the noise of seed 6421725739674010"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape)
 neighbour = draw_from(neighbour_latents, neighbour_prompt)
 
 # %% wrong="02.neighbour" says=".images"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))
 neighbour = pipe(neighbour_prompt, latents=neighbour_latents, **SETTINGS)
 

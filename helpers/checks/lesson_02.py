@@ -107,28 +107,28 @@ def same_noise(
     if not equal(latents, latents_again):
         raise Wrong(
             "The two tensors differ. Was one of them drawn with another seed, or with no generator "
-            "at all? Give each call `generator=torch.Generator().manual_seed(seed)`."
+            "at all? Give each call a new generator, and to each of them the same seed."
         )
     if not equal(latents, expected):
         raise Wrong(
             f"The two are equal, but they are not the noise of seed {seed}. Does your generator "
-            "get this `seed`, and does it sit on the CPU?"
+            "get this seed, and does it sit on the CPU?"
         )
     return "Drawn twice, equal in every number."
 
 
 @check("02.neighbour")
 def neighbour(
-    latents: torch.Tensor, neighbour: Image.Image, draw_from: Callable, shape: tuple
+    neighbour_latents: torch.Tensor, neighbour: Image.Image, draw_from: Callable, shape: tuple
 ) -> str:
-    if equal(latents, noise_of(42, shape)):
+    if equal(neighbour_latents, noise_of(42, shape)):
         raise Wrong("This is the noise of seed 42. The message names another seed.")
-    if not equal(latents, noise_of(NEIGHBOUR_SEED, shape)):
+    if not equal(neighbour_latents, noise_of(NEIGHBOUR_SEED, shape)):
         raise Wrong(
             f"`neighbour_latents` is not the noise of seed {NEIGHBOUR_SEED}. Draw it with "
             "`torch.randn(shape, generator=…)`, from a new generator with this seed."
         )
-    if not same_picture(neighbour, draw_from(latents, NEIGHBOUR_PROMPT)):
+    if not same_picture(neighbour, draw_from(neighbour_latents, NEIGHBOUR_PROMPT)):
         raise Wrong(
             "The noise is right, but the picture is not what `draw_from` makes of it with "
             "`neighbour_prompt`. Did it get another prompt, or other settings?"

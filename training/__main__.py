@@ -22,6 +22,7 @@ from training.data import Dataset
 from training.evaluate import Judge, curve, evaluate
 from training.export import WEIGHTS, export_clip, export_pipeline
 from training.loop import Loop
+from training.pictures import write_pictures
 from training.presets import PRESETS, ClipSettings, Preset
 from training.tokenizer import train_tokenizer
 from training.unet import new_unet, train_unet, write_latents
@@ -138,11 +139,16 @@ class Recipe:
         output = self.logs / f"curve-{self.sitting}.jsonl"
         curve(pipe, self.judge_of_pictures(), snapshots, output, self.preset.curve_pictures)
 
+    def pictures(self) -> None:
+        """The grids in course/pictures/."""
+        write_pictures(load_pipeline(self.weights / "stickers", device="cpu"))
+
     def judge_of_pictures(self) -> Judge:
         return Judge(self.judge(), self.tokenizer())
 
     def all(self) -> None:
         self.export()
+        self.pictures()
         self.evaluate()
 
     def keep_log(self, loop: Loop) -> None:
@@ -151,7 +157,7 @@ class Recipe:
 
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "judge", "vae", "latents", "unet", "decoder", "export",
-    "evaluate", "curve",
+    "evaluate", "curve", "pictures",
 )  # fmt: skip
 
 

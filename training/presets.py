@@ -38,13 +38,13 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 2800
+    steps: int = 2300
     batch_size: int = 32
     learning_rate: float = 7e-4
     warm_up: int = 100
     prediction_type: str = "v_prediction"
     empty_caption_share: float = 0.1
-    snapshot_every: int = 1000  # steps; `python -m training curve` measures each
+    snapshot_every: int = 750  # steps; `python -m training curve` measures each
     ema: float = 0.998
 
 
@@ -71,7 +71,7 @@ class Preset:
     )
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
-    evaluation_pictures: int = 100  # for each guidance scale and each kind of picture
+    evaluation_pictures: int = 40  # for each guidance scale and each kind of picture
     curve_pictures: int = 40
 
 

@@ -1,0 +1,103 @@
+"""Grids drawn by the shipped weights, for the README, the reading and everybody's own eyes.
+
+Nothing is picked: the prompts and seeds are fixed below, whatever they give.
+"""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from helpers import image_grid
+from helpers.vocabulary import STYLES, SUBJECTS
+from training.evaluate import prompt, wanted
+
+FOLDER = Path(__file__).resolve().parents[1] / "course" / "pictures"
+GUIDANCE_SCALE = 5.0
+STEPS = 25
+
+HERO = """\
+a 3d sticker of a fox in a meadow
+a flat sticker of a rocket at night
+a portrait of a smiling woman with brown skin, big curly black hair and a yellow shirt
+a cartoon sticker of an owl in the snow
+a 3d sticker of a strawberry on a pink background
+a simple sticker of a sailboat at the beach
+a 3d sticker of a castle in a meadow
+a portrait of a surprised man with light skin, messy red hair and a green shirt
+a 3d sticker of an avocado on an orange background
+a cartoon sticker of a penguin in the snow
+a flat sticker of a robot in the city
+a 3d sticker of a panda on a green background
+a portrait of a serious man with dark skin, short grey hair, glasses and a purple shirt
+a cartoon sticker of a parrot in a meadow
+a 3d sticker of a donut on a purple background
+a flat sticker of a volcano at the beach
+a 3d sticker of an octopus on a blue background
+a portrait of a smiling woman with light skin, long straight blonde hair and sunglasses
+""".splitlines()
+THREE = HERO[:3]
+
+
+def draw(pipe, prompts, seeds, **settings) -> list[Image.Image]:
+    """One picture for each prompt and seed, ten at a time."""
+    settings = {"guidance_scale": GUIDANCE_SCALE, "num_inference_steps": STEPS, **settings}
+    images = []
+    for start in range(0, len(prompts), 10):
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + 10]]
+        images += pipe(list(prompts[start : start + 10]), generator=generators, **settings).images
+    return images
+
+
+def subjects_by_style(pipe) -> Image.Image:
+    shown = SUBJECTS[::5]
+    prompts = [f"a {style} sticker of a {name}" for style in STYLES for name in shown]
+    prompts = [f"{text} on a white background" for text in prompts]
+    labels = [f"{name}, {style}" for style in STYLES for name in shown]
+    return image_grid(draw(pipe, prompts, [1] * len(prompts)), cols=len(shown), labels=labels)
+
+
+def seeds(pipe) -> Image.Image:
+    images = draw(pipe, [text for text in THREE for _ in range(8)], [*range(8)] * 3)
+    return image_grid(images, cols=8, labels=[f"seed {seed}" for seed in range(8)] * 3)
+
+
+def by_setting(pipe, name: str, values) -> Image.Image:
+    columns = [draw(pipe, THREE, [1, 1, 1], **{name: value}) for value in values]
+    images = [column[row] for row in range(3) for column in columns]
+    return image_grid(images, cols=len(values), labels=[f"{name} {value}" for value in values] * 3)
+
+
+def combinations(pipe, kind: str) -> Image.Image:
+    """Sixteen combinations of a kind: "held out" or "portraits"."""
+    abouts = [sample.about for sample in wanted(kind, 16, seed=77)]
+    return image_grid(draw(pipe, [prompt(about) for about in abouts], [*range(16)]), cols=8)
+
+
+def schedulers(pipe) -> Image.Image:
+    """Every compatible scheduler at 25 steps, guidance 7.5."""
+    own, images, labels = pipe.scheduler, [], []
+    for kind in sorted(own.compatibles, key=lambda kind: kind.__name__):
+        pipe.scheduler = kind.from_config(own.config)
+        images += draw(pipe, THREE, [1, 1, 1], guidance_scale=7.5)
+        labels += [kind.__name__.removesuffix("Scheduler")] * 3
+    pipe.scheduler = own
+    return image_grid(images, cols=9, labels=labels)
+
+
+def write_pictures(pipe, folder: Path = FOLDER) -> None:
+    """All grids, as PNG files in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    grids = {
+        "stickers": lambda: image_grid(draw(pipe, HERO, [*range(len(HERO))]), cols=6),
+        "subjects_by_style": lambda: subjects_by_style(pipe),
+        "seeds": lambda: seeds(pipe),
+        "steps": lambda: by_setting(pipe, "num_inference_steps", (1, 2, 4, 8, 16, 25, 50)),
+        "guidance": lambda: by_setting(pipe, "guidance_scale", (1, 2, 3, 5, 7.5, 12, 20)),
+        "held_out": lambda: combinations(pipe, "held out"),
+        "portraits": lambda: combinations(pipe, "portraits"),
+        "schedulers": lambda: schedulers(pipe),
+    }
+    for name, make in grids.items():
+        make().save(folder / f"{name}.png", optimize=True)
+        print(f"{name}.png", flush=True)

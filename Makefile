@@ -32,10 +32,12 @@ $(VENV)/.installed-train: $(VENV)/.installed
 	@touch $@
 
 # Nothing is fetched without being asked for: no news, no look for updates. Jupyter prints its
-# address, which is what one opens by hand where no browser starts.
+# address, which is what one opens by hand where no browser starts. Its root is the whole course,
+# because lessons show pictures from course/pictures/.
 lab: $(VENV)/.installed
 	$(RUN) -m jupyter lab $(LAB_OPTIONS) --LabApp.news_url=None \
-	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate lessons
+	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	  --LabApp.default_url=/lab/tree/lessons
 
 # nbval compares the printed text of each solution, never its pictures: tests/test_solutions.py
 # reads those.

@@ -4,6 +4,7 @@ Nothing here knows a model, so it imports neither torch nor diffusers.
 """
 
 import textwrap
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -46,11 +47,14 @@ def contact_sheet(axes: Axes, tiles: dict[tuple, Tile]) -> Image.Image:
     return sheet
 
 
+@dataclass
 class _Page:
-    """A table of tiles: `columns` and `rows` hold the labels, `tiles` the lines of the table."""
+    """A table of tiles with the labels of its columns and rows."""
 
-    def __init__(self, title: str, columns: list[str], rows: list[str], tiles: list[list[Tile]]):
-        self.title, self.columns, self.rows, self.tiles = title, columns, rows, tiles
+    title: str
+    columns: list[str]
+    rows: list[str]
+    tiles: list[list[Tile]]
 
 
 def _pages(axes: Axes, tiles: dict[tuple, Tile]) -> list[_Page]:
@@ -88,7 +92,7 @@ def _page(page: _Page, size: tuple[int, int]) -> Image.Image:
     font = ImageFont.load_default(letters)
     left = 0
     if page.rows:
-        left = GAP + round(max(_width(label, font) for label in page.rows))
+        left = GAP + round(max(font.getlength(label) for label in page.rows))
         left = min(left, max(2 * width, 12 * letters))
     columns = [_wrapped(label, width, letters) for label in page.columns]
     rows = [_wrapped(label, left, letters) for label in page.rows]
@@ -97,7 +101,7 @@ def _page(page: _Page, size: tuple[int, int]) -> Image.Image:
     title_height = line * len(title) if page.title else 0
     top = title_height + line * max((len(label) for label in columns), default=0)
 
-    title_width = max((round(_width(text, font)) for text in title), default=0)
+    title_width = max((round(font.getlength(text)) for text in title), default=0)
     sheet = Image.new(
         "RGB",
         (max(left + table_width, title_width), top + len(page.tiles) * (height + GAP)),
@@ -136,7 +140,3 @@ def _wrapped(text: str, width: float, letters: int) -> list[str]:
     """`text` in up to LINES lines of about `width` pixels; Pillow's own font has ASCII only."""
     columns = max(len("...") + 1, int(width / (LETTER * letters)))
     return textwrap.wrap(_as_ascii(text), columns, max_lines=LINES, placeholder="...")
-
-
-def _width(text: str, font) -> float:
-    return font.getlength(text)

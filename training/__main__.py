@@ -20,7 +20,7 @@ from training.card import hardware, write_card
 from training.clip import train_clip
 from training.data import Dataset
 from training.evaluate import Judge, curve, evaluate
-from training.export import WEIGHTS, export_clip, export_pipeline
+from training.export import WEIGHTS, default_scheduler, export_clip, export_pipeline
 from training.loop import Loop
 from training.pictures import write_pictures
 from training.presets import PRESETS, ClipSettings, Preset
@@ -116,9 +116,9 @@ class Recipe:
     def export(self) -> None:
         """Writes helpers/weights from what is trained."""
         unet, vae, clip, tokenizer = self.unet(), self.decoder(), self.clip(), self.tokenizer()
-        kind = self.preset.unet.prediction_type
+        scheduler = default_scheduler(self.preset.scheduler, self.preset.unet.prediction_type)
         export_clip(clip, tokenizer, self.weights / "stickers-clip")
-        export_pipeline(clip, vae, unet, tokenizer, kind, self.weights / "stickers")
+        export_pipeline(clip, vae, unet, tokenizer, scheduler, self.weights / "stickers")
 
     def evaluate(self) -> None:
         """Measures what is shipped and writes its card."""

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
@@ -33,6 +34,7 @@ from training.export import write_text
 
 GUIDANCE_SCALES = (1.0, 3.0, 5.0, 7.5)
 STEPS = 25
+SCHEDULERS = ("PNDMScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler")
 STICKER_CHOICES = {"subject": SUBJECTS, "background": BACKGROUNDS, "style": STYLES}
 PORTRAIT_CHOICES = {
     "expression": EXPRESSIONS, "eyewear": EYEWEAR, "hair_colour": HAIR_COLOURS,
@@ -182,6 +184,17 @@ def picture_figures(pipe, judge: Judge, pictures: int, seed: int, scales=GUIDANC
     return {kind: kind_figures(pipe, judge, kind, pictures, seed, scales) for kind in kinds}
 
 
+def scheduler_figures(pipe, judge: Judge, pictures: int, seed: int) -> dict:
+    """What three schedulers give at guidance 7.5: the reason for the one that is shipped."""
+    own, found = pipe.scheduler, {}
+    for name in SCHEDULERS:
+        pipe.scheduler = getattr(diffusers, name).from_config(own.config)
+        figures = kind_figures(pipe, judge, "trained", pictures, seed, scales=(7.5,))
+        found[name.removesuffix("Scheduler")] = figures["guidance 7.5"]
+    pipe.scheduler = own
+    return found
+
+
 def evaluate(
     pipe, judge: Judge, output: Path, about: dict, pictures: int, seed: int = 9_000
 ) -> None:
@@ -193,6 +206,7 @@ def evaluate(
         "seconds": seconds_an_image(pipe),
         "vae": vae_figures(pipe.vae, seed),
         "verdicts": picture_figures(pipe, judge, pictures, seed),
+        "schedulers": scheduler_figures(pipe, judge, pictures, seed),
     }
     write_text(output, json.dumps(figures, indent=2) + "\n")
 

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import diffusers
 import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
 from transformers import CLIPTextModel
@@ -42,15 +43,18 @@ def text_encoder(clip: StickerClip) -> CLIPTextModel:
     return encoder
 
 
-def export_pipeline(
-    clip: StickerClip, vae, unet, tokenizer, prediction_type: str, folder: Path
-) -> None:
-    """A `StableDiffusionPipeline` folder, float16 safetensors."""
-    scheduler = PNDMScheduler(
+def default_scheduler(name: str, prediction_type: str):
+    """A scheduler class by name, with the settings of Stable Diffusion 1.x."""
+    as_in_sd = PNDMScheduler(
         **SCHEDULE, prediction_type=prediction_type, skip_prk_steps=True, set_alpha_to_one=False,
         steps_offset=1,
     )  # fmt: skip
-    scheduler.register_to_config(clip_sample=False)  # for DDIM, which would clip latents otherwise
+    as_in_sd.register_to_config(clip_sample=False)  # for DDIM, which would clip latents otherwise
+    return getattr(diffusers, name).from_config(as_in_sd.config)
+
+
+def export_pipeline(clip: StickerClip, vae, unet, tokenizer, scheduler, folder: Path) -> None:
+    """A `StableDiffusionPipeline` folder, float16 safetensors."""
     pipe = StableDiffusionPipeline(
         vae=vae, text_encoder=text_encoder(clip), tokenizer=tokenizer, unet=unet,
         scheduler=scheduler, safety_checker=None, feature_extractor=None,

@@ -7,6 +7,8 @@ torch nor diffusers.
 from importlib import import_module
 
 _MODULE_OF = {
+    "Cell": "denoise",
+    "Denoiser": "denoise",
     "MODELS": "models",
     "alt_text": "images",
     "enlarge": "images",
@@ -17,6 +19,7 @@ _MODULE_OF = {
     "save_image": "images",
     "seeded_latents": "latents",
     "show_images": "images",
+    "sweep": "sweeps",
 }
 
 __all__ = list(_MODULE_OF)

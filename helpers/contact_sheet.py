@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from .axes import Axes, value_label
-from .images import _as_ascii
+from .images import as_ascii
 
 GAP = 4  # pixels between pictures
 COLUMNS = 10  # of a sweep with one axis, which goes on in the next line
@@ -139,4 +139,4 @@ def _write(draw, position, lines: list[str], font, anchor: str) -> None:
 def _wrapped(text: str, width: float, letters: int) -> list[str]:
     """`text` in up to LINES lines of about `width` pixels; Pillow's own font has ASCII only."""
     columns = max(len("...") + 1, int(width / (LETTER * letters)))
-    return textwrap.wrap(_as_ascii(text), columns, max_lines=LINES, placeholder="...")
+    return textwrap.wrap(as_ascii(text), columns, max_lines=LINES, placeholder="...")

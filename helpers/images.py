@@ -66,7 +66,7 @@ def image_grid(
     rows, cols = _grid_shape(len(images), rows, cols)
     font = ImageFont.load_default(size=min(max(width // 9, 12), 28))
     label_texts = _checked_labels(labels, len(images))
-    wrapped = [_wrapped(_as_ascii(text), width, font) for text in label_texts]
+    wrapped = [_wrapped(as_ascii(text), width, font) for text in label_texts]
     line_height = sum(font.getmetrics())
     label_height = line_height * max(map(len, wrapped)) + GAP if wrapped else 0
 
@@ -130,7 +130,7 @@ def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
     return [*lines[: MAX_LABEL_LINES - 1], last + "..."]
 
 
-def _as_ascii(text: str) -> str:
+def as_ascii(text: str) -> str:
     letters = unicodedata.normalize("NFKD", text)
     return "".join(c if c.isascii() else "?" for c in letters if not unicodedata.combining(c))
 

@@ -90,7 +90,7 @@ def test_a_label_that_fits_is_whole():
 
 
 def test_letters_that_the_font_lacks_are_replaced():
-    assert images._as_ascii("café naïve … 猫") == "cafe naive ... ?"
+    assert images.as_ascii("café naïve … 猫") == "cafe naive ... ?"
 
 
 def test_transparent_becomes_white():

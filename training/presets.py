@@ -26,7 +26,7 @@ class VaeSettings:
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
     learning_rate: float = 1.5e-3
-    decoder_steps: int = 600  # on whole pictures, with the encoder fixed; every sitting again
+    decoder_steps: int = 400  # on whole pictures, with the encoder fixed; every sitting again
     decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
     edge_weight: float = 0.5
@@ -38,13 +38,13 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 2300
-    batch_size: int = 32
+    steps: int = 3600
+    batch_size: int = 16
     learning_rate: float = 7e-4
     warm_up: int = 100
     prediction_type: str = "v_prediction"
     empty_caption_share: float = 0.1
-    snapshot_every: int = 750  # steps; `python -m training curve` measures each
+    snapshot_every: int = 1000  # steps; `python -m training curve` measures each
     ema: float = 0.998
 
 

@@ -130,6 +130,7 @@ for name, part in pipe.components.items():
 # tensors one after the other, and `tensor.numel()` says how many numbers are in one (*number of
 # elements*). Complete the function so that it returns how many numbers there are in all.
 
+
 # %% exercise="01.parameters"
 def count_parameters(network):
     return sum(tensor.numel() for tensor in network.parameters())  # SOLUTION
@@ -145,6 +146,7 @@ exercise("01.parameters").check(count_parameters=count_parameters, pipe=pipe)
 
 # %% [markdown] hint="01.parameters"
 # `sum(...)` adds up whatever a loop gives it: `sum(len(word) for word in ["fox", "owl"])` is 6.
+
 
 # %% wrong="01.parameters" says="tensors, not the numbers in them"
 def count_parameters(network):
@@ -178,9 +180,7 @@ def count_parameters(network):
 # %% picture="01.first"
 prompt = "a 3d sticker of a fox on a teal background"
 generator = torch.Generator().manual_seed(7)
-image = pipe(
-    prompt, num_inference_steps=25, guidance_scale=5.0, generator=generator
-).images[0]
+image = pipe(prompt, num_inference_steps=25, guidance_scale=5.0, generator=generator).images[0]
 display(enlarge(image))
 print("size in pixels:", image.size, "· all black:", image.getbbox() is None)
 
@@ -446,6 +446,7 @@ print(len(without), "pictures without and", len(with_negative), "with a negative
 # The next cell draws the same noise with the scheduler that came with the model and with *Euler*,
 # the plainest of them. Afterwards it puts the first one back, so that the rest of the notebook is
 # not affected.
+
 
 # %% picture="01.scheduler"
 def draw_with(scheduler, prompt, **changes):

@@ -111,6 +111,7 @@ print(channels, "channels ·", factor, "pixels to a latent ·", side, "×", side
 # from the configuration, so that your function works for other models as well. Division with `//`
 # gives a whole number.
 
+
 # %% exercise="02.shape"
 def latents_shape(pipe, height, width):
     # BEGIN SOLUTION
@@ -133,6 +134,7 @@ exercise("02.shape").check(latents_shape=latents_shape, pipe=pipe)
 
 # %% [markdown] hint="02.shape"
 # In a tensor the height comes *before* the width.
+
 
 # %% wrong="02.shape" says="pixels"
 def latents_shape(pipe, height, width):
@@ -234,6 +236,7 @@ latents_again = torch.randn(3, generator=torch.Generator().manual_seed(same_seed
 # A pipeline takes finished noise as `latents`. The function below saves us some typing. It also
 # moves the noise to where the model is, and into the model's type of number; on a graphics card
 # both can differ from ours.
+
 
 # %% picture="02.first"
 def draw_from(latents, prompt, **changes):

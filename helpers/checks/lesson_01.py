@@ -34,9 +34,7 @@ def parameters(count_parameters: Callable, pipe: DiffusionPipeline) -> str:
     small, larger = torch.nn.Linear(3, 2), torch.nn.Conv2d(2, 4, 3)
     counts = [count_parameters(network) for network in (small, larger)]
     if counts[0] is None:
-        raise Wrong(
-            "The function gives back nothing (`None`). Does it lack its `return`?"
-        )
+        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
     if counts == [len(list(network.parameters())) for network in (small, larger)]:
         raise Wrong(
             f"For a small network with 8 parameters your function says {counts[0]}. It counts the "

@@ -78,9 +78,7 @@ def _checked_shape(answer: object, asked: str) -> tuple[int, ...]:
 
 
 @check("02.same_noise")
-def same_noise(
-    latents: torch.Tensor, latents_again: torch.Tensor, seed: int, shape: tuple
-) -> str:
+def same_noise(latents: torch.Tensor, latents_again: torch.Tensor, seed: int, shape: tuple) -> str:
     for name, tensor in (("latents", latents), ("latents_again", latents_again)):
         if tuple(tensor.shape) != tuple(shape):
             raise Wrong(

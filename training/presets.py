@@ -26,7 +26,7 @@ class VaeSettings:
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
     learning_rate: float = 1.5e-3
-    decoder_steps: int = 400  # on whole pictures, with the encoder fixed; every sitting again
+    decoder_steps: int = 250  # on whole pictures, with the encoder fixed; every sitting again
     decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
     edge_weight: float = 0.5
@@ -66,15 +66,15 @@ class Preset:
     # then the captions that it must not confuse differ in such words alone.
     judge: ClipSettings = field(
         default_factory=lambda: ClipSettings(
-            seed=2, steps=750, text_layers=2, text_width=128, portraits_every=3
+            seed=2, steps=600, text_layers=2, text_width=128, portraits_every=3
         )
     )
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
     scheduler: str = "PNDMScheduler"
-    evaluation_pictures: int = 40  # for each guidance scale and each kind of picture
-    curve_pictures: int = 40
+    evaluation_pictures: int = 25  # for each guidance scale and each kind of picture
+    curve_pictures: int = 20
 
 
 CPU = Preset("cpu")

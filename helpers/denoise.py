@@ -41,7 +41,7 @@ from numbers import Integral, Real
 from typing import Any, Literal
 
 import torch
-from diffusers import SchedulerMixin, StableDiffusionXLPipeline
+from diffusers import SchedulerMixin
 from PIL import Image
 
 from . import stages
@@ -158,7 +158,9 @@ class Trajectory(Future):
         accepted = inspect.signature(scheduler.step).parameters
         options = {"eta": cell.eta, "generator": generator}
         self._step_options = {name: options[name] for name in options if name in accepted}
-        if isinstance(pipe, StableDiffusionXLPipeline) and hasattr(scheduler, "set_begin_index"):
+        if isinstance(pipe, stages.StableDiffusionXLPipeline) and hasattr(
+            scheduler, "set_begin_index"
+        ):
             scheduler.set_begin_index(0)
         self.latents = noise.to(pipe._execution_device) * scheduler.init_noise_sigma
 

@@ -128,7 +128,7 @@ def _find_folder(name_or_path: str | Path) -> tuple[Path, bool]:
 def _download(hub_id: str) -> Path:
     """Fetch a model from the hub, or find it in the cache of earlier downloads."""
     # The bars stay: a download of gigabytes should show its progress.
-    with _quiet(progress_bars=True):
+    with quiet(progress_bars=True):
         import diffusers
 
         try:
@@ -202,7 +202,7 @@ def _check_part(part: Path) -> None:
 
 def _load_folder(folder: Path, dtype):
     """The pipeline in `folder`, in main memory. Nothing is looked up on the network."""
-    with _quiet(progress_bars=False):
+    with quiet(progress_bars=False):
         import diffusers
         from packaging.version import Version
 
@@ -220,7 +220,7 @@ def _load_folder(folder: Path, dtype):
 
 
 @contextmanager
-def _quiet(progress_bars: bool) -> Iterator[None]:
+def quiet(progress_bars: bool) -> Iterator[None]:
     """Silence the libraries' notices, and their progress bars if asked, until the block ends.
 
     They speak of things that a learner neither did nor can change: a missing torchvision, unused

@@ -7,8 +7,12 @@ the prompt, or two, the negative prompt's first, where guidance is on.
 """
 
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from PIL import Image
+
+from .models import quiet
+
+with quiet(progress_bars=False):  # the first import of a pipeline speaks of a missing torchvision
+    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
 Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
 Conditions = dict[str, torch.Tensor]

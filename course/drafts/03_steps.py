@@ -1,0 +1,710 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 · Steps and schedulers: how long is long enough?
+#
+# We have used 25 steps so far. diffusers takes 50 if you say nothing, and others swear by more.
+# Each step costs time. What does it buy? In this lesson you stop believing the numbers of other people
+# and measure your own.
+#
+# **At the end you will be able to**
+#
+# - run an experiment in which exactly one setting changes;
+# - measure what a step costs, and foretell how long a picture takes;
+# - measure how far a picture is from the finished one, and say when more steps no longer show;
+# - look into the pipeline while a picture forms;
+# - compare schedulers fairly, by what they cost and not by the number on the label;
+# - show that more steps are not always better.
+#
+# **Time:** about 50 minutes. **You need:** lessons 01 and 02.
+#
+# **Three ways through this lesson**
+#
+# 1. *On your own.* In `lessons/03_steps.ipynb` four exercises have a gap, written `...`. Fill the
+#    gap, run the cell, and run the check below it.
+# 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
+#    hint.
+# 3. *With the complete solution.* `solutions/03_steps.ipynb` is this notebook with every gap filled
+#    and every picture shown.
+
+# %% [markdown]
+# ## 1 · One thing changes
+#
+# To find out what a setting does, change it *and nothing else*. So we decide now on everything that
+# stays: the prompt, the guidance scale, the scheduler, and the noise at the start. For the noise we
+# need `seeded_latents` of lesson 02. The scheduler is **DDIM**
+# ([paper](https://arxiv.org/abs/2010.02502)), the plainest of them: one call of the U-Net a step,
+# and no noise on the way. (`clip_sample=False` is right for all models that work on latents. It
+# keeps DDIM from cutting large numbers off, which only pictures made of pixels would need.)
+
+# %% picture="03.first"
+import random
+import time
+
+import numpy
+import torch
+from diffusers import DDIMScheduler
+from helpers.explore import explorer
+from IPython.display import display
+
+from helpers import enlarge, exercise, image_grid, load_pipeline, seeded_latents, sweep
+
+pipe = load_pipeline("stickers")
+pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
+prompt = "a 3d sticker of a fox on a teal background"
+latents = seeded_latents(pipe, 7)
+image = pipe(prompt, latents=latents, num_inference_steps=25, guidance_scale=5.0).images[0]
+display(enlarge(image))
+print("one picture of", image.size, "pixels from latents of shape", tuple(latents.shape))
+
+# %% [markdown]
+# This picture had 25 steps. Would you notice if there were fewer?
+#
+# ### Exercise 1 · An experiment with one variable
+#
+# Complete the function. It draws the `prompt` from the given `latents` in the given number of
+# steps, with guidance scale 5.0, and returns the picture. Between two calls with the same
+# `latents`, nothing may differ but the steps. The check watches what your function says to the
+# pipeline.
+
+
+# %% exercise="03.one_variable"
+def draw_steps(pipe, latents, num_inference_steps):
+    # BEGIN SOLUTION
+    output = pipe(
+        prompt,
+        latents=latents,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=5.0,
+    )
+    return output.images[0]
+    # END SOLUTION
+
+
+# %%
+exercise("03.one_variable").check(draw_steps=draw_steps, pipe=pipe, prompt=prompt)
+# exercise("03.one_variable").hint()
+
+# %% [markdown] hint="03.one_variable"
+# Section 1 has the call for 25 steps. Which of its parts must the function take from outside?
+
+# %% [markdown] hint="03.one_variable"
+# Pass the `latents` and the `num_inference_steps` that the function is given, each by its name, as
+# in `guidance_scale=5.0`. The picture is the first in `.images`.
+
+
+# %% wrong="03.one_variable" says="no `latents`"
+def draw_steps(pipe, latents, num_inference_steps):
+    output = pipe(prompt, num_inference_steps=num_inference_steps, guidance_scale=5.0)
+    return output.images[0]
+
+
+# %% wrong="03.one_variable" says="the bookmark moves"
+generator = torch.Generator().manual_seed(7)
+
+
+def draw_steps(pipe, latents, num_inference_steps):
+    settings = {"num_inference_steps": num_inference_steps, "guidance_scale": 5.0}
+    return pipe(prompt, generator=generator, **settings).images[0]
+
+
+# %% wrong="03.one_variable" says="of its own"
+def draw_steps(pipe, latents, num_inference_steps):
+    noise = seeded_latents(pipe, 7)
+    settings = {"num_inference_steps": num_inference_steps, "guidance_scale": 5.0}
+    return pipe(prompt, latents=noise, **settings).images[0]
+
+
+# %% wrong="03.one_variable" says="the same number of steps"
+def draw_steps(pipe, latents, num_inference_steps):
+    return pipe(prompt, latents=latents, num_inference_steps=25, guidance_scale=5.0).images[0]
+
+
+# %% wrong="03.one_variable" says="`guidance_scale` changes too"
+def draw_steps(pipe, latents, num_inference_steps):
+    settings = {
+        "num_inference_steps": num_inference_steps,
+        "guidance_scale": float(num_inference_steps),
+    }
+    return pipe(prompt, latents=latents, **settings).images[0]
+
+
+# %% wrong="03.one_variable" says="wanted is 5.0"
+def draw_steps(pipe, latents, num_inference_steps):
+    return pipe(prompt, latents=latents, num_inference_steps=num_inference_steps).images[0]
+
+
+# %% wrong="03.one_variable" says="`return`"
+def draw_steps(pipe, latents, num_inference_steps):
+    pipe(
+        prompt, latents=latents, num_inference_steps=num_inference_steps, guidance_scale=5.0
+    ).images[0]
+
+
+# %% [markdown]
+# ## 2 · What a step costs
+#
+# Now we use your function with a clock in the hand. `time.perf_counter()` tells seconds from some
+# moment in the past; the difference of two readings is the time between them. Five pictures, 55
+# steps in all. (The picture of section 1 was useful for this too. The first call in a session is
+# often slower than the later ones, because some things are only prepared when they are needed. So
+# never time a first call.)
+
+# %% picture="03.by_hand"
+few = [1, 6, 11, 16, 21]
+by_hand, seconds = [], []
+for steps in few:
+    start = time.perf_counter()
+    by_hand.append(draw_steps(pipe, latents, steps))
+    seconds.append(time.perf_counter() - start)
+if None in by_hand:
+    print("First solve exercise 1.")
+else:
+    print(len(by_hand), "pictures, one latent, steps:", few)
+    display(image_grid(by_hand, rows=1, labels=[f"steps: {steps}" for steps in few]))
+
+# %% [markdown]
+# If each step costs the same, the times lie on a straight line: a fixed part, for reading the
+# prompt and turning the latents into pixels, and then so much a step. `numpy.polyfit(…, 1)` finds
+# the straight line that fits best. A line is worth something if it *foretells*. So we write down,
+# before we try, what it says about 96 steps, and about the twenty pictures of the next section.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+twenty = range(1, 97, 5)
+a_step, fixed = numpy.polyfit(few, seconds, 1)
+print(f"a step: {a_step:.3f} s, the rest of a picture: {fixed:.3f} s")
+print(f"so 96 steps should take {fixed + 96 * a_step:.1f} s,")
+print(f"and all twenty pictures {20 * fixed + sum(twenty) * a_step:.0f} s")
+
+# %% [markdown]
+# ## 3 · Twenty pictures
+#
+# `range(1, 97, 5)` counts from 1 in fives and stays below 97: 1, 6, 11, … 96. These are
+# twenty experiments, and for this there is a helper. `sweep` takes the settings of a pipeline by
+# the same names. **A setting that is a list is varied, all others stay.** With `seed=7` it draws
+# the very latents of section 1.
+#
+# `mode="exact"` draws one picture after the other, just as your function does, so that we may
+# compare the times. (Without it, several pictures share each call of the U-Net. That is faster, but
+# then the time of a single picture is only its share.) Now wait as long as your line has foretold.
+# If you would rather see a progress bar, leave out `progress=False`.
+
+# %% picture="03.by_steps"
+by_steps = sweep(
+    pipe,
+    prompt=prompt,
+    seed=7,
+    guidance_scale=5.0,
+    num_inference_steps=twenty,
+    mode="exact",
+    progress=False,
+)
+display(by_steps)
+print(len(by_steps.images), "pictures,", sum(by_steps.table["evaluations"]), "calls of the U-Net")
+
+# %% [markdown]
+# Go through them slowly, from the end backwards. From where on would you say *this one is worse*?
+#
+# Did it come as foretold? The dots are measured. The dashed line was fitted to your five pictures
+# only, and goes on to 96.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+axes = by_steps.plot("seconds")
+axes.plot(twenty, [fixed + steps * a_step for steps in twenty], "--")
+print(f"96 steps: {by_steps.outcome(96).seconds:.1f} s")
+print(f"all twenty: {sum(by_steps.table['seconds']):.0f} s")
+
+# %% [markdown]
+# A straight line: **twice the steps, twice the time.** Whether it meets the dashed one exactly
+# depends on what else your computer was doing; that is the trouble with clocks. The number of
+# U-Net calls does not depend on it, and we shall count those later.
+#
+# And did `sweep` change anything that it should not? Its pictures must be the ones that you drew
+# by hand. (Until exercise 1 is solved, the answer is `False`.)
+
+# %%
+for steps, picture in zip(few, by_hand, strict=True):
+    same = picture is not None and picture.tobytes() == by_steps[steps].tobytes()
+    print(f"{steps:2} steps, by hand and by sweep the same: {same}")
+
+# %% [markdown]
+# ## 4 · When do more steps no longer show?
+#
+# The time grows evenly. Does the picture get better evenly too? We measure how far each picture is
+# from the one with 96 steps: take the difference of every pixel and every colour, without its sign,
+# and average. The result is in **levels**: black and white are 255 of them apart. How many your
+# eye notices, you will soon find out.
+#
+# Pixels are whole numbers from 0 to 255, stored in 8 bits each, and in such numbers 10 − 30 is 236:
+# there is nothing below zero, so it starts again from the top. Therefore `dtype=float` comes first.
+
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+def distance(one, other):
+    difference = numpy.asarray(one, dtype=float) - numpy.asarray(other, dtype=float)
+    return abs(difference).mean()
+
+
+distances = [distance(by_steps[steps], by_steps[96]) for steps in twenty]
+by_steps.plot(distances, label="distance to 96 steps, in levels of 255")
+print("first to last:", " ".join(f"{number:.1f}" for number in distances))
+
+# %% [markdown]
+# This is no straight line. The first steps do nearly everything, the late ones next to nothing. So
+# there is a number of steps after which you pay and get nothing for it.
+#
+# ### Exercise 2 · Enough
+#
+# Complete the function. `steps` and `distances` are lists of the same length, in order, and the
+# last distance is 0. Return the smallest number of steps **from which on** no distance is more than
+# `limit`. The curve may dip and rise again (look at yours), so the first number below the limit is
+# not always the answer: `enough([1, 6, 11, 16], [40, 2, 9, 0], limit=5)` is 16, not 6.
+
+
+# %% exercise="03.enough"
+def enough(steps, distances, limit):
+    # BEGIN SOLUTION
+    too_far = [index for index, number in enumerate(distances) if number > limit]
+    return steps[too_far[-1] + 1] if too_far else steps[0]
+    # END SOLUTION
+
+
+# %%
+exercise("03.enough").check(enough=enough)
+# exercise("03.enough").hint()
+
+# %% [markdown] hint="03.enough"
+# Turn the question round: which is the *last* number of steps whose distance is over the limit? The
+# answer is the one after it.
+
+# %% [markdown] hint="03.enough"
+# `[i for i, number in enumerate(distances) if number > limit]` lists the places that are too far
+# off; `[-1]` takes the last of a list. What if there is none?
+
+# %% [markdown] hint="03.enough"
+# Another way: walk backwards with `for i in reversed(range(len(steps)))`, and stop as soon as a
+# distance is over the limit.
+
+
+# %% wrong="03.enough" says="rises again"
+def enough(steps, distances, limit):
+    return min(number for number, far in zip(steps, distances, strict=True) if far <= limit)
+
+
+# %% wrong="03.enough" says="place in the list"
+def enough(steps, distances, limit):
+    too_far = [index for index, number in enumerate(distances) if number > limit]
+    return too_far[-1] + 1 if too_far else 0
+
+
+# %% wrong="03.enough" says="still over the limit"
+def enough(steps, distances, limit):
+    return [number for number, far in zip(steps, distances, strict=True) if far > limit][-1]
+
+
+# %% wrong="03.enough" says="exactly the limit"
+def enough(steps, distances, limit):
+    too_far = [index for index, number in enumerate(distances) if number >= limit]
+    return steps[too_far[-1] + 1] if too_far else steps[0]
+
+
+# %% wrong="03.enough" says="no distance is over the limit"
+def enough(steps, distances, limit):
+    too_far = [index for index, number in enumerate(distances) if number > limit]
+    return steps[too_far[-1] + 1]
+
+
+# %% [markdown]
+# What does it say of our picture, for three ideas of *enough*? The answer holds for this prompt,
+# this noise, this scheduler and this model. For another it must be measured again, and now you can.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+for limit in (2, 5, 10):
+    print(f"within {limit:2} levels from", enough(list(twenty), distances, limit), "steps on")
+
+# %% [markdown]
+# ### A blind test
+#
+# Numbers are one thing, eyes are the judge. Three of the twenty pictures, shuffled: they had 26, 51
+# and 96 steps. Which is which? Decide, and only then remove the `#`. If you cannot tell, you know
+# what 96 steps are worth.
+
+# %% picture="03.blind"
+order = random.Random(2026).sample([26, 51, 96], 3)
+display(image_grid([by_steps[steps] for steps in order], rows=1, labels=["A", "B", "C"]))
+print(len(order), "pictures")
+# print(order)
+
+# %% [markdown]
+# ## 5 · Watching a picture form
+#
+# A pipeline can report to you after every step. You give it a function as `callback_on_step_end`,
+# and it calls this function with itself, the number of the step, the timestep, and a dictionary of
+# tensors that holds the `latents` as they are now. The function must give the dictionary back. Ours
+# keeps each state of the latents in a list, behind the noise of the start.
+
+# %%
+states = [latents]
+
+
+def remember(pipe, step, timestep, tensors):
+    states.append(tensors["latents"])
+    return tensors
+
+
+settings = {"num_inference_steps": 24, "guidance_scale": 5.0}
+image = pipe(prompt, latents=latents, callback_on_step_end=remember, **settings).images[0]
+print(len(states), "states of shape", tuple(states[-1].shape))
+
+# %% [markdown]
+# To look at them we need pixels, and for this the pipeline has its VAE. It wants the latents in its
+# own scale, so we divide by `scaling_factor` first. `torch.no_grad()` says that we are not
+# training, which saves memory. The last state must give the finished picture itself.
+
+
+# %% picture="03.forming"
+def decode(latents):
+    with torch.no_grad():
+        pixels = pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample
+    return pipe.image_processor.postprocess(pixels)[0]
+
+
+moments = [0, 3, 6, 9, 12, 15, 18, 21, 24]
+forming = [decode(states[moment]) for moment in moments]
+display(image_grid(forming, cols=5, labels=[f"after step {moment}" for moment in moments]))
+print("the last is the finished picture:", forming[-1].tobytes() == image.tobytes())
+
+# %% [markdown]
+# First the noise hides everything; then large areas and colours show through, then the outlines,
+# last the small things. It is like fog that lifts, not like a drawing that grows line by line.
+#
+# Now a trap. After 6 of 24 steps there is still a lot of fog. Is this the picture that you get with
+# `num_inference_steps=6`? Compare.
+
+# %% picture="03.six"
+six_of_24, six_of_6 = decode(states[6]), by_steps[6]
+display(image_grid([six_of_24, six_of_6], rows=1, labels=["6 of 24 steps", "6 of 6 steps"]))
+for steps in (24, 6):
+    pipe.scheduler.set_timesteps(steps)
+    print(steps, "steps, the first six timesteps:", pipe.scheduler.timesteps[:6].tolist())
+
+# %% [markdown]
+# It is not. Each step has a **timestep**: how noisy the picture is supposed to be at this moment,
+# from nearly 1000 (nothing but noise) down to 0 (clean). The scheduler lays its steps out over
+# *the whole way*. With 6 steps they are long strides that arrive; the first 6 of 24 are
+# short ones, and you are still on the road. So the number of steps is a plan that is made
+# beforehand, not a moment at which you stop.
+
+# %% [markdown]
+# ## 6 · Which scheduler is good in eight steps?
+#
+# The U-Net says which way is downhill; the scheduler decides how to walk. DDIM and *Euler* walk
+# straight on for one stride. Others look at where they came from and bend the path: *DPM++*
+# ([paper](https://arxiv.org/abs/2211.01095)), *UniPC* ([paper](https://arxiv.org/abs/2302.04867)),
+# *PNDM* ([paper](https://arxiv.org/abs/2202.09778)), which was Stable Diffusion's first. *Heun*
+# ([paper](https://arxiv.org/abs/2206.00364)) tries a stride, looks again where it landed, and takes
+# the average. None of the six throws noise in, and with many steps all come to nearly the same
+# picture. With few they do not.
+#
+# ### Exercise 3 · The race
+#
+# Draw the same picture with all `schedulers` in 8 steps, with one call of `sweep`, and keep what it
+# returns as `at_eight`. Only the scheduler may vary, and everything else must be as in section 3,
+# so that we may compare with the picture of 96 steps.
+
+# %% exercise="03.eight_steps" picture="03.eight_steps"
+schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
+# BEGIN SOLUTION
+at_eight = sweep(
+    pipe,
+    prompt=prompt,
+    seed=7,
+    guidance_scale=5.0,
+    num_inference_steps=8,
+    scheduler=schedulers,
+    progress=False,
+)
+# END SOLUTION
+# BEGIN STUB
+# at_eight = ...
+# END STUB
+display(at_eight)
+
+# %%
+exercise("03.eight_steps").check(at_eight=at_eight, by_steps=by_steps, schedulers=schedulers)
+# exercise("03.eight_steps").hint()
+
+# %% [markdown] hint="03.eight_steps"
+# Start from the call in section 3. There the steps were a list and the scheduler was not named. Now
+# it is the other way round.
+
+# %% [markdown] hint="03.eight_steps"
+# A setting that you leave out is not *as in section 3*: it takes its default. So name the prompt,
+# the seed and the guidance scale again. (`mode` may be left out: it changes no picture by more than
+# one level.)
+
+# %% wrong="03.eight_steps" says="`seed` is 0"
+schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
+at_eight = sweep(
+    pipe, prompt=prompt, guidance_scale=5.0, num_inference_steps=8, scheduler=schedulers,
+    progress=False,
+)  # fmt: skip
+
+# %% wrong="03.eight_steps" says="`guidance_scale` is 7.5"
+schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
+at_eight = sweep(
+    pipe, prompt=prompt, seed=7, num_inference_steps=8, scheduler=schedulers, progress=False
+)
+
+# %% wrong="03.eight_steps" says="`num_inference_steps` is 6"
+schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
+at_eight = sweep(
+    pipe, prompt=prompt, seed=7, guidance_scale=5.0, num_inference_steps=6,
+    scheduler=schedulers, progress=False,
+)  # fmt: skip
+
+# %% wrong="03.eight_steps" says="varies as well"
+schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
+at_eight = sweep(
+    pipe, prompt=prompt, seed=7, guidance_scale=5.0, num_inference_steps=[2, 4],
+    scheduler=schedulers, progress=False,
+)  # fmt: skip
+
+# %% wrong="03.eight_steps" says="should vary"
+schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
+at_eight = sweep(
+    pipe, prompt=prompt, seed=7, guidance_scale=5.0, num_inference_steps=8, progress=False
+)
+
+# %% wrong="03.eight_steps" says="pndm, dpm++, unipc, heun is missing"
+schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
+at_eight = sweep(
+    pipe, prompt=prompt, seed=7, guidance_scale=5.0, num_inference_steps=8,
+    scheduler=schedulers[:2], progress=False,
+)  # fmt: skip
+
+# %% [markdown]
+# Who won? The smaller the distance to the picture of 96 steps, the closer a scheduler came. Each
+# line also says how often the U-Net was called.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+if at_eight is ...:
+    print("First solve exercise 3.")
+else:
+    for name in sorted(schedulers, key=lambda name: distance(at_eight[name], by_steps[96])):
+        outcome = at_eight.outcome(name)
+        far = distance(outcome.image, by_steps[96])
+        print(f"{name:6} {far:5.1f} levels away after {outcome.evaluations} calls of the U-Net")
+
+# %% [markdown]
+# Eight steps, said the setting, and yet not all of them called it eight times. The table of the
+# sweep has the count, as `evaluations`:
+#
+# - **PNDM** makes one call more than it has steps: it tries its first stride, and then takes it
+#   again, now that it knows how the path bends.
+# - **Heun** calls twice a step, except in the last, where it has arrived: 2 × 8 − 1 = 15.
+# - The others call once a step.
+#
+# The calls are what takes the time. So in 8 steps Heun had almost twice the time of the others.
+# That is no fair race.
+#
+# ### Exercise 4 · A fair race
+#
+# Complete the function. It gets one of our six names and a number of U-Net calls (`evaluations`, 2
+# or more), and returns the **largest** number of steps that needs no more than these. For example,
+# `steps_for("pndm", 26)` is 25.
+
+
+# %% exercise="03.fair"
+def steps_for(scheduler, evaluations):
+    # BEGIN SOLUTION
+    if scheduler == "pndm":
+        return evaluations - 1
+    if scheduler == "heun":
+        return (evaluations + 1) // 2
+    return evaluations
+    # END SOLUTION
+
+
+# %%
+exercise("03.fair").check(steps_for=steps_for, pipe=pipe, schedulers=schedulers)
+# exercise("03.fair").hint()
+
+# %% [markdown] hint="03.fair"
+# Three cases: `"pndm"`, `"heun"`, and all the others. What does each need for n steps?
+
+# %% [markdown] hint="03.fair"
+# Heun needs 2n − 1 calls. If you have 15, then 2n is 16. And if you have 16? A step that does not
+# fit whole is not taken: divide with `//`.
+
+
+# %% wrong="03.fair" says="calls the U-Net"
+def steps_for(scheduler, evaluations):
+    return evaluations
+
+
+# %% wrong="03.fair" says="one more step"
+def steps_for(scheduler, evaluations):
+    if scheduler == "pndm":
+        return evaluations - 1
+    if scheduler == "heun":
+        return evaluations // 2
+    return evaluations
+
+
+# %% wrong="03.fair" says="is not a whole number"
+def steps_for(scheduler, evaluations):
+    if scheduler == "pndm":
+        return evaluations - 1
+    if scheduler == "heun":
+        return (evaluations + 1) / 2
+    return evaluations
+
+
+# %% wrong="03.fair" says="gives back nothing"
+def steps_for(scheduler, evaluations):
+    if scheduler == "pndm":
+        return evaluations - 1
+    if scheduler == "heun":
+        return (evaluations + 1) // 2
+
+
+# %% [markdown]
+# The race once more. Now everybody may call 15 times, which is what Heun needs for 8 steps. `sweep`
+# gets one scheduler at a time here, since the steps differ.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+if steps_for("ddim", 15) is None:
+    print("First solve exercise 4.")
+else:
+    fair = {}
+    for name in schedulers:
+        plan = {"num_inference_steps": steps_for(name, 15), "scheduler": name}
+        alone = sweep(pipe, prompt=prompt, seed=7, guidance_scale=5.0, progress=False, **plan)
+        fair[name] = alone.images[0]
+    display(image_grid(fair.values(), rows=1, labels=fair))
+    for name in sorted(fair, key=lambda name: distance(fair[name], by_steps[96])):
+        print(f"{name:6} {distance(fair[name], by_steps[96]):5.1f} levels away")
+
+# %% [markdown]
+# Compare the two tables before you read on. Who profits from a bent path when steps are few, and
+# how much of it is left with more? But one prompt and one seed make no rule. And *close to 96
+# steps* is not the same as *good*: the picture of 96 steps is one scheduler's answer, not the
+# truth. Before you choose, repeat the race with other prompts and seeds.
+#
+# ## 7 · More is not always better
+#
+# You have seen that late steps change next to nothing. There are two more ways in which more is
+# not better.
+#
+# **Some schedulers never arrive.** *Euler a* (ancestral) throws new noise in at each step, as you
+# know from lesson 02. More steps are then not more accuracy, but other noise. Above DDIM, below
+# *Euler a*, from the same latents: each time the steps are about doubled.
+
+# %% picture="03.ancestral"
+doubled = [11, 21, 41]
+restless = sweep(
+    pipe,
+    prompt=prompt,
+    seed=7,
+    guidance_scale=5.0,
+    num_inference_steps=doubled,
+    scheduler="euler ancestral",
+    progress=False,
+)
+pictures = [by_steps[steps] for steps in doubled] + restless.images
+labels = [f"{name}, {steps}" for name in ("ddim", "euler a") for steps in doubled]
+display(image_grid(pictures, rows=2, labels=labels))
+print(len(pictures), "pictures from one latent")
+
+# %% [markdown]
+# How much does each doubling still change? For a scheduler that arrives, the second number is
+# clearly smaller than the first. Does *Euler a* look like that?
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+for name, drawn in [("ddim", by_steps), ("euler a", restless)]:
+    first, second = distance(drawn[11], drawn[21]), distance(drawn[21], drawn[41])
+    print(f"{name:8} 11 to 21 steps: {first:4.1f} levels, 21 to 41 steps: {second:4.1f} levels")
+
+# %% [markdown]
+# **A larger number can mean a worse plan.** Your curve of section 4 may have looked a little jagged
+# towards its end, where it should be smooth. Here is why. Our DDIM divides the 1000 timesteps by
+# the number of steps, *in whole numbers*, and counts up from 1. For 91 steps, 1000 // 91 is 10, and
+# ninety strides of 10 end far short of 1000. The pipeline then starts from pure noise and tells the
+# U-Net that it is less noisy than it is.
+
+# %%
+for steps in (71, 76, 91, 96):
+    pipe.scheduler.set_timesteps(steps)
+    stride = pipe.scheduler.config.num_train_timesteps // steps
+    print(f"{steps} steps, stride {stride}, start at timestep {int(pipe.scheduler.timesteps[0])}")
+
+# %% [markdown]
+# 71 steps start nearer to pure noise than 91. This way of laying out the steps is called
+# `timestep_spacing="leading"` and is what Stable Diffusion 1.x ships with. `"trailing"` begins at
+# the very end instead ([paper](https://arxiv.org/abs/2305.08891) on this and related slips).
+#
+# **And the time could have gone elsewhere.** For one picture of 96 steps you can have six seeds
+# with 16 steps each. Which would you rather have: the last polish on one picture, or a choice?
+
+# %% picture="03.six_seeds"
+choice = sweep(
+    pipe,
+    prompt=prompt,
+    seed=range(7, 13),
+    guidance_scale=5.0,
+    num_inference_steps=16,
+    progress=False,
+)
+display(choice)
+print(len(choice), "pictures,", sum(choice.table["evaluations"]), "calls of the U-Net")
+print("the one of 96 steps:", by_steps.outcome(96).evaluations, "calls")
+
+# %% [markdown]
+# ## 8 · Explore
+#
+# The cell below shows sliders. Move them, press *draw*, and watch the picture form; the notebook
+# stays free meanwhile, and pressing again drops the picture that is not finished. Start with the
+# steps: leave the seed, and go from 25 down until it hurts. (Sliders need a running notebook. Where
+# you only read, you see the first picture.)
+
+# %% picture="03.explorer"
+explorer(pipe, prompt=prompt, seed=7, num_inference_steps=12, guidance_scale=5.0)
+
+# %% [markdown]
+# ## What you learned
+#
+# - An experiment changes **one setting**. The latents are shared, the rest is written down. `sweep`
+#   does that: lists are varied, everything else stays.
+# - Time is a **straight line**: a fixed part, and so much for each call of the U-Net.
+# - Quality is not. The first steps do most, and there is a point of **enough**, which you can
+#   measure with a distance.
+# - A **callback** shows the latents after each step, and the VAE turns them into pixels. The number
+#   of steps is a plan for the whole way, not a moment to stop.
+# - Schedulers differ where steps are few. Compare them by their **U-Net calls**: for n steps PNDM
+#   needs n + 1, Heun 2n − 1.
+# - More steps can be wasted, can lead elsewhere (ancestral schedulers), and can even start worse.
+#
+# **Try on your own:** the race of section 6 with `num_inference_steps=4`, or with another prompt. A
+# race between seeds: is *enough* the same number for each? Give DDIM
+# `timestep_spacing="trailing"` in `from_config`, and repeat section 4: what has become of the
+# picture with one step?
+#
+# Next: [lesson 04](04_prompts.ipynb), in which the words change and everything else stays.

@@ -1,0 +1,619 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 04 · Prompts: say what you want to see
+#
+# A prompt is the only thing that you *tell* the model. Books of magic formulas are sold for it. In
+# this lesson you find out by experiment what a prompt does: five film posters from one noise, word
+# by word, and also where words are of no use at all.
+#
+# **At the end you will be able to**
+#
+# - build a prompt from its parts, and say what the model decides where you say nothing;
+# - compare prompts fairly, from one and the same noise;
+# - find the words that a model has never read, and the words that it never gets to see;
+# - try all combinations of some parts in a prompt matrix;
+# - use a negative prompt, and prove that it did something;
+# - say what a model can put together, and where it fails.
+#
+# **Time:** about 60 minutes. **You need:** lessons 01 to 03.
+#
+# **Three ways through this lesson**
+#
+# 1. *On your own.* In `lessons/04_prompts.ipynb` four exercises have a gap, written `...`. Fill the
+#    gap, run the cell, and run the check below it.
+# 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
+#    hint.
+# 3. *With the complete solution.* `solutions/04_prompts.ipynb` is this notebook with every gap
+#    filled and every picture shown.
+
+# %% [markdown]
+# ## 1 · The parts of a prompt
+#
+# The tools are those of lesson 03: `sweep` draws one picture for each value of the settings that
+# are lists, and shows them side by side. `SETTINGS` holds what stays the same all through this
+# lesson; `progress=False` hides the progress bar.
+
+# %%
+import warnings
+
+import diffusers
+import transformers
+from helpers.explore import explorer
+from IPython.display import display
+
+from helpers import exercise, image_grid, load_pipeline, sweep
+from helpers.vocabulary import (
+    BACKGROUNDS,
+    KNOWN_WORDS,
+    STYLES,
+    SUBJECTS,
+    unknown_words,
+    was_held_out,
+)
+
+pipe = load_pipeline("stickers")
+SETTINGS = {"num_inference_steps": 25, "guidance_scale": 5.0, "progress": False}
+
+# %% [markdown]
+# Most prompts answer three questions: *what* is in the picture, *where* is it, and *how* is it
+# made? The next cell asks for a rocket three times and each time says a little more. All three
+# pictures start from the noise of seed 7, so whatever differs between them comes from the words.
+#
+# Before you run it: what will the model do about the place and the style while you say nothing
+# about them?
+
+# %% picture="04.parts"
+sweep(
+    pipe,
+    prompt=[
+        "a rocket",
+        "a rocket under the night sky",
+        "a 3d sticker of a rocket under the night sky",
+    ],
+    seed=7,
+    **SETTINGS,
+)
+
+# %% [markdown]
+# A picture always has a background and a style. What you leave open, the model fills in with
+# something that it has often seen, and with another seed it fills in something else. A good prompt
+# is not a long one. It says what matters to you and leaves the rest open.
+#
+# For a large model the same three questions have richer answers. *How* can be a medium (oil
+# painting, photograph), a light (soft morning light), a camera angle, or the manner of a painter.
+# Each of these words works for one reason only: it stood in the captions of pictures that looked
+# like that.
+#
+# ## 2 · Five posters, one noise
+#
+# A small cinema shows five films this week, and each needs a poster. Four of them have a prompt.
+#
+# ### Exercise 1 · The fifth film, and a fair comparison
+#
+# Invent a film of your own: a title, and a prompt that says what, where and how. Use words that the
+# model knows. Section 1 shows the pattern, and the next cell prints the words for *what* and
+# *where*; a place can also be said as *in the snow* or *in a meadow*. Then make `posters`: one
+# sweep over all five prompts, with seed 7 and our `SETTINGS`. Nothing but the prompt may vary.
+
+# %%
+print("what: ", ", ".join(SUBJECTS))
+print("where:", ", ".join(BACKGROUNDS))
+print("how:  ", ", ".join(STYLES))
+
+# %% exercise="04.posters" picture="04.posters"
+films = {
+    "Last Rocket Home": "a 3d sticker of a rocket under the night sky",
+    "The Ghost of Mill Street": "a cartoon sticker of a ghost in the city",
+    "One Summer, One Sail": "a flat sticker of a sailboat on the beach",
+    "Cold Circuits": "a 3d sticker of a robot in the snow",
+}
+my_title = "Giant of the Meadow"  # SOLUTION
+films[my_title] = "a cartoon sticker of a dinosaur in a meadow"  # SOLUTION
+# BEGIN SOLUTION
+posters = sweep(pipe, prompt=list(films.values()), seed=7, **SETTINGS)
+display(posters)
+# END SOLUTION
+# BEGIN STUB
+# posters = ...
+# END STUB
+
+# %%
+exercise("04.posters").check(films=films, posters=posters)
+# exercise("04.posters").hint()
+
+# %% [markdown] hint="04.posters"
+# A film is a line such as `films["Night of the Owl"] = "a simple sticker of an owl at night"`.
+
+# %% [markdown] hint="04.posters"
+# `list(films.values())` is the list of all prompts. The sweep of section 1 had a list of prompts,
+# too.
+
+# %% [markdown] hint="04.posters"
+# In `sweep(pipe, prompt=…, seed=…, **SETTINGS)` only what is a list varies. One seed is a plain
+# number.
+
+# %% wrong="04.posters" says="`seed` varies as well"
+films = {"Last Rocket Home": "a rocket at night", "Cold Circuits": "a robot in the snow"}
+films["Meadow"] = "a dinosaur in a meadow"
+films |= {"Sail": "a sailboat on the beach", "Mill Street": "a ghost in the city"}
+posters = sweep(pipe, prompt=list(films.values()), seed=[7, 8], num_inference_steps=1)
+
+# %% wrong="04.posters" says="seed"
+films = {"Last Rocket Home": "a rocket at night", "Cold Circuits": "a robot in the snow"}
+films["Meadow"] = "a dinosaur in a meadow"
+films |= {"Sail": "a sailboat on the beach", "Mill Street": "a ghost in the city"}
+posters = sweep(pipe, prompt=list(films.values()), num_inference_steps=1)
+
+# %% wrong="04.posters" says="epic, superhero"
+films = {"Last Rocket Home": "a rocket at night", "Cold Circuits": "a robot in the snow"}
+films["Super"] = "an epic superhero in the city"
+films |= {"Sail": "a sailboat on the beach", "Mill Street": "a ghost in the city"}
+posters = sweep(pipe, prompt=list(films.values()), seed=7, num_inference_steps=1)
+
+# %% wrong="04.posters" says="is always"
+films = {"Last Rocket Home": "a rocket at night", "Cold Circuits": "a robot in the snow"}
+films["Meadow"] = "a dinosaur in a meadow"
+films |= {"Sail": "a sailboat on the beach", "Mill Street": "a ghost in the city"}
+posters = sweep(pipe, prompt=", ".join(films), seed=7, num_inference_steps=1)
+
+# %% wrong="04.posters" says="has 4 films"
+films = {"Last Rocket Home": "a rocket at night", "Cold Circuits": "a robot in the snow"}
+films |= {"Sail": "a sailboat on the beach", "Mill Street": "a ghost in the city"}
+posters = sweep(pipe, prompt=list(films.values()), seed=7, num_inference_steps=1)
+
+# %% [markdown]
+# With their titles they can go up on the wall. (Until the exercise is solved, the cell only says
+# so.) Look at what the five have in common although their prompts share hardly a word: the same
+# noise tends to put things in the same place.
+
+# %% picture="04.titles"
+if posters is ...:
+    print("First solve exercise 1.")
+else:
+    display(image_grid(posters.images, rows=1, labels=films))
+    print(len(posters), "posters of", posters.images[0].size, "pixels")
+
+# %% [markdown]
+# ## 3 · Words that the model has never read
+#
+# We wanted film posters, and yet never wrote *film poster*. Why not? See what becomes of a prompt.
+# The **tokenizer** cuts it into tokens and looks each of them up in its list. Words that often
+# stood in the captions are one token, and `</w>` marks the end of a word. What happens to *movie*
+# and *poster*?
+
+# %%
+poster_prompt = "a movie poster of a rocket under the night sky"
+print(pipe.tokenizer.tokenize(poster_prompt))
+print("tokens in its list:", len(pipe.tokenizer))
+
+# %% [markdown]
+# A word that is not in the list falls into bits, down to single letters if need be. So no prompt is
+# ever refused. But nobody taught the model what these bits mean in this order, and no error tells
+# you so.
+#
+# ### Exercise 2 · Find the strangers
+#
+# `KNOWN_WORDS` holds all the words that the sticker model has read, in lower case. Complete the
+# function: it gets a prompt and returns the list of those of its words that are *not* in
+# `KNOWN_WORDS`, in their order. Capital letters and commas must not matter.
+
+
+# %% exercise="04.strangers"
+def strangers(prompt):
+    # BEGIN SOLUTION
+    words = prompt.lower().replace(",", " ").split()
+    return [word for word in words if word not in KNOWN_WORDS]
+    # END SOLUTION
+
+
+# %%
+exercise("04.strangers").check(strangers=strangers)
+# exercise("04.strangers").hint()
+
+# %% [markdown] hint="04.strangers"
+# `prompt.split()` gives the list of the words. What does it give for `"a fox, a cat"`? Print it.
+
+# %% [markdown] hint="04.strangers"
+# `text.lower()` gives small letters, and `text.replace(",", " ")` puts a space where a comma was.
+# Both before `split()`.
+
+# %% [markdown] hint="04.strangers"
+# `[word for word in words if len(word) > 3]` makes a list of the long words. Your condition is
+# `word not in …`.
+
+
+# %% wrong="04.strangers" says="letter by letter"
+def strangers(prompt):
+    return [word for word in prompt.lower() if word not in KNOWN_WORDS]
+
+
+# %% wrong="04.strangers" says="comma"
+def strangers(prompt):
+    return [word for word in prompt.lower().split() if word not in KNOWN_WORDS]
+
+
+# %% wrong="04.strangers" says="capital"
+def strangers(prompt):
+    return [word for word in prompt.replace(",", " ").split() if word not in KNOWN_WORDS]
+
+
+# %% wrong="04.strangers" says="the other way round"
+def strangers(prompt):
+    words = prompt.lower().replace(",", " ").split()
+    return [word for word in words if word in KNOWN_WORDS]
+
+
+# %% wrong="04.strangers" says="only subjects"
+def strangers(prompt):
+    words = prompt.lower().replace(",", " ").split()
+    return [word for word in words if word not in SUBJECTS]
+
+
+# %% [markdown]
+# `unknown_words` of our helpers does the same, and copes with all other marks, too. Does a stranger
+# change the picture? Three prompts, one noise. The first is all known words.
+
+# %% picture="04.strangers"
+with_strangers = [
+    "a rocket under the night sky",
+    poster_prompt,
+    "a breathtaking rocket under the night sky, trending masterpiece",
+]
+for prompt in with_strangers:
+    print(f"{prompt!r}: unknown are {unknown_words(prompt)}")
+sweep(pipe, prompt=with_strangers, seed=7, **SETTINGS)
+
+# %% [markdown]
+# The bits of unknown words are not ignored. They reach the U-Net as vectors like all others, and
+# push the picture in some direction that nobody chose. That is why a magic word may seem to work:
+# *something* changed. Whether it changed for the better, you only know after several seeds.
+#
+# A large model has read *movie poster* many times and knows how one looks. It has its own
+# strangers: your name, this year's fashion, your town. The question is the same for each model: did
+# this word stand in its captions?
+#
+# ## 4 · Order
+#
+# Does the order of the words matter? The first two prompts below are said as in the captions. In
+# the third the parts are shuffled, in the fourth the words. It is the same bag of words each time,
+# or nearly so. Decide which pictures will still show a 3d parrot on pink.
+
+# %% picture="04.order"
+orders = [
+    "a 3d sticker of a parrot on a pink background",
+    "a parrot on a pink background, 3d style",
+    "on a pink background a parrot, a sticker of 3d",
+    "pink a background a 3d on of sticker parrot a",
+]
+sweep(pipe, prompt=orders, seed=7, **SETTINGS)
+
+# %% [markdown]
+# To see why the order counts, look at what the U-Net is given: not tokens, but one **vector** for
+# each token, made by the text encoder. We compare the vectors of two prompts that differ in a
+# single word near the end. `encode_prompt` gives them; the first `[0]` is the prompt (the other
+# would be the negative prompt), the second the first of the batch. For each place in the row we ask
+# whether both prompts have the same vector there. Which ones will differ? Only one?
+
+
+# %%
+def vectors(prompt):
+    return pipe.encode_prompt(prompt, pipe.device, 1, False)[0][0]
+
+
+on_pink = vectors("a 3d sticker of a parrot on a pink background")
+on_blue = vectors("a 3d sticker of a parrot on a blue background")
+equal = [one.allclose(other, atol=1e-3) for one, other in zip(on_pink, on_blue, strict=True)]
+print("shape:", tuple(on_pink.shape))
+print("equal:", "".join("=" if same else "x" for same in equal))
+
+# %% [markdown]
+# From the word that changed on, *all* vectors differ, up to the filling at the end; before it,
+# none. The text encoder reads from left to right: each token sees itself and what stands before it,
+# and nothing after it (so it was built [in CLIP](https://arxiv.org/abs/2103.00020)). A word at the
+# front colours everything that follows. A word at the end colours only the end. So put what matters
+# first, and say it as captions say it.
+#
+# ## 5 · A prompt matrix
+#
+# *How does each subject look in each style?* That is a question for a table: subjects down, styles
+# across. A **prompt matrix** is the list of all its prompts.
+#
+# ### Exercise 3 · All combinations
+#
+# Make the list `matrix` of prompts of the form `a flat sticker of a cat on a yellow background`,
+# for each of the `subjects` with each of the `STYLES`. The order is that of reading: all styles of
+# the first subject, then all styles of the second.
+
+# %% exercise="04.matrix"
+subjects = ["cat", "rose"]
+# BEGIN SOLUTION
+matrix = [
+    f"a {style} sticker of a {subject} on a yellow background"
+    for subject in subjects
+    for style in STYLES
+]
+# END SOLUTION
+# BEGIN STUB
+# matrix = ...
+# END STUB
+
+# %%
+exercise("04.matrix").check(matrix=matrix, subjects=subjects)
+# exercise("04.matrix").hint()
+
+# %% [markdown] hint="04.matrix"
+# One prompt first. In an f-string, `f"a {style} sticker"`, the name in braces is replaced by its
+# value.
+
+# %% [markdown] hint="04.matrix"
+# You need a loop within a loop. The outer one changes slowly: it is the row of the table.
+
+# %% [markdown] hint="04.matrix"
+# Either two `for` lines with `matrix.append(…)` in the inner one, or `[… for subject in subjects
+# for style in STYLES]`, where the first `for` is the outer loop.
+
+# %% wrong="04.matrix" says="`zip`"
+subjects = ["cat", "rose"]
+matrix = [
+    f"a {style} sticker of a {subject} on a yellow background"
+    for subject, style in zip(subjects, STYLES, strict=False)
+]
+
+# %% wrong="04.matrix" says="changes too fast"
+subjects = ["cat", "rose"]
+matrix = [
+    f"a {style} sticker of a {subject} on a yellow background"
+    for style in STYLES
+    for subject in subjects
+]
+
+# %% wrong="04.matrix" says="the letter f"
+subjects = ["cat", "rose"]
+matrix = ["a {style} sticker of a {subject} on a yellow background" for _ in range(8)]
+
+# %% wrong="04.matrix" says="list of lists"
+subjects = ["cat", "rose"]
+matrix = [
+    [f"a {style} sticker of a {subject} on a yellow background" for style in STYLES]
+    for subject in subjects
+]
+
+# %% wrong="04.matrix" says="`matrix[0]`"
+subjects = ["cat", "rose"]
+matrix = [f"{style} {subject}" for subject in subjects for style in STYLES]
+
+# %% [markdown]
+# For the sweep this is one long list of prompts; we lay the pictures out as the table that they
+# are. Read it both ways. Down a column: is it the same style? Along a row: is it the same subject?
+
+# %% picture="04.matrix"
+if matrix is ...:
+    print("First solve exercise 3.")
+else:
+    pictures = sweep(pipe, prompt=matrix, seed=7, **SETTINGS).images
+    labels = [f"{style} {subject}" for subject in subjects for style in STYLES]
+    display(image_grid(pictures, rows=len(subjects), labels=labels))
+    print(len(pictures), "pictures,", len({picture.tobytes() for picture in pictures}), "different")
+
+# %% [markdown]
+# The number of pictures is the product of the parts: three styles, five subjects, four places and
+# ten seeds are already 600. So vary only what you ask about.
+#
+# ## 6 · What you do not want
+#
+# You want a house by day. Can you simply say so, *not at night*? Watch what that does. Above the
+# plain prompt, below the one with *not*, for three seeds.
+
+# %% picture="04.negation"
+sweep(pipe, prompt=["a house", "a house, not at night"], seed=[1, 2, 3], **SETTINGS)
+
+# %% [markdown]
+# A caption says what *is* in a picture. *Not* stood in none, so to this model it is a stranger, and
+# *night* is night. Larger models have read *not*, and still are bad at it: a [study of models that
+# relate texts and pictures](https://arxiv.org/abs/2501.09425), CLIP among them, found that they
+# often do no better than chance. Words in a prompt attract, whatever stands before them.
+#
+# The right place is the **negative prompt** of lesson 01: a text of its own, from which the picture
+# is pushed *away*. There you name the thing itself, without any *not*.
+#
+# ### Exercise 4 · Prove that it works
+#
+# That a picture with a negative prompt shows no night proves nothing: perhaps it would have shown
+# none anyway. You need a **control**, the same picture without. Make the sweep `proof` for the
+# prompt `"a house"`: without negative prompt (`None`) and with `"at night"`, in this order, for the
+# seeds 1, 2 and 3. The first list that you name gives the rows, so name `negative_prompt` before
+# `seed`. Everything else as in `SETTINGS`.
+
+# %% exercise="04.negative" picture="04.negative"
+# BEGIN SOLUTION
+proof = sweep(
+    pipe, prompt="a house", negative_prompt=[None, "at night"], seed=[1, 2, 3], **SETTINGS
+)
+display(proof)
+# END SOLUTION
+# BEGIN STUB
+# proof = ...
+# END STUB
+
+# %%
+exercise("04.negative").check(proof=proof)
+# exercise("04.negative").hint()
+
+# %% [markdown] hint="04.negative"
+# Look at the sweep above: two lists, so two rows and three columns. Now the prompt is one text, and
+# another setting is a list of two.
+
+# %% [markdown] hint="04.negative"
+# `negative_prompt=[None, …]`: the first row is the control.
+
+# %% wrong="04.negative" says="control"
+proof = sweep(
+    pipe, prompt="a house", negative_prompt="at night", seed=[1, 2, 3],
+    num_inference_steps=1,
+)  # fmt: skip
+
+# %% wrong="04.negative" says="`prompt` varies as well"
+proof = sweep(
+    pipe, prompt=["a house", "a house, not at night"], seed=[1, 2, 3],
+    num_inference_steps=1,
+)  # fmt: skip
+
+# %% wrong="04.negative" says="the thing itself"
+proof = sweep(
+    pipe, prompt="a house", negative_prompt=[None, "not at night"], seed=[1, 2, 3],
+    num_inference_steps=1,
+)  # fmt: skip
+
+# %% wrong="04.negative" says="seeds 1, 2 and 3"
+proof = sweep(
+    pipe, prompt="a house", negative_prompt=[None, "at night"], seed=1,
+    num_inference_steps=1,
+)  # fmt: skip
+
+# %% wrong="04.negative" says="guidance"
+proof = sweep(
+    pipe, prompt="a house", negative_prompt=[None, "at night"], seed=[1, 2, 3],
+    guidance_scale=1.0, num_inference_steps=1,
+)  # fmt: skip
+
+# %% [markdown]
+# Go through the columns. Where the control shows a night, has it gone? Where it shows none, has the
+# picture changed all the same? It mostly has: the push acts on every picture and moves things that
+# you never named. So a negative prompt is for what you *saw* and want to get rid of. The long lists
+# that are passed around (*bad anatomy, extra limbs, worst quality* …) push in all directions at
+# once, and on our model they are strangers, besides. How strong the push is, and when it is off
+# altogether, is the subject of lesson 05.
+#
+# ## 7 · The end of the page
+#
+# The text encoder has room for a fixed number of tokens, the marks for start and end included. What
+# is beyond that is cut off. How much room is there? And how much does the following prompt need, of
+# the kind that one finds on the web?
+
+# %%
+wordy = "an absolutely breathtaking, ultra detailed, award winning, hyperrealistic masterpiece"
+limit = pipe.tokenizer.model_max_length
+print("room for", limit, "tokens")
+print("wordy needs more:", len(pipe.tokenizer(wordy, verbose=False).input_ids) > limit)
+
+# %% [markdown]
+# All these adjectives, and there is no room left for the subject, since each stranger falls into
+# many bits. Now two prompts that begin with them: one ends in a fox, the other in a whale. We catch
+# the warnings that `sweep` gives and print them. (The libraries give notices of the same, which are
+# easily lost among others; the loop turns them off.) The mode `"exact"` draws the pictures one
+# after the other, so that equal means equal in every bit.
+
+# %% picture="04.limit"
+for library in (diffusers, transformers):
+    library.utils.logging.set_verbosity_error()
+endings = [f"{wordy}, a fox on a red background", f"{wordy}, a whale in the snow"]
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    cut_off = sweep(pipe, prompt=endings, seed=7, mode="exact", **SETTINGS)
+print("\n".join(str(warning.message) for warning in caught))
+print("the same picture:", cut_off.images[0].tobytes() == cut_off.images[1].tobytes())
+display(cut_off)
+
+# %% [markdown]
+# The model never saw the fox or the whale: both are beyond the end. Stable Diffusion 1.x has room
+# for 77 tokens, and each of its prompts is cut in the same way. Some programs read longer prompts
+# in several pieces and join the vectors; that is a trick of the program, and the model was never
+# trained for it. The better cure is a shorter prompt with the subject first.
+#
+# ## 8 · Putting things together, and where it fails
+#
+# About one in ten combinations of subject, style and background was kept out of the training on
+# purpose. `was_held_out` knows which. The model has seen cats, it has seen flat stickers, it has
+# seen purple; but if *a flat cat on purple* is on the list, it has never seen that. Can it draw it?
+# We take four combinations from all over the list.
+
+# %% picture="04.held_out"
+held_out = [
+    (subject, style, background)
+    for subject in SUBJECTS
+    for style in STYLES
+    for background in BACKGROUNDS
+    if was_held_out(subject, style, background)
+]
+chosen = held_out[:: len(held_out) // 4][:4]
+never_seen = [f"{style} {subject}, {place} background" for subject, style, place in chosen]
+print(len(held_out), "combinations were held out, such as", *never_seen, sep="\n")
+sweep(pipe, prompt=never_seen, seed=7, **SETTINGS)
+
+# %% [markdown]
+# This is what makes such models useful: they **compose**. What they learned about styles holds for
+# subjects that they never saw in that style. The model's card counts how often it works
+# (`helpers/weights/stickers/README.md`).
+#
+# And now two subjects in one picture, with four seeds. Count: in how many do you see both, and in
+# how many one, or a mixture?
+
+# %% picture="04.two"
+two = "a cat and a rocket on a teal background"
+print("unknown words:", unknown_words(two))
+sweep(pipe, prompt=two, seed=[1, 2, 3, 4], **SETTINGS)
+
+# %% [markdown]
+# Did you count both four times? Hardly, although every word is known. There are two reasons, and
+# neither can be mended by better words.
+#
+# - *The data.* Each picture that this model learned from shows one subject. It has never seen what
+#   "and" does to a picture.
+# - *The machine.* Each place in the latents looks at all words of the prompt at once and takes from
+#   them what fits. Nothing tells it which place belongs to which word. So both subjects compete for
+#   the middle of the picture.
+#
+# The large models have seen pictures with many things, and do better. But the second reason holds
+# for them as well. A [study of Stable Diffusion](https://arxiv.org/abs/2301.13826) calls it
+# *catastrophic neglect* when one of the subjects is left out, and shows that colours land on the
+# wrong thing: ask for *a blue cat and a red bowl*, and look closely. Counting (*five apples*) and
+# places (*left of*) are hard for the same reason. No magic word helps, but other tools do: draw the
+# parts apart and put them together, or give the model a sketch.
+
+# %% [markdown]
+# ## 9 · Your own prompts
+#
+# Play. Type a prompt, or a negative one, press *draw*, and compare with another seed. (The controls
+# need a running notebook. Where you only read, you see the first picture.)
+
+# %% picture="04.explorer"
+explorer(
+    pipe,
+    prompt="a cartoon sticker of an owl at night",
+    negative_prompt="",
+    seed=7,
+    num_inference_steps=25,
+    guidance_scale=5.0,
+)
+
+# %% [markdown]
+# ## What you learned
+#
+# - A prompt says **what, where and how**; what you leave open, the model fills in.
+# - Compare prompts **from one seed** and vary nothing else. Believe it after several seeds.
+# - A word works if it stood in the **captions**. Others fall into bits and push the picture
+#   somewhere; no error tells you. `unknown_words` finds them for our model.
+# - The text encoder reads from left to right, and has a **limit**: what matters goes first, and
+#   what is beyond the limit is never seen.
+# - A **prompt matrix** has all combinations of some parts.
+# - *Not* does not work in a prompt. The **negative prompt** pushes away from what it names, and
+#   only a control shows that it did.
+# - Models **compose** subject, style and place in ways that they never saw. Two subjects, counts
+#   and places often fail.
+#
+# **Try on your own:** a portrait, such as *a portrait of a sad man with short grey hair and a red
+# shirt on a blue background*. Does the red stay on the shirt? Which of the words can be left out
+# before the picture changes? And what does the empty prompt, `""`, draw?
+#
+# Next: [lesson 05](05_guidance.ipynb), about the number that says how hard the prompt pushes.

@@ -1,0 +1,53 @@
+"""A sweep that is no fair experiment is told so, with the setting and the slip."""
+
+import pytest
+from helpers.checks.experiments import require_experiment
+
+from helpers import sweep
+from helpers.checks import CannotCheck, Wrong
+
+SCALES = [1.0, 2.0, 3.0]
+WANTED = {"varied": {"guidance_scale": SCALES}, "fixed": {"prompt": "a fox", "seed": 7}}
+
+
+@pytest.fixture
+def drawn(tiny_pipe):
+    """A sweep of one step with the right settings, but for those that a test names."""
+
+    def draw(**settings):
+        right = {"prompt": "a fox", "seed": 7, "guidance_scale": SCALES, "num_inference_steps": 1}
+        return sweep(tiny_pipe, progress=False, **right | settings)
+
+    return draw
+
+
+def test_a_fair_experiment_passes(drawn):
+    require_experiment("fair", drawn(), **WANTED)
+    any_scales = {"varied": {"guidance_scale": None}, "fixed": {}}
+    require_experiment("fair", drawn(guidance_scale=[4, 5]), **any_scales)
+
+
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        ({"seed": [7, 8]}, "`seed` varies as well (7, 8)"),
+        ({"guidance_scale": 3.0}, "`guidance_scale` should vary, and it is always '3'"),
+        ({"guidance_scale": SCALES[:2]}, "3 is missing"),
+        ({"guidance_scale": [*SCALES, 4.0]}, "4 is too much"),
+        ({"guidance_scale": SCALES[::-1]}, "the order is another"),
+        ({"seed": 0}, "`seed` is 0; the text asks for 7"),
+        ({"prompt": "an owl"}, "`prompt` is 'an owl'; the text asks for 'a fox'"),
+    ],
+)
+def test_an_unfair_one_is_told_why(drawn, settings, says):
+    with pytest.raises(Wrong) as caught:
+        require_experiment("unfair", drawn(**settings), **WANTED)
+    assert "`unfair`" in str(caught.value) and says in str(caught.value)
+
+
+def test_a_missing_picture_cannot_be_judged(drawn):
+    experiment = drawn()
+    outcome = next(iter(experiment))
+    outcome.image, outcome.state = None, "not run"
+    with pytest.raises(CannotCheck, match="missing \\(not run\\)"):
+        require_experiment("cut", experiment, **WANTED)

@@ -14,8 +14,8 @@
 # # 03 · Steps and schedulers: how long is long enough?
 #
 # We have used 25 steps so far. diffusers takes 50 if you say nothing, and others swear by more.
-# Each step costs time. What does it buy? In this lesson you stop believing the numbers of other people
-# and measure your own.
+# Each step costs time. What does it buy? In this lesson you stop believing the numbers of other
+# people and measure your own.
 #
 # **At the end you will be able to**
 #

@@ -66,7 +66,7 @@ class Preset:
     # then the captions that it must not confuse differ in such words alone.
     judge: ClipSettings = field(
         default_factory=lambda: ClipSettings(
-            seed=2, steps=600, text_layers=2, text_width=128, portraits_every=3
+            seed=2, steps=480, text_layers=2, text_width=128, portraits_every=3
         )
     )
     vae: VaeSettings = field(default_factory=VaeSettings)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
 from helpers import load_pipeline
@@ -124,7 +124,7 @@ class Recipe:
         """Measures what is shipped and writes its card."""
         folder = self.weights / "stickers"
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
-        pipe, judge = load_pipeline(folder, device="cpu"), self.judge_of_pictures()
+        pipe, judge = self.shipped(), self.judge_of_pictures()
         pictures = self.preset.evaluation_pictures
         evaluate(pipe, judge, folder / "figures.json", about, pictures)
         write_card(folder, self.logs)
@@ -135,13 +135,19 @@ class Recipe:
         for file in self.folder.glob(f"unet-{self.sitting}-step*.pt"):
             step = int(file.stem.rpartition("step")[2])
             snapshots[step] = torch.load(file, weights_only=True, map_location="cpu")
-        pipe = load_pipeline(self.weights / "stickers", device="cpu")
+        pipe = self.shipped()
         output = self.logs / f"curve-{self.sitting}.jsonl"
         curve(pipe, self.judge_of_pictures(), snapshots, output, self.preset.curve_pictures)
 
     def pictures(self) -> None:
         """The grids in course/pictures/."""
-        write_pictures(load_pipeline(self.weights / "stickers", device="cpu"))
+        write_pictures(self.shipped())
+
+    def shipped(self) -> StableDiffusionPipeline:
+        """The pipeline that was exported, as learners load it."""
+        pipe = load_pipeline(self.weights / "stickers", device="cpu")
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
 
     def judge_of_pictures(self) -> Judge:
         return Judge(self.judge(), self.tokenizer())

@@ -1,27 +1,26 @@
-"""`python -m helpers models` lists the models that `load_pipeline` knows by name."""
+"""The command line: `python -m helpers NAME`; `python -m helpers NAME --help` says more."""
 
 import argparse
 from collections.abc import Sequence
+from importlib import import_module
+
+# Each is a module of helpers/commands/.
+COMMANDS = {
+    "models": "list the models that load_pipeline knows by name",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line; `None` takes it from the shell."""
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("models", help="list the models that load_pipeline knows by name")
-    parser.parse_args(arguments)
-    print(models_table())
-
-
-def models_table() -> str:
-    """The catalogue as text, one paragraph a model."""
-    from .models import MODELS
-
-    paragraphs = []
-    for name, model in MODELS.items():
-        origin = "comes with the course" if model.is_embedded else f"hub: {model.source}"
-        paragraphs.append(f"{name}\n    {model.about}\n    {origin}; licence: {model.licence}")
-    return "\n".join(paragraphs)
+    choices = parser.add_subparsers(dest="command", required=True, metavar="NAME")
+    for name, about in COMMANDS.items():
+        command = import_module(f".commands.{name}", __package__)
+        own = choices.add_parser(name, help=about, description=command.__doc__)
+        command.add_arguments(own)
+        own.set_defaults(run=command.run)
+    chosen = parser.parse_args(arguments)
+    chosen.run(chosen)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Every stage keeps its state in `checkpoints/<preset>/` and goes on where it was when it was
 stopped; a stage that is done is passed over. `--sitting 2` (3, 4, …) goes on from the shipped
-U-Net: fresh optimiser, short warm-up, new pictures.
+CLIP, decoder and U-Net: fresh optimisers, short warm-up, new pictures.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from transformers import CLIPTokenizer
 from helpers import load_pipeline
 from helpers.sticker_clip import StickerClip
 from training.card import hardware, write_card
-from training.clip import train_clip
+from training.clip import new_clip, train_clip
 from training.data import Dataset
 from training.evaluate import Judge, curve, evaluate
 from training.export import WEIGHTS, default_scheduler, export_clip, export_pipeline
@@ -35,7 +35,7 @@ RECORDS = Path(__file__).with_name("records")  # committed: logs, curves, and th
 class Recipe:
     """The stages in their order; each gives what the next ones need, from disk when it is there.
 
-    From the second sitting on, everything but the U-Net is what the first one shipped.
+    From the second sitting on, CLIP, decoder and U-Net begin as the one before left them.
     """
 
     def __init__(
@@ -58,21 +58,29 @@ class Recipe:
             return CLIPTokenizer.from_pretrained(folder)
         return train_tokenizer(folder)
 
-    def trained_clip(self, name: str, settings: ClipSettings) -> StickerClip:
-        loop = train_clip(name, settings, self.tokenizer(), self.folder, self.preset.machine)
+    def trained_clip(self, kind: str, settings: ClipSettings, before: Path) -> StickerClip:
+        """This sitting's contrastive model, begun from the one that the sitting before kept."""
+        tokenizer = self.tokenizer()
+        settings = replace(settings, seed=settings.seed + 10 * self.sitting)
+        model = new_clip(settings, tokenizer)
+        if self.sitting > 1:
+            model.load_state_dict(StickerClip.from_pretrained(before).state_dict())
+        loop = train_clip(f"{kind}-{self.sitting}", settings, model, tokenizer, self.folder,
+                          self.preset.machine)  # fmt: skip
         self.keep_log(loop)
         return loop.model.eval().requires_grad_(False).cpu()
 
     def clip(self) -> StickerClip:
-        if self.sitting > 1:
-            return StickerClip.from_pretrained(self.weights / "stickers-clip")
-        return self.trained_clip("clip", self.preset.clip)
+        return self.trained_clip("clip", self.preset.clip, self.weights / "stickers-clip")
+
+    def train_judge(self) -> None:
+        """Trains the judge in this sitting and keeps it in the repository."""
+        judge = self.trained_clip("judge", self.preset.judge, self.judge_folder)
+        export_clip(judge, self.tokenizer(), self.judge_folder)
 
     def judge(self) -> StickerClip:
-        """Kept in the repository, so that the figures of all sittings have one judge."""
         if not self.judge_folder.exists():
-            judge = self.trained_clip("judge", self.preset.judge)
-            export_clip(judge, self.tokenizer(), self.judge_folder)
+            self.train_judge()
         return StickerClip.from_pretrained(self.judge_folder)
 
     def vae(self) -> AutoencoderKL:
@@ -162,7 +170,7 @@ class Recipe:
 
 
 STAGES: tuple[str, ...] = (
-    "all", "tokenizer", "clip", "judge", "vae", "latents", "unet", "decoder", "export",
+    "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
     "evaluate", "curve", "pictures",
 )  # fmt: skip
 

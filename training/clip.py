@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
 from helpers.sticker_clip import StickerClip
-from training.data import PORTRAIT_SHARE, Ahead, Dataset
+from training.data import PORTRAIT_SHARE, SUBJECTS, Ahead, Dataset, Sample
 from training.loop import Loop
 from training.presets import ClipSettings, Machine
 
@@ -63,19 +63,41 @@ def contrastive_loss(model: StickerClip, pixels: torch.Tensor, ids: torch.Tensor
     return loss, {"right": right.item()}
 
 
+class Batches:
+    """The samples of a step: in turn mixed ones, portraits only, and one subject only.
+
+    In a batch of one subject the captions differ in style and background alone, in one of
+    portraits in the words for faces alone: so the model cannot do without these words.
+    """
+
+    def __init__(self, settings: ClipSettings, workers: int) -> None:
+        self.settings = settings
+        self.mixed = Ahead(self.data(PORTRAIT_SHARE), settings.batch_size, workers)
+        self.portraits = Ahead(self.data(1.0), settings.batch_size, workers)
+
+    def data(self, portrait_share: float, subjects: tuple[str, ...] = SUBJECTS) -> Dataset:
+        return Dataset(self.settings.seed, portrait_share=portrait_share, subjects=subjects)
+
+    def __call__(self, step: int) -> list[Sample]:
+        turn, size = step % 3, self.settings.batch_size
+        if turn == 0:
+            return self.mixed(step)
+        if turn == 1:
+            return self.portraits(step)
+        one = (SUBJECTS[step // 3 % len(SUBJECTS)],)
+        return self.data(0.0, one).samples(step * size, size)
+
+
 def train_clip(
-    name: str, settings: ClipSettings, tokenizer: CLIPTokenizer, folder: Path, machine: Machine
-) -> Loop:
-    """Trains a model for the settings' steps; goes on where a killed run was."""
-    model = new_clip(settings, tokenizer).to(machine.device)
-    every = settings.portraits_every
-    mixed = Dataset(settings.seed, portrait_share=0.0 if every else PORTRAIT_SHARE)
-    samples_of = Ahead(mixed, settings.batch_size, machine.workers)
-    portraits_of = Ahead(Dataset(settings.seed, portrait_share=1.0), settings.batch_size,
-                         machine.workers)  # fmt: skip
+    name: str, settings: ClipSettings, model: StickerClip, tokenizer: CLIPTokenizer, folder: Path,
+    machine: Machine,
+) -> Loop:  # fmt: skip
+    """Trains the model for the settings' steps; goes on where a killed run was."""
+    model.to(machine.device)
+    samples_of = Batches(settings, machine.workers)
 
     def loss_of(step: int):
-        samples = portraits_of(step) if every and step % every == 0 else samples_of(step)
+        samples = samples_of(step)
         generator = torch.Generator().manual_seed(step)
         pixels = shifted(to_pixels([s.picture for s in samples]), generator)
         pixels = F.interpolate(pixels, size=64, mode="area").to(machine.device)

@@ -8,13 +8,12 @@ class ClipSettings:
     """A contrastive text and picture model; its text tower conditions the U-Net."""
 
     seed: int
-    steps: int = 520
+    steps: int = 420  # of each sitting
     batch_size: int = 128
     learning_rate: float = 1.5e-3
     text_layers: int = 4
     text_width: int = 192
     text_heads: int = 4
-    portraits_every: int = 0  # every so many steps a batch of portraits only; 0: no such batches
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 3600
-    batch_size: int = 16
+    steps: int = 3200  # of each sitting
+    batch_size: int = 32
     learning_rate: float = 7e-4
     warm_up: int = 100
     prediction_type: str = "v_prediction"
@@ -62,12 +61,8 @@ class Preset:
     name: str
     machine: Machine = Machine()
     clip: ClipSettings = field(default_factory=lambda: ClipSettings(seed=1))
-    # The judge has to tell a smile from a frown, so a third of its batches are portraits only:
-    # then the captions that it must not confuse differ in such words alone.
     judge: ClipSettings = field(
-        default_factory=lambda: ClipSettings(
-            seed=2, steps=480, text_layers=2, text_width=128, portraits_every=3
-        )
+        default_factory=lambda: ClipSettings(seed=2, text_layers=2, text_width=128)
     )
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
@@ -85,7 +80,7 @@ GPU = Preset(
     curve_pictures=150,
     machine=Machine("cuda", "bfloat16", workers=14),
     clip=ClipSettings(seed=1, steps=3000, batch_size=512),
-    judge=ClipSettings(seed=2, steps=3000, batch_size=512, portraits_every=3),
+    judge=ClipSettings(seed=2, steps=3000, batch_size=512),
     vae=VaeSettings(steps=12_000, batch_size=64, crop=128, ema=0.999, decoder_steps=2000),
     unet=UnetSettings(latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3),
 )
@@ -95,9 +90,7 @@ TINY = Preset(
     evaluation_pictures=3,
     curve_pictures=2,
     clip=ClipSettings(1, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
-    judge=ClipSettings(
-        2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2, portraits_every=2
-    ),
+    judge=ClipSettings(2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
     vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2, decoder_steps=2),
     unet=UnetSettings(
         channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1, snapshot_every=2

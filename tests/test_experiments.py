@@ -1,10 +1,10 @@
 """A sweep that is no fair experiment is told so, with the setting and the slip."""
 
 import pytest
-from helpers.checks.experiments import require_experiment
 
 from helpers import sweep
 from helpers.checks import CannotCheck, Wrong
+from helpers.checks.experiments import require_experiment
 
 SCALES = [1.0, 2.0, 3.0]
 WANTED = {"varied": {"guidance_scale": SCALES}, "fixed": {"prompt": "a fox", "seed": 7}}

@@ -7,13 +7,13 @@ import threading
 import nbformat
 import numpy
 import pytest
-from helpers.explore import WIDGET, Explorer, explorer
 from IPython.display import DisplayHandle
 from nbclient import NotebookClient
 from PIL import Image
 
 from helpers import explore
 from helpers.denoise import Cell
+from helpers.explore import WIDGET, Explorer, explorer
 from helpers.images import enlarge
 from tests.pipelines import plain_call, tiny_sd_pipeline
 from tools.notebooks.__main__ import ROOT
@@ -134,6 +134,7 @@ def test_the_notebook_stays_free_and_a_second_press_drops_the_first(own_sd, show
     assert_same(shown[-1][0], expected(own_sd, seed=3))
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # the preview of NaN
 def test_a_picture_that_fails_is_told_and_the_next_one_comes(own_sd, shown):
     tool = Explorer(own_sd, SETTINGS)
     tool.show()

@@ -55,7 +55,7 @@ def image_grid(
         TypeError: Something in `images` is no PIL image, or `rows` or `cols` no whole number.
         ValueError: No pictures, pictures of different sizes, or counts that do not fit.
     """
-    images = _checked_images(images)
+    images = checked_images(images)
     width, height = images[0].size
     for i, image in enumerate(images):
         if image.size != (width, height):
@@ -75,7 +75,7 @@ def image_grid(
     draw = ImageDraw.Draw(grid)
     for i, image in enumerate(images):
         left, top = i % cols * cell_width, i // cols * cell_height
-        grid.paste(_on_white(image), (left, top))
+        grid.paste(on_white(image), (left, top))
         for line_number, line in enumerate(wrapped[i] if wrapped else []):
             position = (left + width / 2, top + height + line_number * line_height)
             draw.text(position, line, font=font, fill="black", anchor="ma")
@@ -143,7 +143,7 @@ def _fitting_length(text: str, width: float, font: ImageFont.FreeTypeFont) -> in
     return length
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def on_white(image: Image.Image) -> Image.Image:
     """An RGB copy; what is transparent becomes white."""
     if not image.has_transparency_data:
         return image.convert("RGB")
@@ -174,7 +174,7 @@ def show_images(
         TypeError: Something in `images` is no PIL image, or `img_width` no whole number.
         ValueError: No pictures, or another number of labels than pictures.
     """
-    images = _checked_images(images)
+    images = checked_images(images)
     texts = _checked_labels(labels, len(images))
     img_width = _checked_count("img_width", img_width)
     if texts:
@@ -200,7 +200,7 @@ def _ipyplot_html(images, labels: list[str], alt_texts: list[str], img_width: in
 
     array = np.empty(len(images), dtype=object)
     for i, image in enumerate(images):  # numpy would turn a list into pixels, which ipyplot refuses
-        array[i] = _on_white(image)
+        array[i] = on_white(image)
     with capture_output() as captured:  # it shows its HTML twice, first as source
         ipyplot.plot_images(
             array,
@@ -398,7 +398,8 @@ def _rename_if_free(temporary: Path, path: Path) -> bool:
 # --- Checks and words --------------------------------------------------------------------------
 
 
-def _checked_images(images) -> list[Image.Image]:
+def checked_images(images: Iterable[Image.Image]) -> list[Image.Image]:
+    """The pictures as a list; TypeError or ValueError if they are no list of PIL images."""
     if isinstance(images, Image.Image):
         raise TypeError("images must be a list of PIL images; got one image. Write [image]")
     try:

@@ -4,14 +4,12 @@
 # without waiting for them.
 import difflib
 import json
-import logging
 import os
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from .quiet import quiet
 
 WEIGHTS = Path(__file__).parent / "weights"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -83,8 +81,10 @@ def load_pipeline(name_or_path: str | Path = "stickers", device=None, dtype=None
         PermissionError: The model's owner asks for a login or a licence to be accepted first.
         ConnectionError: The hub cannot be reached.
     """
-    device = _checked_device(device)
-    dtype = _checked_dtype(dtype, device)
+    from .devices import checked_device, checked_dtype
+
+    device = checked_device(device)
+    dtype = checked_dtype(dtype, device)
     folder, is_embedded = _find_folder(name_or_path)
     _check_folder(folder)
     pipe = _load_folder(folder, dtype).to(device)
@@ -217,77 +217,6 @@ def _load_folder(folder: Path, dtype):
                 f"name_or_path: the model in {folder} is damaged or incomplete and cannot be "
                 f"loaded ({_first_line(error)})"
             ) from error
-
-
-@contextmanager
-def quiet(progress_bars: bool) -> Iterator[None]:
-    """Silence the libraries' notices, and their progress bars if asked, until the block ends.
-
-    They speak of things that a learner neither did nor can change: a missing torchvision, unused
-    numbers in a weights file, arguments renamed between versions. Errors still come through.
-    """
-    from diffusers.utils import logging as diffusers_log
-    from huggingface_hub.utils import logging as hub_log
-    from transformers.utils import logging as transformers_log
-
-    levels = [(log, log.get_verbosity()) for log in (diffusers_log, hub_log, transformers_log)]
-    barred = (
-        []
-        if progress_bars
-        else [log for log in (diffusers_log, transformers_log) if log.is_progress_bar_enabled()]
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            for log, _ in levels:
-                log.set_verbosity(logging.ERROR)
-            for log in barred:
-                log.disable_progress_bar()
-            yield
-        finally:
-            for log, level in levels:
-                log.set_verbosity(level)
-            for log in barred:
-                log.enable_progress_bar()
-
-
-def _checked_device(device):
-    """The `torch.device` to use: the one asked for if it is here, else the fastest."""
-    import torch
-
-    here = ["cpu"]
-    if torch.backends.mps.is_available():
-        here.insert(0, "mps")
-    if torch.cuda.is_available():
-        here[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if device is None:
-        return torch.device(here[0])
-    if str(device) not in here:
-        raise ValueError(
-            f"device must be one that torch finds on this computer ({', '.join(here)}); got "
-            f"{str(device)!r}. Leave it out to take the fastest."
-        )
-    return torch.device(device)
-
-
-def _checked_dtype(dtype, device):
-    """The `torch.dtype` to use: the one asked for if the device is good at it, else its own."""
-    import torch
-
-    if dtype is None:
-        return torch.float16 if device.type == "cuda" else torch.float32
-    allowed = [torch.float32, torch.float16, torch.bfloat16]
-    names = "torch.float32, torch.float16 or torch.bfloat16"
-    if not isinstance(dtype, torch.dtype):
-        raise TypeError(f"dtype must be {names}; got {dtype!r} ({type(dtype).__name__})")
-    if dtype not in allowed:
-        raise ValueError(f"dtype must be {names}; got {dtype}")
-    if dtype == torch.float16 and device.type == "cpu":
-        raise ValueError(
-            "dtype must be torch.float32 or torch.bfloat16 on the CPU, which takes more than ten "
-            "times as long with torch.float16; got torch.float16"
-        )
-    return dtype
 
 
 def _catalogue() -> str:

@@ -1,5 +1,8 @@
 """Fixtures that several test modules share."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 
@@ -21,3 +24,25 @@ def no_network(monkeypatch):
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch, no_network):
+    """An empty cache of downloads from the hub, with the hub off; call it to put a folder there.
+
+    `hub_cache("owner/model", folder)` copies the folder in as the newest revision and returns
+    the copy.
+    """
+    import huggingface_hub
+
+    cache = tmp_path / "hub"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+    def add(hub_id, folder, commit="0123456789abcdef0123456789abcdef01234567"):
+        home = cache / f"models--{hub_id.replace('/', '--')}"
+        (home / "refs").mkdir(parents=True)
+        (home / "refs" / "main").write_text(commit, encoding="utf-8")
+        return Path(shutil.copytree(folder, home / "snapshots" / commit))
+
+    return add

@@ -40,8 +40,8 @@ def tiny_sd_pipeline(seed: int = 0, **unet_options) -> StableDiffusionPipeline:
     torch.manual_seed(seed)
     pipe = StableDiffusionPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(_text_config()),
-        tokenizer=_tokenizer(),
+        text_encoder=CLIPTextModel(tiny_text_config()),
+        tokenizer=tiny_tokenizer(),
         unet=_unet(cross_attention_dim=TEXT_WIDTH, **unet_options),
         scheduler=_scheduler(),
         safety_checker=None,
@@ -57,10 +57,10 @@ def tiny_sdxl_pipeline(seed: int = 0) -> StableDiffusionXLPipeline:
     size_width, sizes = 8, 6
     pipe = StableDiffusionXLPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(_text_config()),
-        text_encoder_2=CLIPTextModelWithProjection(_text_config()),
-        tokenizer=_tokenizer(),
-        tokenizer_2=_tokenizer(),
+        text_encoder=CLIPTextModel(tiny_text_config()),
+        text_encoder_2=CLIPTextModelWithProjection(tiny_text_config()),
+        tokenizer=tiny_tokenizer(),
+        tokenizer_2=tiny_tokenizer(),
         unet=_unet(
             cross_attention_dim=2 * TEXT_WIDTH,
             addition_embed_type="text_time",
@@ -159,7 +159,7 @@ def _scheduler() -> PNDMScheduler:
     )
 
 
-def _tokenizer() -> CLIPTokenizer:
+def tiny_tokenizer() -> CLIPTokenizer:
     """A tokenizer without merges: every letter is a token."""
     letters = string.ascii_lowercase + string.digits + string.punctuation
     tokens = [
@@ -172,8 +172,8 @@ def _tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=MAX_TOKENS)
 
 
-def _text_config() -> CLIPTextConfig:
-    vocabulary_size = len(_tokenizer())
+def tiny_text_config() -> CLIPTextConfig:
+    vocabulary_size = len(tiny_tokenizer())
     return CLIPTextConfig(
         vocab_size=vocabulary_size,
         hidden_size=TEXT_WIDTH,

@@ -9,7 +9,7 @@ import torch
 import transformers
 
 import helpers
-from helpers import load_pipeline, seeded_latents
+from helpers import devices, load_pipeline, seeded_latents
 
 
 @pytest.fixture(scope="session")
@@ -118,8 +118,8 @@ def test_device_and_dtype_follow_the_computer(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    device = helpers.models._checked_device(None)
-    assert (device.type, helpers.models._checked_dtype(None, device)) == expected
+    device = devices.checked_device(None)
+    assert (device.type, devices.checked_dtype(None, device)) == expected
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,14 @@
     sweep.json        what the sweep is: the model's fingerprint, the names of the axes, the
                       settings that stay the same. Written first; a run that differs is refused.
     manifest.jsonl    one row of JSON for each finished picture, in the order of finishing
+    manifest.N.jsonl  the rows of process N (from 1) while several work; gathered afterwards
     *.png             the pictures, with their settings inside
 
 A picture is written whole before its row is added, so a run can be killed at any moment. What it
 leaves is mended on the next opening, with a warning that tells: a torn or foreign row is dropped,
 of duplicate rows the last counts, a row whose picture is missing or broken is dropped (the
-picture will be made again), a picture without a row gets one, without the measurements.
+picture will be made again), a picture without a row gets one, without the measurements. Rows of
+other processes go into the one manifest, without a warning.
 
 Nothing here knows a model, so it imports neither torch nor diffusers.
 """
@@ -16,17 +18,18 @@ Nothing here knows a model, so it imports neither torch nor diffusers.
 import hashlib
 import json
 import os
-import uuid
 import warnings
 from pathlib import Path
 
 from PIL import Image
 
 from .axes import Settings
+from .files import write_whole
 from .images import image_settings, safe_name, save_image
 
 HEADER_NAME = "sweep.json"
 MANIFEST_NAME = "manifest.jsonl"
+PART_NAME = "manifest.{}.jsonl"
 
 Row = dict[str, object]
 """A picture's settings and measurements, and in the manifest its "file" and "key"."""
@@ -45,6 +48,8 @@ class SweepFolder:
         folder: Where; made if need be.
         header: What the sweep is, as JSON: every value must be what it was when the folder was
             made.
+        process: The number of the process that opens it. All but 0 only read what process 0 has
+            just mended, and write rows to a part of their own.
 
     Raises ValueError if the folder belongs to another sweep: the message names what differs.
 
@@ -52,12 +57,15 @@ class SweepFolder:
         rows: The finished pictures' rows, by key.
     """
 
-    def __init__(self, folder: str | Path, header: dict):
+    def __init__(self, folder: str | Path, header: dict, process: int = 0):
         self.path = Path(folder).expanduser()
+        self._manifest = self.path / (PART_NAME.format(process) if process else MANIFEST_NAME)
         self.path.mkdir(parents=True, exist_ok=True)
         self._claim(header)
         self.rows: dict[str, Row] = {}
-        self._mend()
+        faults, parts = self._read()
+        if not process:
+            self._mend(faults, parts)
 
     def add(self, settings: Settings, measured: Row, label: str, image: Image.Image) -> Row:
         """Write a finished picture and then its row; `label` begins the file's name."""
@@ -65,7 +73,7 @@ class SweepFolder:
         path = self.path / f"{safe_name(label, key)}.png"
         file = save_image(image, path, settings).name
         row = {**settings, **measured, "key": key, "file": file}
-        with open(self.path / MANIFEST_NAME, "a", encoding="utf-8") as manifest:
+        with open(self._manifest, "a", encoding="utf-8") as manifest:
             manifest.write(json.dumps(row) + "\n")
             manifest.flush()
             os.fsync(manifest.fileno())
@@ -81,7 +89,7 @@ class SweepFolder:
     def _claim(self, header: dict) -> None:
         path = self.path / HEADER_NAME
         if not path.exists():
-            _write_whole(path, json.dumps(header, indent=2) + "\n")
+            write_whole(path, (json.dumps(header, indent=2) + "\n").encode())
             return
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
@@ -97,30 +105,32 @@ class SweepFolder:
                     f"folder than {self.path}"
                 )
 
-    def _mend(self) -> None:
-        """Read what is there; tell what was wrong; leave a manifest without fault."""
+    def _read(self) -> tuple[list[str], list[Path]]:
+        """Fill `rows`; what is wrong in the folder, and the manifests of other processes."""
         faults = []
-        for number, line in enumerate(self._manifest_lines(), start=1):
-            row = _row(line)
-            fault = f"row {number} of the manifest is torn" if row is None else self._fault(row)
-            if fault is None:
+        parts = sorted(self.path.glob(PART_NAME.format("*")))
+        for manifest in (self.path / MANIFEST_NAME, *parts):
+            for number, line in enumerate(_lines(manifest), start=1):
+                row = _row(line)
+                fault = f"row {number} of {manifest.name} is torn" if row is None else None
+                if fault := fault or self._fault(row):
+                    faults.append(fault)
+                    continue
                 if row["key"] in self.rows:
-                    faults.append(f"row {number} of the manifest is a duplicate")
+                    faults.append(f"row {number} of {manifest.name} is a duplicate")
                 self.rows[row["key"]] = row
-            else:
-                faults.append(fault)
-        faults += self._adopt_orphans()
-        if faults:
+        return faults + self._adopt_orphans(), parts
+
+    def _mend(self, faults: list[str], parts: list[Path]) -> None:
+        """Leave one manifest without fault, and tell what was wrong."""
+        if faults or parts:
             lines = [json.dumps(row) + "\n" for row in self.rows.values()]
-            _write_whole(self.path / MANIFEST_NAME, "".join(lines))
+            write_whole(self.path / MANIFEST_NAME, "".join(lines).encode())
+        for part in parts:
+            part.unlink()
+        if faults:
             told = "; ".join(faults)
             warnings.warn(f"mended the sweep in {self.path}: {told}", stacklevel=4)
-
-    def _manifest_lines(self) -> list[str]:
-        path = self.path / MANIFEST_NAME
-        if not path.exists():
-            return []
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
 
     def _fault(self, row: Row) -> str | None:
         """What is wrong with a row's picture, if anything."""
@@ -143,6 +153,12 @@ class SweepFolder:
         return faults
 
 
+def _lines(manifest: Path) -> list[str]:
+    if not manifest.exists():
+        return []
+    return manifest.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
 def _row(line: str) -> Row | None:
     try:
         row = json.loads(line)
@@ -161,16 +177,3 @@ def _picture_key(path: Path) -> str | None:
         return settings_key(image_settings(path))
     except (OSError, ValueError, SyntaxError):  # what Pillow raises for broken files
         return None
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write to a temporary name in the same folder, then rename."""
-    temporary = path.with_name(f".saving-{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

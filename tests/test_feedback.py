@@ -1,0 +1,386 @@
+"""The store of ratings: what many writers, a crash, a spreadsheet and a wish to delete do to it."""
+
+import hashlib
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pandas
+import pytest
+from PIL import Image, PngImagePlugin
+
+from helpers import feedback as module
+from helpers.feedback import CONSENTS, Feedback
+from helpers.feedback_export import read_csv
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = {"prompt": "a fox", "negative_prompt": None, "seed": 7, "guidance_scale": 7.5}
+MODEL = {"model": "stickers", "model_version": "0123456789abcdef"}
+
+# A process that rates until it is stopped and tells each receipt only after add() returned.
+WRITER = """
+import sys
+from PIL import Image
+from helpers.feedback import Feedback
+path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+feedback = Feedback(path)
+for number in range(count):
+    image = Image.new("RGB", (8, 8), (number % 256, len(name), 0))
+    rating = feedback.add(image, {"prompt": f"{name} {number}"}, vote=1, model="m",
+                          model_version="v", consent="class")
+    print(rating.id, flush=True)
+"""
+
+
+@pytest.fixture
+def feedback(tmp_path):
+    return Feedback(tmp_path / "ratings.sqlite")
+
+
+def picture(colour="teal") -> Image.Image:
+    return Image.new("RGB", (16, 16), colour)
+
+
+def rate(feedback: Feedback, image=None, settings=SETTINGS, vote=1, consent="class", **options):
+    return feedback.add(
+        image or picture(), settings, vote=vote, consent=consent, **{**MODEL, **options}
+    )
+
+
+def start_writer(path: Path, name: str, count: int) -> subprocess.Popen:
+    command = [sys.executable, "-c", WRITER, str(path), name, str(count)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def stored_bytes(feedback: Feedback) -> bytes:
+    """Everything in the database's files."""
+    files = feedback.path.parent.glob(f"{feedback.path.name}*")
+    return b"".join(path.read_bytes() for path in files)
+
+
+# What is kept
+
+
+def test_a_rating_comes_back_as_it_was_given(feedback):
+    given = rate(feedback, tags=["colours", "my own"], comment="très joli 🦊\n\0", vote=-1)
+    [found] = Feedback(feedback.path).ratings()
+    assert found == given
+    assert (found.prompt, found.negative_prompt, found.vote) == ("a fox", None, -1)
+    assert found.settings == {"seed": 7, "guidance_scale": 7.5}
+    assert found.comment == "très joli 🦊\n\0"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", found.time)
+
+
+def test_the_picture_lies_beside_the_database_named_by_its_content(feedback):
+    image = picture()
+    image.putpixel((3, 4), (1, 2, 3))
+    rating = rate(feedback, image)
+    path = feedback.path.parent / "ratings pictures" / rating.picture
+    assert path.stem == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert feedback.image(rating).tobytes() == image.tobytes()
+    rate(feedback, image, vote=-1)
+    assert [p.name for p in feedback.pictures_folder.iterdir()] == [rating.picture]
+
+
+def test_no_column_tells_who_rated_and_no_metadata_of_a_picture_is_kept(feedback, tmp_path):
+    notes = PngImagePlugin.PngInfo()
+    notes.add_text("Author", "Ada Lovelace")
+    picture().save(tmp_path / "signed.png", pnginfo=notes)
+    with Image.open(tmp_path / "signed.png") as signed:
+        rating = rate(feedback, signed)
+    assert b"Lovelace" not in (feedback.pictures_folder / rating.picture).read_bytes()
+    assert set(rating.record()) == {
+        "id", "time", "vote", "prompt", "negative_prompt", "model", "model_version", "picture",
+        "tags", "comment", "consent", "origin", "seed", "guidance_scale",
+    }  # fmt: skip
+
+
+def test_ratings_of_one_picture_are_counted_together(feedback):
+    for vote in (1, 1, -1):
+        rate(feedback, vote=vote)
+    rate(feedback, settings=SETTINGS | {"seed": 8})  # other settings, by chance the same pixels
+    first, second = feedback.pictures()
+    assert (first.ups, first.downs, first.score) == (2, 1, 1)
+    assert (second.ups, second.downs) == (1, 0)
+    assert first.path == second.path
+
+
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        ({"vote": 0}, "vote must be 1 .* or -1 .*; got 0"),
+        ({"vote": True}, "vote must be 1"),
+        ({"consent": "yes"}, "consent must be one of 'class', 'training', 'public'; got 'yes'"),
+        ({"consent": None}, "consent must be one of"),
+        ({"settings": {"seed": 1}}, "settings must hold the prompt; got seed"),
+        ({"settings": SETTINGS | {"vote": 1}}, "settings must not hold vote"),
+        ({"settings": SETTINGS | {"eta": float("nan")}}, "settings must be what JSON can hold"),
+        ({"settings": SETTINGS | {"prompt": "x" * 2001}}, "at most 2000 characters; got 2001"),
+        ({"settings": SETTINGS | {"note": "x" * 4000}}, "at most 4000 characters as JSON"),
+        ({"settings": SETTINGS | {"=cmd": 1}}, "names like guidance_scale; got '=cmd'"),
+        ({"comment": "\ud800"}, "comment must be text that UTF-8 can hold"),
+        ({"tags": ["x" * 41]}, "tags must be up to 10 texts of 1 to 40 characters"),
+        ({"tags": "colours"}, "tags must be a list of texts; got the text 'colours'"),
+        ({"image": Image.new("RGB", (2049, 1))}, "at most 2048 pixels .*; got 2049 x 1"),
+        ({"image": "fox.png"}, "image must be a PIL image; got str"),
+        ({"origin": "robot"}, "origin must be one of 'person', 'rule'"),
+    ],
+)
+def test_a_wrong_value_is_refused_and_nothing_is_stored(feedback, wrong, says):
+    with pytest.raises((TypeError, ValueError), match=says):
+        rate(feedback, **wrong)
+    assert feedback.ratings() == []
+    assert list(feedback.pictures_folder.iterdir()) == []
+
+
+# Consent and deletion
+
+
+def test_what_leaves_the_database_is_what_consent_allows(feedback, tmp_path):
+    for consent in CONSENTS:
+        rate(feedback, picture("red"), SETTINGS | {"prompt": consent}, consent=consent)
+    for wanted, expected in {
+        "class": ["class", "training", "public"],
+        "training": ["training", "public"],
+        "public": ["public"],
+    }.items():
+        assert [r.prompt for r in feedback.ratings(wanted)] == expected
+        assert list(feedback.table(wanted)["prompt"]) == expected
+        csv = read_csv(feedback.export_csv(tmp_path / f"{wanted}.csv", wanted))
+        assert [row["prompt"] for row in csv] == expected
+    folder = feedback.export_images(tmp_path / "images")  # for training unless told otherwise
+    lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["prompt"] for line in lines] == ["training", "public"]
+
+
+def test_deleting_leaves_neither_row_nor_picture_nor_text(feedback):
+    mine = rate(feedback, settings={"prompt": "a secret narwhal"}, comment="between us")
+    other = rate(feedback, picture("red"))
+    assert b"narwhal" in stored_bytes(feedback)
+    assert feedback.delete(mine.id)
+    assert [r.id for r in feedback.ratings()] == [other.id]
+    assert [p.name for p in feedback.pictures_folder.iterdir()] == [other.picture]
+    assert b"narwhal" not in stored_bytes(feedback)
+    assert not feedback.delete(mine.id)
+
+
+def test_a_picture_stays_while_somebody_elses_rating_needs_it(feedback):
+    mine, other = rate(feedback), rate(feedback)
+    feedback.delete(mine.id)
+    assert feedback.image(other).size == (16, 16)
+
+
+def test_opening_removes_the_picture_of_an_add_that_died_and_nothing_else(feedback):
+    kept = rate(feedback)
+    orphan = feedback.pictures_folder / f"{'0' * 64}.png"
+    note = feedback.pictures_folder / "my notes.txt"
+    for path in (orphan, note):
+        path.write_bytes(b"x")
+    Feedback(feedback.path)
+    assert not orphan.exists()
+    assert note.exists()
+    assert feedback.image(kept).size == (16, 16)
+
+
+# Many writers, crashes
+
+
+def test_processes_that_write_at_once_lose_nothing(tmp_path):
+    path = tmp_path / "new" / "ratings.sqlite"
+    writers = [start_writer(path, f"writer {i}", 12) for i in range(6)]
+    told = [line for writer in writers for line in writer.communicate()[0].split()]
+    assert [writer.returncode for writer in writers] == [0] * 6
+    stored = Feedback(path).ratings()
+    assert len(told) == 72
+    assert sorted(told) == sorted(rating.id for rating in stored)
+
+
+def test_threads_that_write_and_delete_at_once(feedback):
+    kept, errors = [], []
+
+    def work(number: int):
+        try:
+            for colour in ("red", "green", "blue"):  # all threads share the three pictures
+                kept.append(rate(feedback, picture(colour)).id)
+                assert feedback.delete(rate(feedback, picture(colour)).id)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    stored = feedback.ratings()
+    assert sorted(rating.id for rating in stored) == sorted(kept)
+    assert all(feedback.image(rating).size == (16, 16) for rating in stored)
+
+
+def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path):
+    path = tmp_path / "ratings.sqlite"
+    told = []
+    for round_number in range(2):
+        writer = start_writer(path, f"round {round_number}", 100_000)
+        told += [writer.stdout.readline().strip() for _ in range(10)]
+        writer.kill()
+        rest = writer.communicate()[0]
+        told += [line for line in rest.split("\n")[:-1] if line]  # what it said before it died
+    feedback = Feedback(path)
+    stored = {rating.id: rating for rating in feedback.ratings()}
+    assert len(told) >= 20
+    assert set(told) <= set(stored)
+    assert all(feedback.image(rating).size == (8, 8) for rating in stored.values())
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_full_disk_stores_nothing(feedback, monkeypatch):
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        rate(feedback)
+    monkeypatch.undo()
+    assert feedback.ratings() == []
+    rate(feedback)  # and the database is not left locked
+
+
+# Schema
+
+
+def test_the_database_is_in_wal_mode_with_full_synchronisation(feedback):
+    with closing(feedback._connect()) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    assert version == len(module.MIGRATIONS)
+
+
+def test_an_older_schema_is_brought_up_to_date_with_its_ratings(feedback, monkeypatch):
+    old = rate(feedback)
+    step = "ALTER TABLE ratings ADD COLUMN seconds REAL; UPDATE ratings SET seconds = 1.5;"
+    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, step))
+    reopened = Feedback(feedback.path)
+    assert reopened.ratings() == [old]
+    with closing(reopened._connect()) as connection:
+        assert connection.execute("SELECT seconds FROM ratings").fetchall() == [(1.5,)]
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+def test_a_migration_that_fails_changes_nothing(feedback, monkeypatch):
+    old = rate(feedback)
+    step = "ALTER TABLE ratings ADD COLUMN seconds REAL; UPDATE no_such_table SET x = 1;"
+    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, step))
+    with pytest.raises(sqlite3.OperationalError, match="no_such_table"):
+        Feedback(feedback.path)
+    monkeypatch.undo()
+    reopened = Feedback(feedback.path)
+    assert reopened.ratings() == [old]
+    with closing(reopened._connect()) as connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(ratings)")]
+    assert "seconds" not in columns
+
+
+def test_a_newer_or_foreign_database_is_refused(feedback, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MIGRATIONS", ())
+    with pytest.raises(ValueError, match="schema version 1, and this course knows up to 0"):
+        Feedback(feedback.path)
+    monkeypatch.undo()
+    (tmp_path / "text.sqlite").write_text("no database, " * 100, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"must be a database of ratings; .*text\.sqlite is none"):
+        Feedback(tmp_path / "text.sqlite")
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
+        connection.execute("CREATE TABLE songs (title TEXT)")
+    with pytest.raises(ValueError, match=r"other\.sqlite is another"):
+        Feedback(tmp_path / "other.sqlite")
+
+
+# Exports
+
+HARD_TEXTS = [
+    "=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(A1)", " =1+1", "'=1", '"=1+1"', "\t=1", "\r=1",
+    "a fox,=1+1", "a fox; @x", "a fox\n=1+1", "＝1+1", "", " ", "null", "None", "true", "NaN",
+    "12", "1e5", "007", "2026-11-21", "[1]", "[" * 1999, "{}", '"', '""', "\\u003d", '"\\u003d"',
+    "a 3d sticker, no text", "../x", "\0", "<script>alert(1)</script>", "🦊", "\u2028", "\ufeff=1",
+    "a - b", "well-known",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def hard(tmp_path_factory):
+    """A database whose texts are hard to write down."""
+    feedback = Feedback(tmp_path_factory.mktemp("hard") / "ratings.sqlite")
+    for text in HARD_TEXTS:
+        settings = {"prompt": text, "negative_prompt": text, "note": text[:1000]}
+        rate(feedback, settings=settings, comment=text, tags=["x", text[:40].strip() or "y"])
+    rate(feedback, tags=["=1", "a, =b"], vote=-1, settings=SETTINGS | {"note": ["-1", -1, {}]})
+    return feedback
+
+
+def test_csv_holds_every_value_unchanged(hard, tmp_path):
+    found = read_csv(hard.export_csv(tmp_path / "ratings.csv"))
+    assert [row["prompt"] for row in found] == [*HARD_TEXTS, "a fox"]
+    columns = list(found[0])
+    expected = [rating.record() for rating in hard.ratings()]
+    assert found == [{name: row.get(name) for name in columns} for row in expected]
+
+
+def test_no_cell_of_the_csv_can_be_taken_for_a_formula(hard, tmp_path):
+    text = hard.export_csv(tmp_path / "ratings.csv").read_text(encoding="utf-8-sig")
+    for separator in ",;\t":  # as spreadsheets of different countries cut it
+        for line in text.splitlines():
+            for cell in line.split(separator):
+                bare = cell.strip().strip("\"' \ufeff")
+                assert not re.match(r"[=+@＝＋－＠]|-(?!1$)", bare), cell
+
+
+def test_an_ordinary_csv_needs_no_reader_of_ours(feedback, tmp_path):
+    rate(feedback, settings=SETTINGS | {"prompt": "a 3d sticker of a fox, smiling 🦊"}, vote=-1)
+    [row] = pandas.read_csv(feedback.export_csv(tmp_path / "r.csv")).to_dict("records")
+    assert row["prompt"] == "a 3d sticker of a fox, smiling 🦊"
+    assert (row["vote"], row["seed"], row["guidance_scale"]) == (-1, 7, 7.5)
+
+
+def test_jsonl_is_a_rating_a_line(hard, tmp_path):
+    lines = hard.export_jsonl(tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["comment"] for line in lines] == [*HARD_TEXTS, ""]
+
+
+def test_image_folder_has_one_line_and_one_file_a_picture(feedback, tmp_path):
+    for vote in (1, 1):
+        rate(feedback, vote=vote, consent="training", tags=["colours"])
+    rate(feedback, vote=-1, consent="training", settings=SETTINGS | {"seed": 8})  # equal pixels
+    rate(feedback, picture("red"), vote=-1, consent="training", origin="rule")
+    folder = feedback.export_images(tmp_path / "set")
+    records = [json.loads(line) for line in open(folder / "metadata.jsonl", encoding="utf-8")]
+    assert [(r["seed"], r["ups"], r["downs"], r["score"], r["tags"]) for r in records] == [
+        (7, 2, 0, 2, ["colours"]),
+        (8, 0, 1, -1, []),
+        (7, 0, 1, -1, []),
+    ]
+    assert [r["origin"] for r in records] == ["person", "person", "rule"]
+    files = {path.name for path in folder.iterdir()} - {"metadata.jsonl"}
+    assert files == {r["file_name"] for r in records}
+    assert len(files) == 3
+    liked = feedback.export_images(tmp_path / "liked", minimum_score=1)
+    assert len(list(liked.glob("*.png"))) == 1
+
+
+def test_image_folder_does_not_mix_with_another_export(feedback, tmp_path):
+    rate(feedback, consent="training")
+    folder = feedback.export_images(tmp_path / "set")
+    with pytest.raises(ValueError, match="folder must be new or empty"):
+        feedback.export_images(folder)
+
+
+def test_an_empty_database_exports_empty_files(feedback, tmp_path):
+    assert read_csv(feedback.export_csv(tmp_path / "r.csv")) == []
+    assert feedback.export_jsonl(tmp_path / "r.jsonl").read_bytes() == b""
+    assert len(feedback.table()) == 0

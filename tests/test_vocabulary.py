@@ -52,8 +52,11 @@ def test_a_list_of_prompts_is_refused():
         unknown_words(["a fox"])
 
 
-def test_held_out_combinations_are_those_of_the_training():
+def test_the_combinations_that_were_held_out_stay_the_same():
+    """Weights that are shipped were trained without them."""
     combinations = [(s, t, b) for s in SUBJECTS for t in STYLES for b in BACKGROUNDS]
     held_out = [parts for parts in combinations if was_held_out(*parts)]
+    assert len(held_out) == 397
+    assert held_out[0] == ("airplane", "cartoon", "yellow")
+    assert held_out[-1] == ("whale", "simple", "night")
     assert held_out == [parts for parts in combinations if Sticker(*parts).held_out]
-    assert 0.08 < len(held_out) / len(combinations) < 0.12

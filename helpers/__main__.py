@@ -6,6 +6,10 @@ from importlib import import_module
 
 # Each is a module of helpers/commands/.
 COMMANDS = {
+    "app": "start the web app, for you or for a class",
+    "doctor": "say whether this computer is ready, with one fix for each problem",
+    "progress": "print which exercises you have solved, or a whole class has",
+    "sweep": "draw a picture for every combination of settings, into a folder",
     "models": "list the models that load_pipeline knows by name",
 }
 

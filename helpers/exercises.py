@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from helpers import progress
 from helpers.checks import CannotCheck, Outcome, Wrong, check, judge, lesson_checks
 
 __all__ = ["CannotCheck", "Exercise", "Note", "Outcome", "Result", "Wrong", "check", "exercise"]
@@ -83,6 +84,7 @@ class Exercise:
         """
         function = lesson_checks(self.id[:2])[self.id]
         outcome, message = judge(function, unnamed, values)
+        progress.record(self.id, outcome)
         if outcome in (Outcome.NOT_ATTEMPTED, Outcome.WRONG) and self._hints_given == 0:
             message += f'\n\nStuck? Run `exercise("{self.id}").hint()`.'
         sign, title, colour = OUTCOME_LOOKS[outcome]
@@ -94,6 +96,7 @@ class Exercise:
         total = len(self._hints)
         index = self._hints_given % total
         self._hints_given += 1
+        progress.record(self.id, progress.HINT)
         left = total - index - 1
         if left:
             rest = f"{left} more hint{'s' * (left > 1)}: run this again."
@@ -104,6 +107,7 @@ class Exercise:
 
     def solution(self) -> Note:
         """Show the code of one solution."""
+        progress.record(self.id, progress.SOLUTION)
         sign, colour = HINT_LOOKS
         message = f"```\n{self._solution}\n```\n\nAnother way can be right too: the check decides."
         return Note(sign, "One solution", message, colour)
@@ -126,6 +130,11 @@ def exercise(exercise_id: str) -> Exercise:
         )
     entry = catalogue[exercise_id]
     return Exercise(exercise_id, entry["hints"], entry["solution"])
+
+
+def exercise_ids() -> list[str]:
+    """The ids of all exercises of the course, in order."""
+    return sorted(_read_catalogue())
 
 
 def _read_catalogue() -> dict[str, dict]:

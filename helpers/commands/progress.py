@@ -1,0 +1,44 @@
+"""`python -m helpers progress` prints what you have solved; with files or folders, a whole class's.
+
+Your own record is the file progress.jsonl in the folder of the lessons. An instructor gives the
+files that learners handed in, or a folder of them: `python -m helpers progress handed_in/`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="files that learners handed in, folders"
+    )
+    parser.add_argument("--csv", action="store_true", help="print the class's table as CSV")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from .. import progress
+    from ..exercises import exercise_ids
+
+    try:
+        if not arguments.paths and not arguments.csv:
+            print(_own(progress, exercise_ids()))
+            return
+        paths = progress.find_files(arguments.paths or [progress.own_file()])
+        learners = [progress.read_progress(path) for path in paths]
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(str(error))
+    table = progress.class_table(learners, exercise_ids())
+    if arguments.csv:
+        print(table.to_csv(), end="")
+        return
+    by_exercise = progress.exercise_table(learners, exercise_ids())
+    print(table.to_string(), "", by_exercise.round(1).to_string(na_rep="-"), sep="\n")
+
+
+def _own(progress, exercise_ids: list[str]) -> str:
+    path = progress.own_file()
+    if not path.exists():
+        return f"Nothing yet: {path} is made by the first check that you run in a lesson."
+    text = progress.learner_report(progress.read_progress(path), exercise_ids)
+    return f"{text}\n\nTo hand it in, send {path}"

@@ -1,0 +1,171 @@
+"""`python -m helpers doctor`: every finding on purpose; nothing is sent without being asked for."""
+
+import importlib.metadata
+import socket
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from helpers import doctor
+from helpers.__main__ import main
+from helpers.doctor import GIB, Finding, State, examine, report
+
+
+@pytest.fixture
+def fake_torch(monkeypatch):
+    """A torch without any GPU; tests give it one."""
+    torch = SimpleNamespace(
+        cuda=SimpleNamespace(is_available=lambda: False),
+        backends=SimpleNamespace(mps=SimpleNamespace(is_available=lambda: False)),
+        get_num_threads=lambda: 4,
+    )
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
+    return torch
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [((3, 10), "problem"), ((3, 11), "ok"), ((3, 13), "ok"), ((3, 14), "note")],
+)
+def test_python_version(version, state):
+    finding = doctor.python_version(version)
+    assert finding.state == state
+    assert bool(finding.fix) == (state != "ok")
+
+
+def test_missing_and_old_libraries_are_named(monkeypatch):
+    versions = {"torch": "2.12.0", "diffusers": "0.30.0"}
+
+    def version(name):
+        if name not in versions:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    wanted = ["torch>=2.11", "diffusers>=0.39", "peft>=0.17", 'sphinx>=8; extra == "site"']
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: wanted)
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    finding = doctor.libraries()
+    assert finding.state == State.PROBLEM
+    assert finding.message == "diffusers 0.30.0 (needs >=0.39); peft is missing (needs >=0.17)"
+    versions |= {"diffusers": "0.42.0.dev1", "peft": "0.21.0"}
+    assert doctor.libraries().state == State.OK
+
+
+def test_course_that_is_not_installed_is_a_problem(fake_torch, monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGE", "no-such-course")
+    finding = examine()[1]
+    assert finding.subject == "Libraries" and finding.state == State.PROBLEM
+    assert doctor.INSTALL in finding.fix
+
+
+def test_damaged_weights_are_named(tmp_path, monkeypatch):
+    (tmp_path / "unet").mkdir()
+    weights = tmp_path / "unet" / "model.safetensors"
+    weights.write_text("version https://git-lfs.github.com/spec/v1\n", encoding="utf-8")
+    model = SimpleNamespace(source=tmp_path, is_embedded=True)
+    monkeypatch.setattr("helpers.models.MODELS", {"stickers": model})
+    finding = doctor.models()
+    assert finding.state == State.PROBLEM
+    assert "stickers: unet/model.safetensors is damaged" in finding.message
+    weights.unlink()
+    assert "no weights in" in doctor.models().message
+
+
+def test_device_is_the_cpu_and_says_when_a_card_lies_idle(fake_torch, monkeypatch):
+    assert doctor.device() == Finding(
+        "Device", State.OK, "the CPU, with 4 threads: enough for the sticker model"
+    )
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: f"/usr/bin/{name}")
+    idle = doctor.device()
+    assert idle.state == State.NOTE and "pytorch.org" in idle.fix
+
+
+def test_device_is_a_gpu(fake_torch):
+    fake_torch.backends.mps.is_available = lambda: True
+    assert "device mps" in doctor.device().message
+    card = SimpleNamespace(name="Tesla T4", total_memory=15 * GIB)
+    fake_torch.cuda = SimpleNamespace(
+        is_available=lambda: True, get_device_properties=lambda index: card
+    )
+    assert doctor.device().message == "Tesla T4 with 15.0 GiB, as torch's device cuda"
+
+
+@pytest.mark.parametrize(
+    ("available", "state"), [(1 * GIB, "problem"), (3 * GIB, "note"), (16 * GIB, "ok")]
+)
+def test_memory(available, state):
+    assert doctor.memory(available).state == state
+
+
+@pytest.mark.parametrize(
+    ("here", "downloads", "state"),
+    [(GIB // 4, 9 * GIB, "problem"), (GIB, GIB, "note"), (GIB, 9 * GIB, "ok")],
+)
+def test_disk(here, downloads, state):
+    assert doctor.disk(here, downloads).state == state
+
+
+def test_disk_of_a_folder_that_is_still_to_be_made(tmp_path):
+    assert doctor._free(tmp_path / "not" / "yet") > 0
+
+
+def test_token_is_found_and_never_shown(tmp_path):
+    file = tmp_path / "token"
+    none = doctor.token({}, file)
+    assert none.state == State.OK and "hf auth login" in none.fix
+    file.write_text("hf_secret\n", encoding="utf-8")
+    stored = doctor.token({}, file)
+    given = doctor.token({"HF_TOKEN": "hf_secret"}, file)
+    odd = doctor.token({"HF_TOKEN": "secret"}, file)
+    assert [stored.state, given.state, odd.state] == ["ok", "ok", "note"]
+    assert str(file) in stored.message and "environment" in given.message
+    assert not any("secret" in f"{each}" for each in (stored, given, odd))
+
+
+def test_progress_that_cannot_be_written_is_a_note(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.jsonl"))
+    assert doctor.progress().state == State.OK
+    monkeypatch.setattr(doctor.os, "access", lambda path, mode: False)
+    assert doctor.progress().state == State.NOTE
+
+
+def test_nothing_is_sent_unless_asked_for(fake_torch, monkeypatch):
+    asked = []
+
+    def refuse(*arguments, **options):
+        asked.append(arguments)
+        raise OSError("the network is blocked in this test")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert "Network" not in [finding.subject for finding in examine()]
+    assert not asked
+    last = examine(network=True)[-1]
+    assert asked and last.subject == "Network" and last.state == State.NOTE
+
+
+def test_an_examination_that_fails_is_a_problem_and_the_others_go_on(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    findings = {finding.subject: finding for finding in examine()}
+    assert findings["Device"].state == State.PROBLEM
+    assert "ModuleNotFoundError" in findings["Device"].message
+    assert findings["Python"].message
+
+
+def test_command_prints_each_fix_and_exits_with_1_for_a_problem(monkeypatch, capsys):
+    findings = [Finding("Disk", State.NOTE, "0.9 GiB free", "Set HF_HOME.")]
+    monkeypatch.setattr(doctor, "examine", lambda network: findings)
+    main(["doctor"])
+    assert capsys.readouterr().out.splitlines() == [
+        "note     Disk       0.9 GiB free",
+        "                    -> Set HF_HOME.",
+        "",
+        "Ready to start.",
+    ]
+    findings.append(Finding("Memory", State.PROBLEM, "none", "Buy some."))
+    with pytest.raises(SystemExit) as stopped:
+        main(["doctor"])
+    assert stopped.value.code == 1
+    assert "1 problem to fix." in report(findings)

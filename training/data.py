@@ -3,7 +3,6 @@
 `Dataset(seed).sample(i)` gives picture number i: always the same one, on every machine.
 """
 
-import hashlib
 import random
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from helpers.vocabulary import (
     SKIN_TONES,
     STYLES,
     SUBJECTS,
+    was_held_out,
 )  # fmt: skip
 from training.sprites import FILE
 
@@ -33,7 +33,7 @@ PORTRAIT_SHARE = 0.15
 SUBJECT_SIZES = (88, 96)
 PORTRAIT_HEIGHTS = (112, 120)
 # Things are moved by whole cells of the latents: one drawing then gives one pattern of latents,
-# moved, and not a new one for every pixel of the way. The U-Net learns that many times sooner.
+# moved, and not a new one for every pixel of the way. So the U-Net has fewer patterns to learn.
 CELL = 8
 
 RGB = {
@@ -55,8 +55,7 @@ class Sticker:
     @property
     def held_out(self) -> bool:
         """Whether this combination is never trained on: about one in ten, by a hash."""
-        key = f"{self.subject}|{self.style}|{self.background}"
-        return int(hashlib.md5(key.encode()).hexdigest(), 16) % 10 == 0
+        return was_held_out(self.subject, self.style, self.background)
 
 
 @dataclass(frozen=True)
@@ -204,14 +203,19 @@ def sticker_picture(about: Sticker, draw: random.Random) -> Image.Image:
     return picture
 
 
-def portrait_person(about: Portrait, draw: random.Random) -> Image.Image:
-    """The person alone, (144, 117) RGBA: the layers in painting order."""
+def portrait_layers(about: Portrait) -> list[str]:
+    """The names of the layers that make up a person, in painting order."""
     names = [f"head/{about.skin}", f"brows/{about.expression}", f"eyes/{about.eyewear}",
              f"hair/{about.person}/{about.hair}/{about.hair_colour}", f"shirt/{about.shirt}",
              f"mouth/{about.expression}", f"nose/{about.skin}"]  # fmt: skip
     if about.beard:
         names.insert(5, f"beard/{about.hair_colour}")
-    chosen = [draw.choice(layers()[name]) for name in names]
+    return names
+
+
+def portrait_person(about: Portrait, draw: random.Random) -> Image.Image:
+    """The person alone, (144, 117) RGBA."""
+    chosen = [draw.choice(layers()[name]) for name in portrait_layers(about)]
     person = chosen[0].copy()
     for layer in chosen[1:]:
         person.alpha_composite(layer)

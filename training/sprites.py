@@ -9,7 +9,8 @@
 
 The file holds `icons`, (280, 128, 128, 4) uint8 RGBA, subject by subject in the four styles, and
 `layers`, (n, 144, 117, 4) uint8 RGBA, the parts of a portrait, with their names in `layer_names`.
-Licences and credits: CREDITS.md.
+`portraits_large.npz` holds the same layers four times as large, as `layers`: truths for the face
+restorer, which enlarges. Licences and credits: CREDITS.md.
 """
 
 import io
@@ -28,6 +29,8 @@ from helpers.vocabulary import STYLES, SUBJECTS
 FILE = Path(__file__).with_name("sprites.npz")
 ICON_SIZE = 128
 LAYER_SIZE = (117, 144)  # width, height in pixels
+LARGE_FILE = FILE.with_name("portraits_large.npz")
+LARGE = 4  # times LAYER_SIZE
 LAYER_VIEW = "10 5 44 54"  # the part of the 64 x 64 drawing that is kept: head and shoulders
 
 # One for each subject, in the order of SUBJECTS.
@@ -245,8 +248,8 @@ def portrait_fragments(drawings: dict):
             yield f"beard/{shade}/{variant}", svg
 
 
-def draw_layers(packages: Path) -> tuple[list[str], np.ndarray]:
-    """Names and pixels, (n, 144, 117, 4) uint8 RGBA, of the layers that make up a portrait."""
+def draw_layers(packages: Path, scale: int = 1) -> tuple[list[str], np.ndarray]:
+    """Names and pixels, (n, 144 scale, 117 scale, 4) uint8 RGBA, of the layers of a portrait."""
     script = Path(__file__).with_name("portraits.mjs").read_text("utf-8")
     command = ["node", "--input-type=module", "-e", script]
     output = subprocess.run(command, cwd=packages.parent, check=True, capture_output=True).stdout
@@ -254,7 +257,7 @@ def draw_layers(packages: Path) -> tuple[list[str], np.ndarray]:
     for name, fragment in portrait_fragments(json.loads(output)):
         svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{LAYER_VIEW}">{fragment}</svg>'
         names.append(name)
-        pixels.append(rendered(svg, *LAYER_SIZE))
+        pixels.append(rendered(svg, *(side * scale for side in LAYER_SIZE)))
     return names, np.stack(pixels)
 
 
@@ -264,7 +267,9 @@ def main() -> None:
     packages = Path(sys.argv[1]).resolve()
     names, layers = draw_layers(packages)
     np.savez_compressed(FILE, icons=draw_icons(packages), layers=layers, layer_names=names)
-    print(f"{FILE.name}: {FILE.stat().st_size / 2**20:.1f} MiB, {len(names)} portrait layers")
+    np.savez_compressed(LARGE_FILE, layers=draw_layers(packages, LARGE)[1])
+    for file in (FILE, LARGE_FILE):
+        print(f"{file.name}: {file.stat().st_size / 2**20:.1f} MiB, {len(names)} portrait layers")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,219 @@
+"""The face restorer: a small convolutional network that cleans and enlarges cartoon portraits.
+
+It was trained by `training/restorer.py` on portraits of the sticker family that were spoiled on
+purpose, beside the portraits before that. It looks at the picture at its own size and at a half, a
+quarter, an eighth and a sixteenth of it, so that it sees a whole face and not only its edges, and
+adds what it finds to the picture enlarged smoothly. Sub-pixel output: Shi et al. 2016,
+arXiv:1609.05158; several factors on one body: Lim et al. 2017, arXiv:1707.02921; the U-shape:
+Ronneberger et al. 2015, arXiv:1505.04597.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from ..images import on_white
+from ..models import WEIGHTS
+
+FOLDER = WEIGHTS / "stickers-faces"
+FACTORS = (1, 2, 3, 4)
+MAX_PIXELS = 2**24
+"""Of the output: 4096 x 4096. More would need gigabytes of memory."""
+
+ALIGNMENT = 16
+"""Pixels: the coarsest look takes 16 x 16 pixels for one."""
+
+TILE = 704
+"""Side of the part of a large picture that is done at once, in pixels; a multiple of ALIGNMENT."""
+
+MARGIN = 160
+"""Pixels around a tile that are looked at too. No output pixel depends on more than these."""
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut, (n, channels, height, width) in and out."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)  # the block begins as the shortcut alone
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden + self.second(F.silu(self.first(hidden)))
+
+
+class RestorerNetwork(nn.Module):
+    """Pictures (n, 3, height, width) from -1 to 1, sides multiples of 16, and a factor of FACTORS
+    -> (n, 3, factor * height, factor * width).
+
+    Before training it enlarges by bicubic interpolation.
+    """
+
+    def __init__(self, channels: tuple[int, ...] = (48, 80, 128, 128), tail: int = 24) -> None:
+        super().__init__()
+        self.config = {"channels": list(channels), "tail": tail}
+        pairs = list(zip(channels, channels[1:], strict=False))
+        self.stem = nn.Conv2d(3 * 4, channels[0], 3, padding=1)
+        self.down_blocks = nn.ModuleList(Block(wide) for wide, _ in pairs)
+        self.downs = nn.ModuleList(
+            nn.Conv2d(wide, wider, 4, stride=2, padding=1) for wide, wider in pairs
+        )
+        self.middle = nn.Sequential(Block(channels[-1]), Block(channels[-1]))
+        self.ups = nn.ModuleList(nn.Conv2d(wider, wide, 1) for wide, wider in reversed(pairs))
+        self.up_blocks = nn.ModuleList(Block(wide) for wide, _ in reversed(pairs))
+        self.head = nn.Conv2d(channels[0], 4 * tail, 3, padding=1)
+        self.tails = nn.ModuleDict(
+            {str(factor): nn.Conv2d(tail, 3 * factor**2, 3, padding=1) for factor in FACTORS}
+        )
+        for output in self.tails.values():
+            nn.init.zeros_(output.weight)
+            nn.init.zeros_(output.bias)
+
+    def forward(self, pixels: torch.Tensor, factor: int) -> torch.Tensor:
+        hidden = self.stem(F.pixel_unshuffle(pixels, 2))
+        seen = []
+        for block, down in zip(self.down_blocks, self.downs, strict=True):
+            hidden = block(hidden)
+            seen.append(hidden)
+            hidden = down(hidden)
+        hidden = self.middle(hidden)
+        for up, block in zip(self.ups, self.up_blocks, strict=True):
+            wider = F.interpolate(up(hidden), scale_factor=2, mode="nearest")
+            hidden = block(seen.pop() + wider)
+        fine = F.silu(F.pixel_shuffle(self.head(hidden), 2))
+        found = F.pixel_shuffle(self.tails[str(factor)](fine), factor)
+        if factor == 1:
+            return pixels + found
+        return found + F.interpolate(pixels, scale_factor=factor, mode="bicubic")
+
+
+class Restorer:
+    """Repairs and enlarges portraits.
+
+    It draws what is likely, not what was there: detail that the picture lost is made up. It was
+    trained on the cartoon faces of the sticker family only, and is no tool for photographs.
+    """
+
+    def __init__(self, network: RestorerNetwork, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = network.eval().requires_grad_(False)
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path = FOLDER, device: torch.device | str = "cpu"
+    ) -> "Restorer":
+        """The restorer of a folder that `save_pretrained` wrote; without one, the course's own.
+
+        Raises:
+            FileNotFoundError: The folder holds no restorer.
+            ValueError: Its files are damaged or do not fit one another.
+        """
+        config, weights = (Path(folder) / name for name in ("config.json", "model.safetensors"))
+        for file in (config, weights):
+            if not file.is_file():
+                raise FileNotFoundError(f"folder must hold {file.name}; {file.parent} has none")
+        try:
+            network = RestorerNetwork(**json.loads(config.read_text(encoding="utf-8")))
+            tensors = load_file(weights)
+            network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        except Exception as error:  # whatever a damaged file makes json, safetensors or torch raise
+            raise ValueError(f"folder: the restorer in {folder} is damaged ({error})") from error
+        return cls(network, device)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write config.json and, in half precision, model.safetensors into a folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.network.config, indent=2) + "\n"
+        (folder / "config.json").write_text(text, encoding="utf-8")
+        tensors = {name: t.half().contiguous() for name, t in self.network.state_dict().items()}
+        save_file(tensors, folder / "model.safetensors")
+
+    @torch.inference_mode()
+    def improve(self, image: Image.Image, factor: int = 1) -> Image.Image:
+        """The picture repaired and `factor` times as wide and high; the input stays as it is.
+
+        A picture that is turned by its EXIF note is made upright; what is transparent becomes
+        white. A large picture is done in parts, with the same result.
+
+        Args:
+            image: A PIL image of any mode.
+            factor: 1, 2, 3 or 4.
+
+        Returns:
+            An RGB picture.
+
+        Raises:
+            TypeError: `image` is no PIL image.
+            ValueError: Another factor, an empty picture, or more than MAX_PIXELS in the output.
+        """
+        check_request(image, factor)
+        pixels = to_pixels(on_white(ImageOps.exif_transpose(image))).to(self.device)
+        height, width = pixels.shape[2:]
+        output = torch.empty((3, height * factor, width * factor), dtype=torch.uint8)
+        for top, bottom in parts(height):
+            for left, right in parts(width):
+                restored = self._tile(pixels, top, bottom, left, right, factor)
+                output[
+                    :, top * factor : bottom * factor, left * factor : right * factor
+                ] = restored  # fmt: skip
+        return Image.fromarray(output.permute(1, 2, 0).contiguous().numpy())
+
+    def _tile(self, pixels, top: int, bottom: int, left: int, right: int, factor: int):
+        """One part of the output, (3, height, width) uint8, restored with its surroundings."""
+        height, width = pixels.shape[2:]
+        above, before = max(0, top - MARGIN), max(0, left - MARGIN)
+        seen = pixels[:, :, above : min(height, bottom + MARGIN),
+                      before : min(width, right + MARGIN)]  # fmt: skip
+        missing = [-side % ALIGNMENT for side in seen.shape[2:]]
+        padded = F.pad(seen, (0, missing[1], 0, missing[0]), mode="replicate")
+        padded = padded.contiguous(memory_format=torch.channels_last)
+        restored = self.network(padded, factor)[0]
+        rows = slice((top - above) * factor, (bottom - above) * factor)
+        columns = slice((left - before) * factor, (right - before) * factor)
+        return to_bytes(restored[:, rows, columns]).cpu()
+
+
+def parts(length: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of the parts that a side of `length` pixels is done in: all of it if it can."""
+    if length <= TILE + 2 * MARGIN:
+        yield 0, length
+        return
+    for start in range(0, length, TILE):
+        yield start, min(start + TILE, length)
+
+
+def check_request(image: Image.Image, factor: int) -> None:
+    """Raise TypeError or ValueError for what `Restorer.improve` does not take."""
+    if not isinstance(image, Image.Image):
+        raise TypeError(f"image must be a PIL image; got {type(image).__name__}")
+    if isinstance(factor, bool) or factor not in FACTORS:
+        slip = ". Write it without quotes" if isinstance(factor, str) else ""
+        raise ValueError(f"factor must be 1, 2, 3 or 4; got {factor!r}{slip}")
+    if not image.width * image.height:
+        raise ValueError(f"image must have pixels; got {image.width} x {image.height}")
+    if image.width * image.height * factor**2 > MAX_PIXELS:
+        raise ValueError(
+            f"image must have at most {MAX_PIXELS // factor**2} pixels for factor {factor}; "
+            f"got {image.width} x {image.height} = {image.width * image.height}"
+        )
+
+
+def to_pixels(image: Image.Image) -> torch.Tensor:
+    """An RGB picture as (1, 3, height, width) from -1 to 1."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def to_bytes(pixels: torch.Tensor) -> torch.Tensor:
+    """Pixels from -1 to 1 as uint8, rounded; what is out of range is cut off."""
+    return ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,390 @@
+"""The face restorer: its training on pairs of spoiled and clean pictures, its figures, its card."""
+
+import json
+import random
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from PIL import Image
+
+from helpers.faces.quality import psnr, ssim
+from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork
+from helpers.vocabulary import SKIN_TONES
+from training.card import hardware, table
+from training.clip import to_pixels
+from training.data import SIZE, Ahead, Portrait
+from training.export import replaced, write_text
+from training.loop import Loop
+from training.pairs import Pairs, as_jpeg, shrunk, truth, with_noise
+from training.presets import Machine, RestorerSettings
+from training.vae import edges
+
+HEAD = (36, 100)  # the rows of a 128 x 128 portrait that hold the face, as in evaluate.py
+DRAWN_NOISE = 0.15  # on the latents, for "drawn" in the card
+EXAMPLE_SIZE = 256  # pixels a side of the example portraits that ship beside the weights
+
+
+# ------------------------------------------------------------------------------- training
+@torch.no_grad()
+def through_vae(
+    vae: AutoencoderKL, pixels: torch.Tensor, noise: torch.Tensor, deviations: torch.Tensor
+) -> torch.Tensor:
+    """Pictures (n, 3, height, width) as the autoencoder gives them back.
+
+    `noise`, (n, 4, height / 8, width / 8), times `deviations`, (n,), is added to the latents,
+    because those that a denoiser makes are never quite those of a real picture.
+    """
+    latents = vae.encode(pixels).latent_dist.mean
+    shift = noise * deviations[:, None, None, None] / vae.config.scaling_factor
+    return vae.decode(latents + shift).sample.clamp(-1, 1)
+
+
+def train_restorer(
+    name: str, settings: RestorerSettings, vae: AutoencoderKL, folder: Path, machine: Machine,
+    before: Path | None = None,
+) -> Loop:  # fmt: skip
+    """Trains to the end of the settings' steps; the loop's model holds the averaged weights.
+
+    `before` is the folder of a restorer to go on from.
+    """
+    torch.manual_seed(settings.seed)
+    network = RestorerNetwork(settings.channels, settings.tail)
+    if before:
+        network.load_state_dict(Restorer.from_pretrained(before).network.state_dict())
+    network.to(machine.device, memory_format=torch.channels_last)
+    vae.to(machine.device, memory_format=torch.channels_last).requires_grad_(False)
+    pairs = Pairs(settings.seed, portrait_share=settings.portrait_share)
+    samples_of = Ahead(pairs, settings.batch_size, machine.workers)
+
+    def loss_of(step: int):
+        batch = samples_of(step)
+        spoiled, clean = (
+            to_pixels(pictures).to(machine.device).contiguous(memory_format=torch.channels_last)
+            for pictures in ([pair.spoiled for pair in batch], [pair.truth for pair in batch])
+        )
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+        drawn = [i for i, pair in enumerate(batch) if pair.latent_noise is not None]
+        if drawn:
+            side = spoiled.shape[-1] // 8
+            noise = torch.randn((len(drawn), 4, side, side), generator=generator)
+            deviations = torch.tensor([batch[i].latent_noise for i in drawn])
+            spoiled[drawn] = through_vae(
+                vae, spoiled[drawn], noise.to(machine.device), deviations.to(machine.device)
+            ).to(spoiled.dtype)
+        factor = clean.shape[-1] // spoiled.shape[-1]
+        return restoring_loss(network(spoiled, factor), clean, settings.edge_weight)
+
+    loop = Loop(name, network, loss_of, folder, settings.steps, settings.learning_rate,
+                machine=machine, ema=settings.ema, weight_decay=0.0)  # fmt: skip
+    loop.run()
+    loop.use_average()
+    return loop
+
+
+def restoring_loss(restored: torch.Tensor, clean: torch.Tensor, edge_weight: float):
+    """L1 + edges, (n, 3, height, width) each; L1, unlike squares, prefers one sharp line."""
+    error = (restored - clean).abs().mean()
+    pairs = zip(edges(restored), edges(clean), strict=True)
+    edge = sum(F.l1_loss(one, other) for one, other in pairs) / 6
+    squared = (restored.detach() - clean).square().mean()
+    return error + edge_weight * edge, {"psnr": -10 * torch.log10(squared / 4).item()}
+
+
+# ------------------------------------------------------------------------------- figures
+def untouched(picture: Image.Image, draw: random.Random) -> Image.Image:
+    return picture
+
+
+def thumbnail(picture: Image.Image, draw: random.Random) -> Image.Image:
+    """Half as wide, a little noise, JPEG of quality 60, and enlarged again."""
+    small = as_jpeg(with_noise(shrunk(picture, 2, draw), 4, draw), 60)
+    return small.resize(picture.size, Image.BICUBIC)
+
+
+WAYS = ("untouched", "thumbnail", "drawn")
+
+
+class Spoiler:
+    """Spoils a truth in one of three WAYS, for a restorer that will enlarge it by `factor`."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        self.vae = vae
+
+    def __call__(self, picture: Image.Image, factor: int, way: str, seed: int) -> Image.Image:
+        draw = random.Random(f"{seed}/{way}")
+        if factor > 1:
+            side = picture.width // factor
+            picture = picture.resize((side, side), Image.BICUBIC)
+        if way == "drawn":
+            return self.drawn(picture, seed)
+        return {"untouched": untouched, "thumbnail": thumbnail}[way](picture, draw)
+
+    def drawn(self, picture: Image.Image, seed: int) -> Image.Image:
+        """As a sticker model draws: through the autoencoder, with a little noise on the latents."""
+        pixels = to_pixels([np.asarray(picture)])
+        side = picture.width // 8
+        noise = torch.randn((1, 4, side, side), generator=torch.Generator().manual_seed(seed))
+        restored = through_vae(self.vae, pixels, noise, torch.tensor([DRAWN_NOISE]))[0]
+        levels = ((restored + 1) * 127.5).round().to(torch.uint8)
+        return Image.fromarray(levels.permute(1, 2, 0).numpy())
+
+
+def enlarged(picture: Image.Image, factor: int, filter: Image.Resampling) -> Image.Image:
+    return picture.resize((picture.width * factor, picture.height * factor), filter)
+
+
+def candidates(restorer: Restorer, spoiled: Image.Image, factor: int) -> dict[str, Image.Image]:
+    """What is compared with the truth; "input" repeats its pixels."""
+    return {
+        "input": enlarged(spoiled, factor, Image.NEAREST),
+        "bicubic": enlarged(spoiled, factor, Image.BICUBIC),
+        "Lanczos": enlarged(spoiled, factor, Image.LANCZOS),
+        "restorer": restorer.improve(spoiled, factor),
+    }
+
+
+def mean(rows: list[dict[str, float]], digits: int) -> dict[str, float]:
+    return {name: round(float(np.mean([row[name] for row in rows])), digits) for name in rows[0]}
+
+
+def measured(restorer: Restorer, cases) -> dict[str, dict[str, float]]:
+    """Mean PSNR in dB and SSIM of each candidate over (spoiled, truth, factor, rows) cases.
+
+    `rows` are those of the truth that count: a slice of a 128-pixel picture.
+    """
+    found: dict[str, list] = {"psnr": [], "ssim": []}
+    for spoiled, clean, factor, (top, bottom) in cases:
+        box = (0, clean.height * top // SIZE, clean.width, clean.height * bottom // SIZE)
+        shown = {name: picture.crop(box)
+                 for name, picture in candidates(restorer, spoiled, factor).items()}  # fmt: skip
+        goal = clean.crop(box)
+        # A picture that is not spoiled has an infinite PSNR; 60 dB is beyond what anybody sees.
+        found["psnr"].append({name: min(60.0, psnr(one, goal)) for name, one in shown.items()})
+        found["ssim"].append({name: ssim(one, goal) for name, one in shown.items()})
+    return {"psnr": mean(found["psnr"], 2), "ssim": mean(found["ssim"], 3)}
+
+
+def held_out(kind: str, count: int, seed: int, tone: str | None = None) -> list:
+    """`count` portraits (of one skin tone) or stickers that training never sees."""
+    pairs = Pairs(seed, held_out=True, portrait_share=1.0 if kind == "portraits" else 0.0)
+    draw = random.Random(f"{seed}/{kind}/{tone}")
+    found: list = []
+    while len(found) < count:
+        about = pairs.about(draw)
+        if tone is None or about.skin == tone:
+            found.append(about)
+    return found
+
+
+def cases(abouts: list, spoiler: Spoiler, scale: int, factor: int, way: str, seed: int,
+          rows: tuple[int, int] = (0, SIZE)):  # fmt: skip
+    for i, about in enumerate(abouts):
+        clean = truth(about, random.Random(f"{seed}/{i}"), scale)
+        yield spoiler(clean, factor, way, seed + i), clean, factor, rows
+
+
+def share_made_worse(restorer: Restorer, spoiler: Spoiler, abouts: list, seed: int) -> float:
+    """Percent of spoiled stickers that are more than 0.1 dB further from the truth afterwards."""
+    worse = []
+    for way in ("thumbnail", "drawn"):
+        for spoiled, clean, factor, _ in cases(abouts, spoiler, 1, 1, way, seed):
+            gain = psnr(restorer.improve(spoiled, factor), clean) - psnr(spoiled, clean)
+            worse.append(gain < -0.1)
+    return round(100 * float(np.mean(worse)), 1)
+
+
+def restorer_figures(restorer: Restorer, vae: AutoencoderKL, pictures: int, seed: int = 9_000):
+    """Every figure of the card, on faces and stickers that training never sees."""
+    spoiler = Spoiler(vae)
+    portraits = held_out("portraits", pictures, seed)
+    stickers = held_out("stickers", pictures, seed)
+    spoiled_ways = [way for way in WAYS if way != "untouched"]
+    return {
+        "portraits": {
+            f"{way}, factor {factor}": measured(
+                restorer, cases(portraits, spoiler, factor, factor, way, seed)
+            )
+            for way in spoiled_ways for factor in FACTORS
+        } | {
+            f"untouched, factor {factor}": measured(
+                restorer, cases(portraits, spoiler, factor, factor, "untouched", seed)
+            )
+            for factor in FACTORS
+        },
+        "faces": {
+            tone: measured(
+                restorer,
+                cases(held_out("portraits", pictures, seed, tone), spoiler, 2, 2, "drawn", seed,
+                      HEAD),
+            )
+            for tone in SKIN_TONES
+        },
+        "stickers": {
+            f"{way}, factor {factor}": measured(
+                restorer, cases(stickers, spoiler, 1, factor, way, seed)
+            )
+            for way in WAYS for factor in (1, 2)
+        },
+        "made worse": share_made_worse(restorer, spoiler, stickers, seed),
+        "seconds": seconds_a_picture(restorer, held_out("portraits", 1, seed)[0]),
+    }  # fmt: skip
+
+
+def seconds_a_picture(restorer: Restorer, about: Portrait, rounds: int = 5) -> dict[str, float]:
+    """Median over rounds, for 128 x 128 pixels."""
+    picture, found = truth(about, random.Random(0), 1), {}
+    for factor in FACTORS:
+        times = []
+        for _ in range(rounds + 1):
+            began = time.perf_counter()
+            restorer.improve(picture, factor)
+            times.append(time.perf_counter() - began)
+        found[f"factor {factor}"] = round(float(np.median(times[1:])), 3)
+    return found
+
+
+# ------------------------------------------------------------------------------- export
+def example(tone: str, seed: int = 9_500) -> Image.Image:
+    """A clean portrait that training never sees, EXAMPLE_SIZE pixels a side."""
+    about = held_out("portraits", 1, seed, tone)[0]
+    return truth(about, random.Random(f"{seed}/{tone}"), EXAMPLE_SIZE // SIZE)
+
+
+def export_restorer(restorer: Restorer, folder: Path) -> None:
+    """The weights, and beside them an example portrait of each skin tone."""
+
+    def write(part: Path) -> None:
+        restorer.save_pretrained(part)
+        (part / "examples").mkdir()
+        for tone in SKIN_TONES:
+            example(tone).save(part / "examples" / f"{tone}.png", optimize=True)
+        if (folder / "figures.json").exists():
+            shutil.copy(folder / "figures.json", part)
+
+    replaced(folder, write)
+
+
+def evaluate_restorer(
+    vae: AutoencoderKL, folder: Path, preset: str, settings: RestorerSettings, logs: Path
+) -> None:
+    """Measures the exported restorer; writes figures.json and the card README.md from it."""
+    restorer = Restorer.from_pretrained(folder)
+    figures = {
+        "preset": preset, "hardware": hardware(), "torch": torch.__version__,
+        "settings": asdict(settings), "sittings": last_lines(logs),
+        "size": (folder / "model.safetensors").stat().st_size,
+        "numbers": sum(value.numel() for value in restorer.network.parameters()),
+        **restorer_figures(restorer, vae.cpu(), settings.evaluation_pictures),
+    }  # fmt: skip
+    write_text(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
+    write_card(folder)
+
+
+def last_lines(logs: Path) -> dict[str, dict]:
+    """What each sitting's log says at its end."""
+    return {file.stem: json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+            for file in sorted(logs.glob("restorer-*.jsonl"))}  # fmt: skip
+
+
+# ------------------------------------------------------------------------------- the card
+HEADER = """\
+---
+license: mit
+pipeline_tag: image-to-image
+---
+
+# Stickers, faces: a small face restorer
+
+It takes a spoiled portrait of the sticker family and gives it back clean, at 1, 2, 3 or 4 times
+the size. `helpers.faces.restorer.Restorer.from_pretrained().improve(image, factor)` runs it; the
+class's face service (`python -m helpers faces`) does the same for others.
+
+## Data and licences
+Portraits are composed by `training/data.py` and `training/pairs.py` from parts of "Personas" by
+Draftbit (CC BY 4.0, changed: features enlarged, highlights flattened, eyebrows, a straight mouth
+and three hair shapes added), rendered at up to four times the size of the sticker pictures;
+stickers from Fluent emoji (MIT), Noto emoji (Apache-2.0) and Twemoji (CC-BY 4.0). Credits:
+CREDITS.md. The code and the weights are MIT; the example portraits are CC BY 4.0, as Personas.
+
+Each picture is spoiled on purpose: shrunk with one of four filters; then either passed through
+the sticker models' autoencoder with noise on the latents ("drawn"), or blurred, shrunk, made
+noisy and saved as JPEG ("thumbnail" below is one such way), or left alone. Three in ten show
+stickers, and one in five bears words, so that what is no face is left as it is. One face in ten
+(by hair, its colour, expression, eyewear and skin) and one sticker in ten are held out.
+
+What "factor 4" means here: for faces the truth has real detail at four times the size, drawn from
+vector graphics, and the network learns what such faces look like. The detail that it adds is
+likely, not known. Backgrounds and stickers have no larger truth; there it interpolates.
+"""
+
+LIMITS = """\
+## Limits
+- It makes plausible faces, not true ones. From a few pixels it may put a smile where there was
+  none. Never use it to find out who is in a picture.
+- It knows cartoon faces of one design only. A photograph comes out a little smoother, and its
+  faces are not repaired.
+- Four skin tones and nine kinds of hair are a toy world; the table gives the figures by tone.
+"""
+
+
+def both_tables(rows: dict[str, dict]) -> str:
+    """PSNR and SSIM of the rows, each as a table."""
+    psnrs, ssims = (
+        table({name: row[measure] for name, row in rows.items()}) for measure in ("psnr", "ssim")
+    )
+    return f"PSNR in dB:\n\n{psnrs}\n\nSSIM:\n\n{ssims}"
+
+
+def write_card(folder: Path) -> None:
+    """README.md of the restorer's folder, from its figures.json."""
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    settings, seconds = figures["settings"], figures["seconds"]
+    sittings = {
+        name: {"steps": last["step"], "minutes": round(last["seconds"] / 60, 1),
+               "loss at the end": last["loss"], "PSNR at the end": last["psnr"]}
+        for name, last in figures["sittings"].items()
+    }  # fmt: skip
+    seconds = ", ".join(f"{name} {value:g} s" for name, value in seconds.items())
+    write_text(
+        folder / "README.md",
+        f"""{HEADER}
+## Training
+`python -m training restorer`, then `--sitting 2` and so on, with the preset `{figures["preset"]}`,
+on {figures["hardware"]}; {settings["batch_size"]} pictures a step. The network has
+{figures["numbers"] / 1e6:.2g} million numbers, {figures["size"] / 2**20:.2g} MiB in half precision.
+
+{table(sittings)}
+
+## Figures
+Written by `python -m training restorer`; torch {figures["torch"]}. Each line is the mean of
+{settings["evaluation_pictures"]} pictures that training never saw. "Input" repeats the pixels of
+what came in; at factor 1 the three are the same. Equal pictures, whose PSNR is infinite, count as
+60 dB.
+
+### Portraits
+{both_tables(figures["portraits"])}
+
+### The face alone, by skin tone
+Rows {HEAD[0]} to {HEAD[1]} of 128, "drawn", factor 2.
+
+{both_tables(figures["faces"])}
+
+### No faces: stickers
+The truth is 128 pixels wide; factor 2 begins with 64. "Untouched" at factor 1 comes in perfect.
+
+{both_tables(figures["stickers"])}
+
+Of the spoiled stickers at factor 1, {figures["made worse"]:g} percent came out more than 0.1 dB
+worse than they went in.
+
+### Time
+One picture of 128 x 128 pixels on that machine: {seconds}.
+
+{LIMITS}""",
+    )

@@ -10,6 +10,7 @@ COMMANDS = {
     "doctor": "say whether this computer is ready, with one fix for each problem",
     "progress": "print which exercises you have solved, or a whole class has",
     "sweep": "draw a picture for every combination of settings, into a folder",
+    "faces": "start the class's face service",
     "models": "list the models that load_pipeline knows by name",
 }
 

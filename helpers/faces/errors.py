@@ -1,0 +1,27 @@
+"""The one error of the face client."""
+
+from typing import Literal
+
+WHOSE = {"yours": "yours", "server": "the server's"}
+
+
+class FaceServiceError(Exception):
+    """A picture could not be improved; the message says what happened, where, and what to do.
+
+    The picture itself is untouched: `improve_face` never changes its input.
+
+    Attributes:
+        what: What happened, in a sentence.
+        side: "yours" (the call, the address, the network of this computer) or "server".
+        advice: What to do next.
+        status: The HTTP status of the answer, or None where there was none.
+    """
+
+    def __init__(
+        self, what: str, side: Literal["yours", "server"], advice: str, status: int | None = None
+    ):
+        super().__init__(
+            f"{what}\n  Whose side: {WHOSE[side]}.\n  What to do: {advice}\n"
+            "  Your picture is unchanged."
+        )
+        self.what, self.side, self.advice, self.status = what, side, advice, status

@@ -37,7 +37,7 @@ FILTERS = (Image.BOX, Image.BILINEAR, Image.BICUBIC, Image.LANCZOS)
 ENLARGING = (Image.NEAREST, Image.BILINEAR, Image.BICUBIC, Image.LANCZOS)
 # By the factor of the output: how many times 128 pixels the truth is wide. Mostly the factor, so
 # that the restorer gets 128 pixels; less gives it a small picture, more a part of a large one.
-SCALES = {1: (1, 1, 1, 1, 2), 2: (2, 2, 2, 1, 3), 3: (3, 3, 3, 4), 4: (4, 4, 4, 2)}
+SCALES = {1: (1, 1, 1, 2), 2: (2, 2, 1, 3), 3: (3, 3, 4), 4: (4, 4, 2, 1)}
 FACTOR_WEIGHTS = {1: 0.35, 2: 0.35, 3: 0.1, 4: 0.2}
 WORDS = "LOVE NIGHT THE LAST DREAM OF SUMMER HERO MOON 2049 CITY Secret Story Part II".split()
 

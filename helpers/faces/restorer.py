@@ -58,7 +58,7 @@ class RestorerNetwork(nn.Module):
     Before training it enlarges by bicubic interpolation.
     """
 
-    def __init__(self, channels: tuple[int, ...] = (48, 80, 128, 128), tail: int = 24) -> None:
+    def __init__(self, channels: tuple[int, ...] = (40, 80, 128, 128), tail: int = 24) -> None:
         super().__init__()
         self.config = {"channels": list(channels), "tail": tail}
         pairs = list(zip(channels, channels[1:], strict=False))

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from .devices import checked_device
-from .hub import HUB_ID, download_files, first_line
+from .hub import HUB_ID, cached_folders, converted_revision, download_files, first_line
 from .images import checked_images, on_white
 from .quiet import quiet
 from .sticker_clip import SIDE, StickerClip
@@ -157,12 +157,32 @@ def _find(name_or_path: str | Path, allow_pickle: bool) -> tuple[str, Path]:
     if name and folder.is_dir():
         return name, folder
     if isinstance(name_or_path, str) and HUB_ID.fullmatch(name):
-        patterns = [*HUB_FILES, "pytorch_model*.bin"] if allow_pickle else HUB_FILES
-        return name, download_files(name, patterns, INSTEAD)
+        return name, _hub_folder(name, allow_pickle)
     raise LookupError(
         f"name_or_path: there is no CLIP model and no folder {name!r}. It may be "
         f"{', '.join(map(repr, NAMES))}, a folder, or a name on the hub, written 'owner/model'."
     )
+
+
+def _hub_folder(hub_id: str, allow_pickle: bool) -> Path:
+    """A CLIP checkpoint of the hub: what is here already, else its newest revision.
+
+    Where that has pickle weights only, the hub's own conversion to safetensors is taken if there
+    is one, as transformers itself does.
+    """
+    for folder in cached_folders(hub_id):
+        if (folder / "preprocessor_config.json").is_file() and _has_weights(folder, allow_pickle):
+            return folder
+    patterns = [*HUB_FILES, "pytorch_model*.bin"] if allow_pickle else HUB_FILES
+    folder = download_files(hub_id, patterns, INSTEAD)
+    if not _has_weights(folder, allow_pickle) and (revision := converted_revision(hub_id)):
+        return download_files(hub_id, patterns, INSTEAD, revision)
+    return folder
+
+
+def _has_weights(folder: Path, allow_pickle: bool) -> bool:
+    pickles = allow_pickle and any(folder.glob("pytorch_model*.bin"))
+    return pickles or any(folder.glob("*.safetensors"))
 
 
 def _sticker_ranker(name: str, folder: Path, device: torch.device) -> Ranker:
@@ -213,7 +233,7 @@ def _load_clip(name: str, folder: Path, allow_pickle: bool):
     """The model in float32, its tokenizer and its preparation of pictures."""
     from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-    if not any(folder.glob("*.safetensors")) and not allow_pickle:
+    if not allow_pickle and not _has_weights(folder, allow_pickle):
         raise ValueError(
             f"name_or_path: {name!r} has no safetensors weights. Pickle weights (.bin) can run "
             "code and are not loaded; if it has those and you trust their source, add "

@@ -1,6 +1,6 @@
-import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import diffusers
@@ -100,7 +100,7 @@ def test_unused_weights_in_a_file_cause_no_notice(model_folder, capfd):
 
 
 def test_progress_bars_are_off_for_our_models_only(monkeypatch, saved_model):
-    ours = helpers.models.Model(source=saved_model, licence="MIT", about="a test model")
+    ours = replace(helpers.MODELS["stickers"], source=saved_model)
     monkeypatch.setitem(helpers.MODELS, "tiny", ours)
     disabled = []
     for name in ("tiny", saved_model):
@@ -162,7 +162,7 @@ def test_a_file_is_no_model(model_folder):
 
 
 def test_a_folder_without_model_index(tmp_path):
-    with pytest.raises(ValueError, match=r"must be a folder that holds model_index\.json"):
+    with pytest.raises(ValueError, match=r"name_or_path: .* has no model_index\.json"):
         load_pipeline(tmp_path)
 
 
@@ -193,70 +193,32 @@ def test_pickle_weights_are_not_loaded(model_folder):
     weights = model_folder / "unet" / "diffusion_pytorch_model.safetensors"
     torch.save({}, weights.with_suffix(".bin"))
     weights.unlink()
-    with pytest.raises(ValueError, match="unet holds only pickle weights"):
+    with pytest.raises(ValueError, match="unet has only pickle weights.*allow_pickle=True"):
         load_pipeline(model_folder)
 
 
-def test_damaged_weights(model_folder):
+def test_weights_that_were_cut_short(model_folder):
     weights = model_folder / "text_encoder" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="damaged or incomplete"):
+    with pytest.raises(ValueError, match=r"model\.safetensors is damaged or cut short.*Delete it"):
         load_pipeline(model_folder, device="cpu")
 
 
-def test_a_catalogue_model_comes_from_the_hub(monkeypatch, saved_model):
-    asked = []
+def test_weights_of_another_model(model_folder, tmp_path):
+    from safetensors.torch import save_file
 
-    def download(name, **options):
-        asked.append((name, options))
-        return str(saved_model)
-
-    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
-    pipe = load_pipeline("sd-v1-5", device="cpu")
-    assert asked == [("stable-diffusion-v1-5/stable-diffusion-v1-5", {"use_safetensors": True})]
-    assert pipe.unet.config.sample_size == 16
+    weights = model_folder / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({"conv_in.weight": torch.zeros(3)}, weights, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="damaged or incomplete and cannot be loaded"):
+        load_pipeline(model_folder, device="cpu")
 
 
-def test_the_hub_cannot_be_reached(no_network):
-    with pytest.raises(ConnectionError, match=r"'nobody/nothing' is not.*needs none"):
-        load_pipeline("nobody/nothing")
+def test_a_folder_with_half_precision_files_only(saved_model, tiny_pipe, tmp_path):
+    import copy
 
-
-@pytest.mark.parametrize(
-    ("cause", "error", "words"),
-    [
-        ("GatedRepoError", PermissionError, "wants its licence accepted.*huggingface.co/o/m"),
-        ("RepositoryNotFoundError", LookupError, "neither a folder 'o/m' here nor a public model"),
-    ],
-)
-def test_the_hub_refuses(monkeypatch, cause, error, words):
-    import huggingface_hub.errors
-
-    kind = getattr(huggingface_hub.errors, cause)
-
-    def download(name, **options):  # as diffusers reports it
-        raise OSError(f"Cannot load model {name}") from kind.__new__(kind)
-
-    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
-    with pytest.raises(error, match=words):
-        load_pipeline("o/m")
-
-
-def test_a_hub_model_without_safetensors(monkeypatch):
-    def download(name, **options):
-        raise OSError("Could not find the necessary `safetensors` weights in {'unet/x.bin'}")
-
-    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
-    with pytest.raises(ValueError, match="'o/m' has no safetensors weights"):
-        load_pipeline("o/m")
-
-
-@pytest.mark.parametrize("name", helpers.MODELS)
-def test_the_catalogue_is_complete(name):
-    model = helpers.MODELS[name]
-    assert model.licence and model.about
-    if model.is_embedded:
-        index = json.loads((model.source / "model_index.json").read_text(encoding="utf-8"))
-        assert index["_class_name"] == "StableDiffusionPipeline"
-    else:
-        assert helpers.models.HUB_ID.fullmatch(model.source)
+    copy.deepcopy(tiny_pipe).to(torch.float16).save_pretrained(tmp_path, variant="fp16")
+    pipe = load_pipeline(tmp_path, device="cpu")
+    assert pipe.unet.dtype == torch.float32
+    torch.testing.assert_close(
+        pipe.unet.conv_in.weight, tiny_pipe.unet.conv_in.weight, atol=1e-3, rtol=1e-3
+    )

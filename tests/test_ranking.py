@@ -34,9 +34,9 @@ def clip_folder(tmp_path_factory):
         image_size=32, patch_size=16, projection_dim=32,
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("models") / "clip"
-    CLIPModel(CLIPConfig(text.to_dict(), vision.to_dict(), projection_dim=32)).save_pretrained(
-        folder
-    )
+    config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict())
+    config.projection_dim = 32
+    CLIPModel(config).save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=32).save_pretrained(folder)
     return folder
@@ -215,3 +215,23 @@ def test_a_checkpoint_comes_from_the_hub_s_cache(clip_folder, clip, hub_cache):
     assert ranker.name == "openai/clip-vit-base-patch32"
     images = pictures(*COLOURS)
     assert ranker.rank(images, "a fox") == clip.rank(images, "a fox")
+
+
+def test_the_hubs_own_conversion_is_taken_instead_of_pickle(clip_folder, tmp_path, monkeypatch):
+    import helpers.ranking
+
+    asked, bare = [], tmp_path / "bare"
+    bare.mkdir()  # what is left of a repository when its pickle weights are not fetched
+
+    def download(hub_id, patterns, instead, revision=None):
+        asked.append((hub_id, revision, "pytorch_model*.bin" in patterns))
+        return clip_folder if revision else bare
+
+    monkeypatch.setattr(helpers.ranking, "cached_folders", lambda hub_id: [bare])
+    monkeypatch.setattr(helpers.ranking, "download_files", download)
+    monkeypatch.setattr(helpers.ranking, "converted_revision", lambda hub_id: "refs/pr/2")
+    load_ranker("o/clip", device="cpu")
+    assert asked == [("o/clip", None, False), ("o/clip", "refs/pr/2", False)]
+    monkeypatch.setattr(helpers.ranking, "converted_revision", lambda hub_id: None)
+    with pytest.raises(ValueError, match=r"'o/clip' has no safetensors weights.*allow_pickle"):
+        load_ranker("o/clip", device="cpu")

@@ -1,0 +1,130 @@
+"""LoRA files on tiny random models: found, put on top, and refused where they do not fit."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
+from safetensors.torch import save_file
+
+import helpers
+from helpers import load_pipeline, lora
+from tests.pipelines import TEXT_WIDTH, tiny_sd_pipeline, tiny_sdxl_pipeline
+
+
+def save_lora(pipe, folder):
+    """A LoRA with random weights, written as diffusers' training scripts do."""
+    torch.manual_seed(7)
+    config = LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_k"])
+    pipe.unet.add_adapter(config)
+    layers = get_peft_model_state_dict(pipe.unet)
+    type(pipe).save_lora_weights(folder, unet_lora_layers=layers)
+    return folder / lora.STANDARD_NAME
+
+
+@pytest.fixture(scope="module")
+def lora_path(tmp_path_factory):
+    return save_lora(tiny_sd_pipeline(), tmp_path_factory.mktemp("lora"))
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    tiny_sd_pipeline().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def as_stickers(monkeypatch, model_folder):
+    """Let the tiny model be the first of the catalogue."""
+    model = replace(helpers.MODELS["stickers"], source=model_folder)
+    monkeypatch.setitem(helpers.MODELS, "stickers", model)
+
+
+def prediction(pipe) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(1, 4, 16, 16, generator=generator)
+    text = torch.randn(1, 5, TEXT_WIDTH, generator=generator)
+    with torch.no_grad():
+        return pipe.unet(latents, 500, encoder_hidden_states=text).sample
+
+
+def test_a_lora_changes_the_model_by_what_was_trained(model_folder, lora_path, no_network, capfd):
+    trained = tiny_sd_pipeline()
+    save_lora(trained, lora_path.parent)  # leaves its adapter active
+    plain = load_pipeline(model_folder, device="cpu")
+    with_lora = load_pipeline(model_folder, device="cpu", lora=lora_path)
+    assert not torch.allclose(prediction(plain), prediction(with_lora), atol=1e-3)
+    torch.testing.assert_close(prediction(with_lora), prediction(trained), atol=1e-5, rtol=1e-4)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_folder_does_as_well_as_the_file(model_folder, lora_path):
+    pipe = load_pipeline(model_folder, device="cpu", lora=str(lora_path.parent))
+    assert any(pipe.get_list_adapters().values())
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_lora_alone_goes_onto_the_model_that_it_fits(as_stickers, lora_path, as_file):
+    path = lora_path if as_file else lora_path.parent
+    with pytest.warns(UserWarning, match="is a LoRA.*'stickers'.*lora=") as warned:
+        pipe = load_pipeline(path, device="cpu")
+    assert warned[0].filename == __file__
+    assert any(pipe.get_list_adapters().values())
+
+
+def test_a_lora_of_an_unknown_model(lora_path, monkeypatch):
+    monkeypatch.setattr(helpers.models, "LORA_BASES", ("sdxl",))
+    with pytest.raises(ValueError, match=r"nothing in it tells which model.*lora=\.\.\."):
+        load_pipeline(lora_path)
+
+
+def test_the_width_tells_the_family(lora_path, tmp_path):
+    assert lora.text_width(lora_path) == TEXT_WIDTH
+    assert lora.text_width(save_lora(tiny_sdxl_pipeline(), tmp_path)) == 2 * TEXT_WIDTH
+    kohya = {
+        "lora_unet_down_blocks_0_attentions_0_attn2_to_k.lora_down.weight": torch.zeros(4, 768)
+    }
+    save_file(kohya, tmp_path / "kohya.safetensors")
+    assert lora.is_lora(tmp_path / "kohya.safetensors")
+    assert lora.text_width(tmp_path / "kohya.safetensors") == 768
+
+
+def test_a_lora_of_another_model_is_refused(model_folder, tmp_path):
+    other = save_lora(tiny_sdxl_pipeline(), tmp_path)
+    with pytest.raises(ValueError, match="does not fit on this StableDiffusionPipeline"):
+        load_pipeline(model_folder, device="cpu", lora=other)
+
+
+def test_a_lora_without_a_place_in_the_model_is_refused(model_folder, tmp_path):
+    file = tmp_path / "strange.safetensors"
+    save_file({"transformer.block.lora_A.weight": torch.zeros(2, 2)}, file)
+    with pytest.raises(ValueError, match="does not fit on this StableDiffusionPipeline"):
+        load_pipeline(model_folder, device="cpu", lora=file)
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "words"),
+    [
+        (3, TypeError, r"lora must be a file or a folder; got 3 \(int\)"),
+        ("nothing", FileNotFoundError, "lora: there is no file or folder 'nothing'"),
+        ("nobody/nothing", ConnectionError, "'nobody/nothing' is not on this computer"),
+    ],
+)
+def test_what_is_no_lora(model_folder, value, error, words, no_network, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=words):
+        load_pipeline(model_folder, device="cpu", lora=value)
+
+
+def test_files_and_folders_that_hold_no_single_lora(model_folder, lora_path, tmp_path):
+    with pytest.raises(ValueError, match="it has none"):
+        load_pipeline(model_folder, device="cpu", lora=tmp_path)
+    with pytest.raises(ValueError, match="no safetensors file with LoRA weights"):
+        load_pipeline(model_folder, device="cpu", lora=model_folder / "model_index.json")
+    for name in ("one.safetensors", "two.safetensors"):
+        shutil.copy(lora_path, tmp_path / name)
+    with pytest.raises(ValueError, match="it has 2: give one of the files"):
+        load_pipeline(model_folder, device="cpu", lora=tmp_path)

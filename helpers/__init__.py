@@ -25,6 +25,7 @@ _MODULE_OF = {
     "seeded_latents": "latents",
     "show_images": "images",
     "sweep": "sweeps",
+    "why_black": "black",
 }
 
 __all__ = list(_MODULE_OF)

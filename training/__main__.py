@@ -2,7 +2,8 @@
 
 Every stage keeps its state in `checkpoints/<preset>/` and goes on where it was when it was
 stopped; a stage that is done is passed over. `--sitting 2` (3, 4, …) goes on from the shipped
-CLIP, decoder and U-Net: fresh optimisers, short warm-up, new pictures.
+CLIP, decoder and U-Net: fresh optimisers, short warm-up, new pictures. `distil` then trains the
+student of the shipped U-Net, and `evaluate_distilled` measures it beside its teacher.
 """
 
 import argparse
@@ -14,18 +15,28 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTokenizer
 
-from helpers import load_pipeline
+from helpers import load_pipeline, load_ranker
+from helpers.faces.restorer import Restorer
 from helpers.sticker_clip import StickerClip
 from training.card import hardware, write_card
 from training.clip import new_clip, train_clip
+from training.compare import compare, write_student_card
 from training.data import Dataset
+from training.distil import new_student, train_student
 from training.evaluate import Judge, curve, evaluate
-from training.export import WEIGHTS, default_scheduler, export_clip, export_pipeline
+from training.export import (
+    WEIGHTS,
+    default_scheduler,
+    export_clip,
+    export_pipeline,
+    export_unet,
+)
 from training.loop import Loop
 from training.pictures import write_pictures
 from training.presets import PRESETS, ClipSettings, Preset
+from training.restorer import evaluate_restorer, export_restorer, train_restorer
 from training.tokenizer import train_tokenizer
-from training.unet import new_unet, train_unet, write_latents
+from training.unet import NoisyLatents, new_unet, train_unet, write_latents
 from training.vae import refine_decoder, train_vae
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
@@ -48,6 +59,8 @@ class Recipe:
     ) -> None:
         self.preset, self.folder, self.weights, self.sitting = preset, folder, weights, sitting
         self.judge_folder, self.logs = records / "judge", records / "logs"
+        self.student_logs = records / "distilled"
+        self.restorer_logs = records / "faces"
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def tokenizer(self) -> CLIPTokenizer:
@@ -137,6 +150,45 @@ class Recipe:
         evaluate(pipe, judge, folder / "figures.json", about, pictures)
         write_card(folder, self.logs)
 
+    def distil(self) -> None:
+        """Trains a student of the shipped U-Net on this sitting's pictures, and exports it."""
+        settings, weights = self.preset.distil, self.weights
+        teacher = UNet2DConditionModel.from_pretrained(weights / "stickers" / "unet").float()
+        text = StickerClip.from_pretrained(weights / "stickers-clip").text
+        tokenizer = CLIPTokenizer.from_pretrained(weights / "stickers-clip")
+        shared = replace(self.preset.unet, seed=settings.seed, batch_size=settings.batch_size)
+        loop = train_student(
+            settings, new_student(teacher, settings.stages), teacher,
+            NoisyLatents(self.latents(), text, tokenizer, shared), self.folder,
+            f"distil-{self.sitting}", self.preset.machine,
+        )  # fmt: skip
+        loop.log(self.student_logs / f"{loop.name}.jsonl")
+        export_unet(loop.model.eval().cpu(), weights / "stickers-distilled", "stickers")
+
+    def evaluate_distilled(self) -> None:
+        """Measures the student beside its teacher and writes its card."""
+        folder = self.weights / "stickers-distilled"
+        about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
+        pipes = {name: self.shipped(name) for name in ("stickers", "stickers-distilled")}
+        judge = self.judge_of_pictures()
+        ranker = load_ranker(self.judge_folder, device="cpu")
+        prompts = self.preset.distil.evaluation_prompts
+        compare(pipes, ranker, judge, folder / "figures.json", about, prompts)
+        write_student_card(folder, self.student_logs)
+
+    def restorer(self) -> None:
+        """Trains the face restorer beside the shipped autoencoder; exports and measures it."""
+        folder = self.weights / "stickers-faces"
+        vae = AutoencoderKL.from_pretrained(self.weights / "stickers" / "vae").float()
+        settings = replace(self.preset.restorer, seed=self.preset.restorer.seed + self.sitting)
+        loop = train_restorer(
+            f"restorer-{self.sitting}", settings, vae, self.folder, self.preset.machine,
+            before=folder if self.sitting > 1 and folder.exists() else None,
+        )  # fmt: skip
+        loop.log(self.restorer_logs / f"{loop.name}.jsonl")
+        export_restorer(Restorer(loop.model), folder)
+        evaluate_restorer(vae, folder, self.preset.name, settings, self.restorer_logs)
+
     def curve(self) -> None:
         """What each kept average of this sitting can do."""
         snapshots = {}
@@ -151,9 +203,9 @@ class Recipe:
         """The grids in course/pictures/."""
         write_pictures(self.shipped())
 
-    def shipped(self) -> StableDiffusionPipeline:
-        """The pipeline that was exported, as learners load it."""
-        pipe = load_pipeline(self.weights / "stickers", device="cpu")
+    def shipped(self, name: str = "stickers") -> StableDiffusionPipeline:
+        """A pipeline that was exported, as learners load it."""
+        pipe = load_pipeline(self.weights / name, device="cpu")
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
@@ -171,7 +223,7 @@ class Recipe:
 
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
-    "evaluate", "curve", "pictures",
+    "evaluate", "curve", "pictures", "distil", "evaluate_distilled", "restorer",
 )  # fmt: skip
 
 

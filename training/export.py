@@ -1,5 +1,6 @@
 """Writes the trained parts as folders that the real classes load, in half precision."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -61,6 +62,19 @@ def export_pipeline(clip: StickerClip, vae, unet, tokenizer, scheduler, folder: 
         requires_safety_checker=False,
     )  # fmt: skip
     replaced(folder, lambda part: pipe.to(torch.float16).save_pretrained(part))
+
+
+def export_unet(unet, folder: Path, parts_from: str) -> None:
+    """A pipeline folder that holds the U-Net; the folder `parts_from` beside it has the rest."""
+    index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": diffusers.__version__,
+             "_parts_from": parts_from, "unet": ["diffusers", "UNet2DConditionModel"]}  # fmt: skip
+
+    def write(part: Path) -> None:
+        unet.half().save_pretrained(part / "unet")
+        unet.float()
+        write_text(part / "model_index.json", json.dumps(index, indent=2) + "\n")
+
+    replaced(folder, write)
 
 
 def export_clip(clip: StickerClip, tokenizer, folder: Path) -> None:

@@ -25,7 +25,8 @@ class VaeSettings:
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
     learning_rate: float = 1.5e-3
-    decoder_steps: int = 250  # on whole pictures, with the encoder fixed; every sitting again
+    decoder_steps: int = 900  # on whole pictures, with the encoder fixed; every sitting again
+    decoder_noise: float = 0.3  # at most so many deviations are the decoder's latents disturbed by
     decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
     edge_weight: float = 0.5
@@ -37,7 +38,7 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 3200  # of each sitting
+    steps: int = 2800  # of each sitting
     batch_size: int = 32
     learning_rate: float = 7e-4
     warm_up: int = 100
@@ -45,6 +46,38 @@ class UnetSettings:
     empty_caption_share: float = 0.1
     snapshot_every: int = 1000  # steps; `python -m training curve` measures each
     ema: float = 0.998
+
+
+@dataclass(frozen=True)
+class DistilSettings:
+    """The student of the shipped U-Net; what is not here is as in `UnetSettings`."""
+
+    seed: int = 7
+    stages: int = 2  # of the teacher's, the outer ones; its middle and the others are removed
+    steps: int = 1500
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warm_up: int = 100
+    output_weight: float = 1.0
+    feature_weight: float = 1.0
+    ema: float = 0.998
+    evaluation_prompts: int = 100  # each picture's own and 99 others: R-precision as published
+
+
+@dataclass(frozen=True)
+class RestorerSettings:
+    """The face restorer; it takes about half a second a step on two cores."""
+
+    seed: int = 11
+    channels: tuple[int, ...] = (40, 80, 128, 128)
+    tail: int = 24  # channels at the size of the input
+    portrait_share: float = 0.7  # the others are stickers
+    steps: int = 900  # of each sitting
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    edge_weight: float = 0.5
+    ema: float = 0.995
+    evaluation_pictures: int = 16  # for each line of the card
 
 
 @dataclass(frozen=True)
@@ -66,9 +99,11 @@ class Preset:
     )
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
+    distil: DistilSettings = field(default_factory=DistilSettings)
+    restorer: RestorerSettings = field(default_factory=RestorerSettings)
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
     scheduler: str = "PNDMScheduler"
-    evaluation_pictures: int = 25  # for each guidance scale and each kind of picture
+    evaluation_pictures: int = 50  # for each guidance scale and each kind of picture
     curve_pictures: int = 20
 
 
@@ -83,6 +118,8 @@ GPU = Preset(
     judge=ClipSettings(seed=2, steps=3000, batch_size=512),
     vae=VaeSettings(steps=12_000, batch_size=64, crop=128, ema=0.999, decoder_steps=2000),
     unet=UnetSettings(latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3),
+    distil=DistilSettings(steps=15_000, batch_size=256),
+    restorer=RestorerSettings(steps=8000, batch_size=64, evaluation_pictures=100),
 )
 # A few seconds of everything, on few pictures: the tests run the whole recipe with it.
 TINY = Preset(
@@ -94,6 +131,10 @@ TINY = Preset(
     vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2, decoder_steps=2),
     unet=UnetSettings(
         channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1, snapshot_every=2
+    ),
+    distil=DistilSettings(steps=3, batch_size=2, warm_up=1, evaluation_prompts=3),
+    restorer=RestorerSettings(
+        channels=(8, 8, 12, 12), tail=4, steps=3, batch_size=2, evaluation_pictures=1
     ),
 )
 PRESETS = {preset.name: preset for preset in (CPU, GPU, TINY)}

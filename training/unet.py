@@ -81,6 +81,40 @@ def text_states(text: CLIPTextModelWithProjection, ids: torch.Tensor) -> torch.T
     return torch.cat([text(input_ids=i).last_hidden_state.half() for i in chunks])
 
 
+class NoisyLatents:
+    """The stored pictures with noise on them; the batch is a function of seed and step."""
+
+    def __init__(
+        self,
+        file: Path,
+        text: CLIPTextModelWithProjection,
+        tokenizer: CLIPTokenizer,
+        settings: UnetSettings,
+    ) -> None:
+        stored = torch.load(file, weights_only=True)
+        self.latents, self.states = stored["latents"], text_states(text, stored["input_ids"])
+        self.empty = text_states(text, tokens(tokenizer, [""]))[0]
+        self.schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
+        self.settings = settings
+
+    def batch(self, step: int) -> tuple[torch.Tensor, ...]:
+        """Noisy latents, their timesteps, what the U-Net is told, and what it should predict."""
+        settings = self.settings
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+        chosen = batch_indices(len(self.latents), settings.batch_size, step, settings.seed)
+        mean, deviation = self.latents[chosen].float().chunk(2, dim=1)
+        clean = mean + deviation * torch.randn(mean.shape, generator=generator)
+        noise = torch.randn(mean.shape, generator=generator)
+        timesteps = torch.randint(0, 1000, (len(chosen),), generator=generator)
+        told = self.states[chosen].float()
+        untold = torch.rand(len(chosen), generator=generator) < settings.empty_caption_share
+        told[untold] = self.empty.float()
+        noisy = self.schedule.add_noise(clean, noise, timesteps)
+        velocity = self.schedule.get_velocity(clean, noise, timesteps)
+        target = {"epsilon": noise, "v_prediction": velocity}[settings.prediction_type]
+        return noisy, timesteps, told, target
+
+
 def train_unet(
     settings: UnetSettings,
     unet: UNet2DConditionModel,
@@ -92,27 +126,12 @@ def train_unet(
     machine: Machine,
 ) -> Loop:
     """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
-    stored = torch.load(latents_file, weights_only=True)
-    latents, states = stored["latents"], text_states(text, stored["input_ids"])
-    empty = text_states(text, tokens(tokenizer, [""]))[0]
-    schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
+    stored = NoisyLatents(latents_file, text, tokenizer, settings)
     device = machine.device
     unet.to(device, memory_format=torch.channels_last)
 
     def loss_of(step: int):
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        chosen = batch_indices(len(latents), settings.batch_size, step, settings.seed)
-        mean, deviation = latents[chosen].float().chunk(2, dim=1)
-        clean = mean + deviation * torch.randn(mean.shape, generator=generator)
-        noise = torch.randn(mean.shape, generator=generator)
-        timesteps = torch.randint(0, 1000, (len(chosen),), generator=generator)
-        told = states[chosen].float()
-        untold = torch.rand(len(chosen), generator=generator) < settings.empty_caption_share
-        told[untold] = empty.float()
-        noisy = schedule.add_noise(clean, noise, timesteps)
-        target = {"epsilon": noise, "v_prediction": schedule.get_velocity(clean, noise, timesteps)}[
-            settings.prediction_type
-        ]
+        noisy, timesteps, told, target = stored.batch(step)
         noisy = noisy.to(device).contiguous(memory_format=torch.channels_last)
         predicted = unet(noisy, timesteps.to(device), told.to(device)).sample
         return F.mse_loss(predicted, target.to(device)), {}

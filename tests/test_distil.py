@@ -1,0 +1,256 @@
+"""Distillation, shrunk: a tiny student of a tiny teacher, trained by the code that made the real
+one."""
+
+import functools
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+
+from helpers import load_pipeline
+from training import distil
+from training.__main__ import Recipe
+from training.loop import Loop
+from training.presets import TINY, changed
+from training.unet import NoisyLatents
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    """A tiny shipped model whose U-Net is no longer empty, and its latents."""
+    root = tmp_path_factory.mktemp("recipe")
+    recipe = Recipe(TINY, root / "checkpoints", root / "weights", records=root / "records")
+    recipe.export()
+    return recipe
+
+
+@pytest.fixture
+def teacher():
+    return random_unet((16, 32, 48))
+
+
+def random_unet(channels, seed=0):
+    torch.manual_seed(seed)
+    deeper = len(channels) - 1
+    return UNet2DConditionModel(
+        sample_size=16, block_out_channels=channels, layers_per_block=1, cross_attention_dim=32,
+        attention_head_dim=4, norm_num_groups=8,
+        down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * deeper),
+        up_block_types=(*["CrossAttnUpBlock2D"] * deeper, "UpBlock2D"),
+    )  # fmt: skip
+
+
+def inputs(seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(2, 4, 16, 16, generator=generator),
+        torch.tensor([10, 900]),
+        torch.randn(2, 32, 32, generator=generator),
+    )
+
+
+# ------------------------------------------------------------------------------- the student
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_a_student_has_fewer_blocks_and_works(teacher, stages):
+    student = distil.new_student(teacher, stages)
+    assert student.mid_block is None
+    assert len(student.down_blocks) == len(student.up_blocks) == stages
+    assert student.num_parameters() < teacher.num_parameters()
+    assert student(*inputs()).sample.shape == (2, 4, 16, 16)
+
+
+def test_a_student_starts_with_the_teachers_weights(teacher):
+    student = distil.new_student(teacher, 2)
+    theirs, own = teacher.state_dict(), student.state_dict()
+    assert torch.equal(own["down_blocks.1.resnets.0.conv1.weight"],
+                       theirs["down_blocks.1.resnets.0.conv1.weight"])  # fmt: skip
+    # The last block up is number 1 of the student and number 2 of the teacher.
+    assert torch.equal(own["up_blocks.1.resnets.1.conv1.weight"],
+                       theirs["up_blocks.2.resnets.1.conv1.weight"])  # fmt: skip
+    # Less comes from below into its first block up; the part for the skip connection is the same.
+    weight = own["up_blocks.0.resnets.0.conv1.weight"]
+    assert torch.equal(weight[:, -32:], theirs["up_blocks.1.resnets.0.conv1.weight"][:, -32:])
+    assert weight[:, :-32].abs().max() == 0
+
+
+def test_a_student_without_removed_blocks_is_as_good_as_its_teacher():
+    """Only the middle goes; where the middle adds nothing, both must agree."""
+    teacher = random_unet((16, 32))
+    with torch.no_grad():
+        for name, weight in teacher.mid_block.named_parameters():
+            if ".conv2." in name or ".proj_out." in name:  # what each layer adds
+                weight.zero_()
+    student = distil.new_student(teacher, 2)
+    with torch.no_grad():
+        assert torch.allclose(student(*inputs()).sample, teacher(*inputs()).sample, atol=1e-6)
+
+
+@pytest.mark.parametrize("stages", [0, 4])
+def test_a_student_cannot_have_more_stages_than_its_teacher(teacher, stages):
+    with pytest.raises(ValueError, match=f"between 1 and the teacher's 3; got {stages}"):
+        distil.new_student(teacher, stages)
+
+
+# ------------------------------------------------------------------------------- the losses
+def test_the_same_blocks_are_watched_in_both(teacher):
+    student = distil.new_student(teacher, 2)
+    seen_in_student, seen_in_teacher = distil.Watched(student, 2), distil.Watched(teacher, 2)
+    student(*inputs()), teacher(*inputs())
+    assert list(seen_in_student.features) == ["down 0", "down 1", "up 0", "up 1"]
+    shapes = {name: tuple(value.shape) for name, value in seen_in_teacher.features.items()}
+    assert shapes == {name: tuple(x.shape) for name, x in seen_in_student.features.items()}
+    # On the way down nothing differs yet.
+    for name in ("down 0", "down 1"):
+        torch.testing.assert_close(seen_in_student.features[name], seen_in_teacher.features[name])
+    assert not torch.allclose(seen_in_student.features["up 0"], seen_in_teacher.features["up 0"])
+
+
+def test_the_feature_loss_counts_every_block_alike():
+    wanted = {"small": torch.ones(2, 3), "large": 100 * torch.ones(2, 3)}
+    assert distil.feature_loss(wanted, wanted) == 0
+    nothing = {name: torch.zeros(2, 3) for name in wanted}
+    assert distil.feature_loss(nothing, wanted) == 1
+    half = {"small": wanted["small"], "large": torch.zeros(2, 3)}
+    assert distil.feature_loss(half, wanted) == 0.5
+
+
+# ------------------------------------------------------------------------------- the training
+def train(folder, teacher, latents, steps=40, stop_at=None, **settings):
+    settings = {"steps": steps, "learning_rate": 3e-3, "ema": 0.0, **settings}
+    settings = changed(TINY, "distil", **settings).distil
+    student = distil.new_student(teacher, 2)
+    if stop_at is not None:
+        batch = latents.batch
+
+        def die(step):
+            if step == stop_at:
+                raise KeyboardInterrupt
+            return batch(step)
+
+        latents.batch = die
+    return distil.train_student(
+        settings, student, teacher, latents, folder, "distil", TINY.machine
+    )  # fmt: skip
+
+
+class Batches:
+    """Batches as `NoisyLatents` gives them, of a task that the teacher does nearly perfectly."""
+
+    def __init__(self, teacher):
+        self.teacher = teacher
+
+    @torch.no_grad()
+    def batch(self, step):
+        noisy, timesteps, told = inputs(step)
+        return noisy, timesteps, told, self.teacher(noisy, timesteps, told).sample + 0.01
+
+
+def test_the_student_comes_nearer_to_its_teacher(tmp_path, teacher):
+    loop = train(tmp_path, teacher, Batches(teacher), steps=75)
+    first, last = loop.history[0], loop.history[-1]
+    assert last["output"] < 0.6 * first["output"]
+    assert last["features"] < 0.8 * first["features"]
+
+
+def test_the_losses_add_up_with_their_weights(tmp_path, teacher):
+    loop = train(
+        tmp_path, teacher, Batches(teacher), steps=1, output_weight=2.0, feature_weight=0.5
+    )
+    row = loop.history[-1]
+    expected = row["task"] + 2 * row["output"] + 0.5 * row["features"]
+    assert row["loss"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_teacher_stays_as_it_is(tmp_path, teacher):
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    train(tmp_path, teacher, Batches(teacher), steps=2)
+    for name, value in teacher.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
+def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(
+    tmp_path, teacher, monkeypatch, capsys
+):
+    monkeypatch.setattr(distil, "Loop", functools.partial(Loop, save_every=0.0))
+    unbroken = train(tmp_path / "unbroken", teacher, Batches(teacher), steps=6)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", teacher, Batches(teacher), steps=6, stop_at=4)
+    resumed = train(tmp_path / "killed", teacher, Batches(teacher), steps=6)
+    assert "goes on at step 4 of 6" in capsys.readouterr().out
+    for one, other in zip(unbroken.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+# ------------------------------------------------------------------------------- the recipe
+def test_a_batch_is_what_the_scheduler_says(recipe):
+    latents = NoisyLatents(recipe.latents(), recipe.clip().text, recipe.tokenizer(), TINY.unet)
+    noisy, timesteps, told, target = latents.batch(0)
+    assert noisy.shape == target.shape == (2, 4, 16, 16) and told.shape[:2] == (2, 32)
+    again = latents.batch(0)
+    assert all(
+        torch.equal(a, b) for a, b in zip((noisy, timesteps, told, target), again, strict=True)
+    )
+    assert not torch.equal(latents.batch(1)[0], noisy)
+    # From noisy latents and velocity follow clean latents of the stored pictures' size.
+    kept = latents.schedule.alphas_cumprod[timesteps].view(-1, 1, 1, 1)
+    clean = kept.sqrt() * noisy - (1 - kept).sqrt() * target
+    means = latents.latents.float()[:, :4]
+    distances = [F.mse_loss(clean[0], mean).item() for mean in means]
+    assert min(distances) < 0.5 * sorted(distances)[len(distances) // 2]
+
+
+def test_the_recipe_ships_a_student_that_borrows_the_other_parts(recipe):
+    recipe.distil()
+    folder = recipe.weights / "stickers-distilled"
+    assert {path.name for path in folder.iterdir()} == {"model_index.json", "unet"}
+    pipe = load_pipeline(folder, device="cpu")
+    assert type(pipe).__name__ == "StableDiffusionPipeline"
+    assert pipe.unet.mid_block is None and pipe.unet.dtype == torch.float32
+    whole = load_pipeline(recipe.weights / "stickers", device="cpu")
+    assert torch.equal(whole.vae.decoder.conv_in.weight, pipe.vae.decoder.conv_in.weight)
+    trained = torch.load(recipe.folder / "distil-1.pt", weights_only=True)["average"]
+    for name, value in pipe.unet.state_dict().items():
+        assert torch.allclose(value, trained[name], atol=1e-3), name
+
+
+def test_the_comparison_writes_every_figure_and_the_card(recipe):
+    recipe.distil()
+    recipe.evaluate_distilled()
+    folder = recipe.weights / "stickers-distilled"
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    models = {"stickers", "stickers-distilled"}
+    assert set(figures["seconds"]) == set(figures["unet_parameters"]) == models
+    for rows in figures["verdicts"].values():
+        assert set(rows) == {"real", *models}
+        assert all(0 <= row["R-precision"] <= 100 for row in rows.values())
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| distil-1 | 3 |" in card
+    sizes = figures["unet_parameters"]
+    assert sizes["stickers-distilled"] < sizes["stickers"]
+    assert all(f"{round(count / 1e6, 2):g}" in card for count in sizes.values())
+
+
+def test_compared_prompts_all_differ():
+    from training.compare import KINDS, different
+    from training.evaluate import prompt
+
+    for kind in KINDS:
+        prompts = [prompt(sample.about) for sample in different(kind, 100, seed=7_000)]
+        assert len(set(prompts)) == len(prompts) == 100
+
+
+@pytest.mark.parametrize("name", ["../stickers", "nowhere"])
+def test_a_folder_borrows_only_from_one_beside_it(recipe, tmp_path, name):
+    recipe.distil()
+    source = recipe.weights / "stickers-distilled"
+    folder = tmp_path / "student"
+    (folder / "unet").mkdir(parents=True)
+    for file in (source / "unet").iterdir():
+        (folder / "unet" / file.name).write_bytes(file.read_bytes())
+    index = json.loads((source / "model_index.json").read_text(encoding="utf-8"))
+    index["_parts_from"] = name
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+    with pytest.raises(ValueError, match="a folder beside it"):
+        load_pipeline(folder, device="cpu")

@@ -51,6 +51,42 @@ def seeded_latents(
     return torch.stack(noise).to(device=pipe.device, dtype=pipe.unet.dtype)
 
 
+def interpolate(first: torch.Tensor, second: torch.Tensor, share: float) -> torch.Tensor:
+    """Latents on the way from one noise to another, along the sphere on which noise lies.
+
+    A plain mean of two noises is weaker than either, and the U-Net has never seen such latents.
+    This keeps the strength (spherical interpolation: Shoemake 1985, doi:10.1145/325165.325242;
+    for latents White 2016, arXiv:1609.04468).
+
+    Args:
+        first, second: Latents of one shape, (images, channels, height, width).
+        share: How much of the way: 0 gives `first`, 1 gives `second`.
+
+    Returns:
+        Latents of the same shape, device and dtype. Two that are equal, or point the same way,
+        are joined by a straight line.
+
+    Raises:
+        ValueError: The shapes differ, or `share` is not from 0 to 1.
+    """
+    if first.shape != second.shape:
+        raise ValueError(
+            "first and second must have one shape; got "
+            f"{tuple(first.shape)} and {tuple(second.shape)}"
+        )
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be between 0 and 1; got {share}")
+    one, other = (latents.flatten(1).double() for latents in (first, second))
+    cosine = torch.nn.functional.cosine_similarity(one, other).clamp(-1, 1)[:, None]
+    angle = cosine.acos()
+    sine = angle.sin()
+    straight = sine < 1e-6  # the two formulas agree there, and the other one divides by zero
+    sine = sine.where(~straight, 1)
+    weight_one = ((1 - share) * angle).sin().div(sine).where(~straight, 1 - share)
+    weight_other = (share * angle).sin().div(sine).where(~straight, share)
+    return (weight_one * one + weight_other * other).view(first.shape).to(first.dtype)
+
+
 def _checked_seeds(seed_or_seeds) -> list[int]:
     if isinstance(seed_or_seeds, Integral):
         return [_checked_seed("seed_or_seeds", seed_or_seeds)]

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from helpers import seeded_latents
+from helpers.latents import interpolate
 from tests.pipelines import tiny_sdxl_pipeline
 
 
@@ -96,3 +97,46 @@ def test_bad_sizes(tiny_pipe, size, error, words):
 def test_something_that_is_no_pipeline():
     with pytest.raises(TypeError, match="pipe must be a pipeline.*got int"):
         seeded_latents(42, 42)
+
+
+# --- Interpolation -------------------------------------------------------------------------------
+
+
+def test_the_way_between_two_noises_begins_and_ends_at_them():
+    first, second = torch.randn(2, 3, 4, 16, 16, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(interpolate(first, second, 0), first)
+    torch.testing.assert_close(interpolate(first, second, 1), second)
+
+
+def test_the_middle_is_as_strong_as_the_ends_and_as_near_to_both():
+    first, second = torch.randn(2, 1, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    middle = interpolate(first, second, 0.5)
+    assert middle.std().item() == pytest.approx(1, abs=0.02)  # a plain mean has 0.71
+    to_first, to_second = ((middle * end).sum().item() for end in (first, second))
+    assert to_first == pytest.approx(to_second, rel=0.02)
+
+
+def test_a_quarter_turn_is_cut_into_equal_angles():
+    first, second = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])
+    third = interpolate(first, second, 1 / 3)
+    expected = torch.tensor([[3**0.5 / 2, 2 * 0.5]])  # cosine and sine of 30 degrees
+    torch.testing.assert_close(third, expected)
+
+
+def test_each_image_of_a_batch_goes_its_own_way():
+    first, second = torch.randn(2, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    both = interpolate(first, second, 0.3)
+    torch.testing.assert_close(both[1:], interpolate(first[1:], second[1:], 0.3))
+
+
+def test_equal_noises_stay_as_they_are():
+    noise = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(interpolate(noise, noise.clone(), 0.4), noise)
+
+
+@pytest.mark.parametrize(
+    ("shape", "share", "says"), [((1, 4, 8, 9), 0.5, "one shape"), ((1, 4, 8, 8), 1.5, "got 1.5")]
+)
+def test_what_cannot_be_interpolated_is_an_error(shape, share, says):
+    with pytest.raises(ValueError, match=says):
+        interpolate(torch.zeros(1, 4, 8, 8), torch.zeros(shape), share)

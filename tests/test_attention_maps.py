@@ -1,0 +1,113 @@
+"""Cross-attention maps, on the tiny random pipeline."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from helpers.attention_maps import Attention, heat_map, watch_attention, word_tokens
+
+PROMPT = "a fox"
+STEPS = 2
+
+
+def draw(pipe, guidance_scale=5.0, prompt=PROMPT):
+    generator = torch.Generator().manual_seed(0)
+    return pipe(
+        prompt, num_inference_steps=STEPS, guidance_scale=guidance_scale, generator=generator
+    ).images[0]
+
+
+@pytest.fixture
+def attention(tiny_pipe):
+    with watch_attention(tiny_pipe) as attention:
+        draw(tiny_pipe)
+    return attention
+
+
+def test_watching_changes_no_pixel_and_leaves_nothing_behind(tiny_pipe):
+    plain = draw(tiny_pipe)
+    before = tiny_pipe.unet.attn_processors
+    with watch_attention(tiny_pipe):
+        watched = draw(tiny_pipe)
+    assert np.array_equal(np.asarray(plain), np.asarray(watched))
+    assert tiny_pipe.unet.attn_processors == before
+
+
+def test_every_layer_and_call_is_recorded(tiny_pipe, attention):
+    layers = sum(".attn2." in name for name in tiny_pipe.unet.attn_processors)
+    calls = STEPS + 1  # PNDM looks twice in its first step
+    assert len(attention.maps) == layers * calls
+    tokens = tiny_pipe.tokenizer.model_max_length
+    assert attention.of_tokens().shape == (tokens, 16, 16)
+
+
+def test_each_place_shares_out_all_its_attention(attention):
+    for shares in attention.maps:
+        torch.testing.assert_close(shares.sum(0), torch.ones(shares.shape[1:]))
+
+
+def test_the_shares_are_the_softmax_of_query_and_key(tiny_pipe):
+    layer = tiny_pipe.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn2
+    states = torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0))
+    hidden = torch.randn(1, 256, 16, generator=torch.Generator().manual_seed(1))
+    draw(tiny_pipe, guidance_scale=1.0)  # so that the pipeline knows of no guidance
+    with watch_attention(tiny_pipe) as attention:
+        layer(hidden, encoder_hidden_states=states)
+    query, key = (
+        projected.unflatten(-1, (layer.heads, -1)).transpose(1, 2)
+        for projected in (layer.to_q(hidden), layer.to_k(states))
+    )
+    expected = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1).mean(1)[0]
+    torch.testing.assert_close(attention.maps[0].flatten(1).T, expected)
+
+
+def test_only_the_half_that_is_told_the_prompt_is_recorded(tiny_pipe):
+    maps = []
+    for prompt in (PROMPT, "owl"):
+        with watch_attention(tiny_pipe) as attention:
+            draw(tiny_pipe, prompt=prompt)
+        maps.append(attention.maps[0])
+    assert not torch.allclose(*maps)  # the first call sees the same latents: only the words differ
+    with watch_attention(tiny_pipe) as alone:
+        draw(tiny_pipe, guidance_scale=1.0, prompt="owl")
+    torch.testing.assert_close(alone.maps[0], maps[1])
+
+
+def test_several_images_are_refused(tiny_pipe):
+    with watch_attention(tiny_pipe), pytest.raises(ValueError, match="a batch of 2 images"):
+        tiny_pipe([PROMPT] * 2, num_inference_steps=1)
+
+
+def test_a_word_has_its_tokens(tiny_pipe):
+    # The tiny tokenizer has a token a letter.
+    assert word_tokens(tiny_pipe.tokenizer, "a fox") == [("a", [1]), ("fox", [2, 3, 4])]
+
+
+def test_a_word_gets_the_map_of_its_tokens(tiny_pipe):
+    attention = Attention(tiny_pipe.tokenizer, [torch.zeros(32, 4, 4), torch.zeros(32, 2, 2)])
+    attention.maps[0][2:5, 1, 3] = 1.0  # "fox"
+    attention.maps[0][1, 0, 0] = 1.0  # "a"
+    heat = attention.of_word("a fox", "fox")
+    assert heat.shape == (4, 4) and heat.max() == 1 and heat.min() == 0
+    assert heat.argmax() == 1 * 4 + 3
+
+
+def test_a_word_that_is_not_there_is_named(tiny_pipe, attention):
+    with pytest.raises(LookupError, match=r"\(a, fox\); got 'owl'"):
+        attention.of_word("a fox", "owl")
+
+
+def test_nothing_recorded_is_said(tiny_pipe):
+    with pytest.raises(ValueError, match="inside the `with` block"):
+        Attention(tiny_pipe.tokenizer).of_tokens()
+
+
+def test_a_heat_map_is_brightest_where_the_heat_is():
+    heat = torch.zeros(8, 8)
+    heat[2, 6] = 1.0
+    shown = heat_map(Image.new("RGB", (128, 128), "grey"), heat)
+    assert shown.size == (128, 128) and shown.mode == "RGB"
+    brightness = np.asarray(shown).sum(axis=2)
+    row, column = np.unravel_index(brightness.argmax(), brightness.shape)
+    assert (row // 16, column // 16) == (2, 6)

@@ -19,7 +19,9 @@ served. Nothing is reported to anybody.
 
 import asyncio
 import contextlib
+import html
 import logging
+import re
 import socket
 import threading
 import time
@@ -243,7 +245,9 @@ def build_page(workshop: Workshop) -> gradio.Blocks:
         try:
             return await workshop.do(work, image, factor)
         except Refused as refused:
-            raise gradio.Error(str(refused), print_exception=False) from refused
+            # The page shows the message as HTML, and it may quote what the caller sent.
+            told = html.escape(str(refused), quote=False)
+            raise gradio.Error(told, print_exception=False) from refused
 
     async def predict(image, version=VERSIONS[-1], factor=2):
         return await improve(image, factor)
@@ -281,14 +285,23 @@ def build_page(workshop: Workshop) -> gradio.Blocks:
 # --- One server for both -------------------------------------------------------------------------
 
 
-class BodyLimit:
-    """ASGI middleware: a call's body arrives whole, in time and within the limit, or is refused."""
+class Doorkeeper:
+    """ASGI middleware that refuses what Gradio would let in.
+
+    A call's body must arrive whole, in time and within the limit. And `/file=http://…`, with which
+    Gradio fetches any address on behalf of the caller, leads nowhere.
+    """
 
     def __init__(self, app, max_bytes: int):
         self.app, self.max_bytes = app, max_bytes
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if re.search("https?:/", scope["path"], re.IGNORECASE):
+            refusal = JSONResponse({"error": "An address is not fetched."}, 403)
+            return await refusal(scope, receive, send)
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
             return await self.app(scope, receive, send)
         try:
             body = await asyncio.wait_for(self._whole(scope, receive), BODY_SECONDS)
@@ -325,7 +338,7 @@ class BodyLimit:
 def build_app(workshop: Workshop) -> fastapi.FastAPI:
     """Both languages in one web application."""
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(BodyLimit, max_bytes=workshop.limits.body_bytes)
+    app.add_middleware(Doorkeeper, max_bytes=workshop.limits.body_bytes)
     app.add_api_route("/about", lambda: {"name": NAME})
     add_classic_routes(app, workshop)
     return gradio.mount_gradio_app(

@@ -1,0 +1,186 @@
+"""What may be asked of the app. The page's own controls only help; the rule is here.
+
+Requests also come past the page, through the API, so every value is checked again as it arrives:
+its type, its range, its length. Each function returns the value ready to use or raises ValueError
+with a sentence for the person who asked. Messages repeat no text that was sent.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from .. import axes as plans
+from ..denoise import Cell
+from ..schedulers import SHORT_NAMES
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The bounds, those named (least, most) included."""
+
+    prompt: int = 500  # characters
+    comment: int = 500  # characters
+    images: tuple[int, int] = (1, 10)
+    guidance_scale: tuple[float, float] = (0.0, 20.0)
+    num_inference_steps: tuple[int, int] = (10, 100)
+    seed: tuple[int, int] = (1, 99999)
+    cells: int = 36  # pictures of a sweep
+    axis_values: int = 12
+    axis_text: int = 2000  # characters that describe an axis
+    upload: int = 5_000_000  # bytes
+    upload_side: int = 2048  # pixels
+
+
+LIMITS = Limits()
+
+AXIS_NAMES = {
+    "seed": "Seed",
+    "guidance_scale": "Guidance",
+    "num_inference_steps": "Steps",
+    "scheduler": "Scheduler",
+    "prompt": "Prompt",
+    "negative_prompt": "Negative prompt",
+}
+"""What the Explore page can sweep, and how it is called there."""
+
+SLOW_TO_BUILD = {"dpm++ sde"}  # noise by a search tree: minutes where the others take seconds
+SCHEDULERS = [name for name in SHORT_NAMES if name not in SLOW_TO_BUILD]
+
+LABELS = AXIS_NAMES | {"images": "Number of images"}
+
+
+def text(name: str, value: object, longest: int = LIMITS.prompt) -> str:
+    """A text that is not too long and that UTF-8 can hold; without spaces at the ends."""
+    if not isinstance(value, str):
+        raise ValueError(f"{_label(name)} must be a text.")
+    if len(value) > longest:
+        raise ValueError(
+            f"{_label(name)} may have {longest} characters; this one has {len(value)}."
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{_label(name)} has characters that are no text.") from None
+    return value.strip()
+
+
+def prompt(value: object) -> str:
+    """A prompt that says something."""
+    checked = text("prompt", value)
+    if not checked:
+        raise ValueError("The prompt is empty: write what you would like to see.")
+    return checked
+
+
+def whole_number(name: str, value: object) -> int:
+    """A whole number within the bounds of that name; sliders send 25.0 for 25."""
+    checked = number(name, value)
+    if not checked.is_integer():
+        raise ValueError(f"{_label(name)} must be a whole number; got {checked:g}.")
+    return int(checked)
+
+
+def number(name: str, value: object) -> float:
+    """A number within the bounds of that name."""
+    least, most = getattr(LIMITS, name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{_label(name)} must be a number from {least:g} to {most:g}.")
+    if not least <= value <= most:  # neither is NaN
+        raise ValueError(f"{_label(name)} must be from {least:g} to {most:g}; got {value!s:.20}.")
+    return float(value)
+
+
+def choice(name: str, value: object, allowed: Collection[str]) -> str:
+    """One of the texts that are allowed."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{_label(name)} must be one of: {', '.join(allowed)}.")
+    return value
+
+
+def pictures(
+    prompt_text: object,
+    negative_prompt: object,
+    images: object,
+    guidance_scale: object,
+    num_inference_steps: object,
+    seed: object,
+    scheduler: object = None,
+) -> list[Cell]:
+    """The pictures of the Generate page: one a seed, counting up from `seed`."""
+    first, (least, most) = whole_number("seed", seed), LIMITS.seed
+    common = {
+        "prompt": prompt(prompt_text),
+        "negative_prompt": text("negative_prompt", negative_prompt) or None,
+        "guidance_scale": number("guidance_scale", guidance_scale),
+        "num_inference_steps": whole_number("num_inference_steps", num_inference_steps),
+        "scheduler": None if scheduler is None else choice("scheduler", scheduler, SCHEDULERS),
+    }
+    seeds = (least + (first - least + i) % most for i in range(whole_number("images", images)))
+    return [Cell(seed=seed, **common) for seed in seeds]
+
+
+def axis_values(name: object, values: object) -> tuple:
+    """The values of an axis: prompts one a line, others also with commas between them."""
+    name = choice("axis", name, AXIS_NAMES)
+    written = text(f"The values of {AXIS_NAMES[name]}", values, LIMITS.axis_text)
+    is_prompt = name in ("prompt", "negative_prompt")
+    parts = written.splitlines() if is_prompt else written.replace(",", "\n").splitlines()
+    parts = [part.strip() for part in parts if part.strip()]
+    if not parts:
+        raise ValueError(f"The axis {AXIS_NAMES[name]} has no values: write some.")
+    found = tuple(dict.fromkeys(_axis_value(name, part) for part in parts))
+    if len(found) > LIMITS.axis_values:
+        raise ValueError(
+            f"An axis may have {LIMITS.axis_values} values; {AXIS_NAMES[name]} has {len(found)}."
+        )
+    return found
+
+
+def sweep(axes: dict[str, tuple], fixed: dict[str, object]) -> tuple[plans.Axes, list[Cell]]:
+    """The plan of a sweep and its cells; axes and fixed values must be checked already."""
+    plan = plans.find_axes(fixed | {name: list(values) for name, values in axes.items()})
+    if len(plan.positions) > LIMITS.cells:
+        raise ValueError(
+            f"A sweep may have {LIMITS.cells} pictures; this one has {len(plan.positions)}. "
+            "Take out some values."
+        )
+    return plan, [Cell(**plan.settings(position)) for position in plan.positions]
+
+
+def uploaded_image(path: object) -> Image.Image:
+    """An uploaded picture, loaded and in RGB."""
+    if not path:
+        raise ValueError("There is no picture yet: choose one.")
+    path = Path(str(path))
+    try:
+        if path.stat().st_size > LIMITS.upload:
+            raise ValueError(f"The file is larger than {LIMITS.upload // 1_000_000} MB.")
+        with Image.open(path) as image:
+            if max(image.size) > LIMITS.upload_side:
+                raise ValueError(
+                    f"The picture may be {LIMITS.upload_side} pixels wide and high; it is "
+                    f"{image.width} x {image.height}."
+                )
+            return image.convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
+        raise ValueError("This file is no picture that can be read.") from None
+
+
+def _axis_value(name: str, part: str) -> object:
+    if name in ("prompt", "negative_prompt"):
+        return text(name, part)
+    if name == "scheduler":
+        return choice("scheduler", part.lower(), SCHEDULERS)
+    try:
+        value = float(part)
+    except ValueError:
+        raise ValueError(
+            f"The values of {AXIS_NAMES[name]} must be numbers with commas between them."
+        ) from None
+    return number(name, value) if name == "guidance_scale" else whole_number(name, value)
+
+
+def _label(name: str) -> str:
+    return LABELS.get(name, name)

@@ -1,0 +1,64 @@
+"""`python -m helpers app` starts the course's web app, for you or for a class."""
+
+import argparse
+from pathlib import Path
+
+RATINGS = Path("feedback") / "ratings.sqlite"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="NAME",
+        help="models to offer, by their names in `python -m helpers models` (default: all that "
+        "come with the course)",
+    )
+    parser.add_argument("--ratings", type=Path, default=RATINGS, help="default: %(default)s")
+    parser.add_argument("--faces", metavar="URL", help="a face service (default: the course's own)")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="0.0.0.0 lets other computers of your network in (default: this computer alone)",
+    )
+    parser.add_argument(
+        "--share", action="store_true", help="a public address through Gradio's servers, 72 hours"
+    )
+    parser.add_argument("--password", help="ask visitors for it; the name is class")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from ..app.engine import Engine
+    from ..app.page import serve
+    from ..app.studio import Studio
+    from ..feedback import Feedback
+    from ..models import load_pipeline
+
+    if (arguments.share or arguments.host != "127.0.0.1") and not arguments.password:
+        print("Everybody who knows the address can come in. With --password WORD they need it.")
+    feedback = Feedback(arguments.ratings)
+    names = arguments.models or shipped_models()
+    print(f"Loading {', '.join(names)}. Ratings go to {feedback.path}.")
+    studio = Studio(
+        Engine({name: load_pipeline(name) for name in names}).start(),
+        feedback,
+        faces_url=arguments.faces,
+    )
+    try:
+        serve(studio, arguments.host, arguments.port, arguments.share, arguments.password)
+    except OSError as error:
+        raise SystemExit(f"The app cannot start: {error}") from error
+    finally:
+        studio.close()
+
+
+def shipped_models() -> list[str]:
+    """The models that come with the course and make pictures from text."""
+    from ..models import MODELS
+
+    return [
+        name
+        for name, model in MODELS.items()
+        if model.is_embedded and (Path(model.source) / "model_index.json").is_file()
+    ]

@@ -20,9 +20,7 @@ TESTED_PYTHONS = ((3, 11), (3, 13))  # the first and the last that the course is
 NAMED_LIBRARIES = ("torch", "diffusers", "transformers", "gradio", "numpy")
 
 GIB = 2**30
-# Stable Diffusion 1.5 has 1.07 billion parameters (860 million of the U-Net, 123 million of the
-# text encoder, 84 million of the VAE) of 4 bytes each, on the disk and in memory.
-REAL_MODEL_BYTES = 1.07e9 * 4
+REAL_MODEL = "sd-v1-5"  # what a learner tries next; its sizes are in the catalogue
 # A kernel that has drawn stickers holds about 0.9 GiB; a second one and a browser want as much.
 COURSE_MEMORY_BYTES = 2 * GIB
 COURSE_DISK_BYTES = 0.5 * GIB  # pictures, sweeps and notebooks of the whole course
@@ -197,7 +195,7 @@ def memory(available: int | None = None) -> Finding:
     if available < COURSE_MEMORY_BYTES:
         fix = "Shut down kernels that you do not use, and close other programs."
         return Finding("Memory", State.PROBLEM, f"{shown}; {_gib(COURSE_MEMORY_BYTES)} wanted", fix)
-    if available < REAL_MODEL_BYTES:
+    if available < _real_model().memory_bytes(half=False):
         fix = "Stay with the sticker model here, or use Colab for the real one."
         reason = f"{shown}: enough for the course, too little for Stable Diffusion 1.5 on a CPU"
         return Finding("Memory", State.NOTE, reason, fix)
@@ -213,11 +211,18 @@ def disk(here: int | None = None, downloads: int | None = None) -> Finding:
     shown = f"{_gib(here)} free here, {_gib(downloads)} for downloads"
     if here < COURSE_DISK_BYTES:
         return Finding("Disk", State.PROBLEM, shown, "Delete what you do not need.")
-    if downloads < REAL_MODEL_BYTES:
+    needed = _real_model().download_bytes(half=False)
+    if downloads < needed:
         fix = "For the real model, set HF_HOME to a folder on a larger disk."
-        reason = f"{shown}: too little for Stable Diffusion 1.5 ({_gib(REAL_MODEL_BYTES)})"
+        reason = f"{shown}: too little for Stable Diffusion 1.5 ({_gib(needed)})"
         return Finding("Disk", State.NOTE, reason, fix)
     return Finding("Disk", State.OK, shown)
+
+
+def _real_model():
+    from .models import MODELS
+
+    return MODELS[REAL_MODEL]
 
 
 def _free(folder: Path) -> int:

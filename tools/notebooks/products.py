@@ -16,6 +16,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from helpers.checks import lesson_checks
+from tools.notebooks.colab import repository, with_setup
 from tools.notebooks.marks import Line, ScriptError
 from tools.notebooks.pictures import cell_pictures
 from tools.notebooks.rules import verify
@@ -48,10 +49,14 @@ class Course:
     def catalogue(self) -> Path:
         return self.root / "helpers" / "exercises.json"
 
+    def lesson_entries(self) -> dict[str, dict]:
+        """What `course/lessons.toml` says of each lesson, by name and in its order."""
+        listed = tomllib.loads((self.root / "course/lessons.toml").read_text(encoding="utf-8"))
+        return {entry["name"]: entry for entry in listed.get("lesson", [])}
+
     def lesson_titles(self) -> dict[str, str]:
         """Title by name of the lessons, in the order of `course/lessons.toml`."""
-        listed = tomllib.loads((self.root / "course/lessons.toml").read_text(encoding="utf-8"))
-        return {entry["name"]: entry["title"] for entry in listed.get("lesson", [])}
+        return {name: entry["title"] for name, entry in self.lesson_entries().items()}
 
     def read(self, names: Iterable[str] = ()) -> list[Lesson]:
         """Read and verify the named lessons, or all.
@@ -71,11 +76,12 @@ class Course:
             if not re.fullmatch(r"\d\d_[a-z0-9_]+", name):
                 raise ValueError(f"lesson {name!r}: a name is NN_topic, as 02_seeds")
         lessons = []
+        address = repository(self.root)
         for name in [name for name in titles if name in wanted]:
             lesson = read_lesson(self.root / "course/lessons" / f"{name}.py")
             verify(lesson, self.find_checks(lesson.number))
             _require_title(lesson, titles[name])
-            lessons.append(lesson)
+            lessons.append(with_setup(lesson, address) if address else lesson)
         return lessons
 
 

@@ -1,0 +1,111 @@
+"""The site's gathering of pages and its check, on pages that are broken on purpose.
+
+The build itself needs the extra "site"; `make site` runs it and these checks on the real pages.
+"""
+
+import json
+
+import pytest
+
+from tools.notebooks.__main__ import ROOT
+from tools.site.check import problems
+from tools.site.stage import stage
+
+SOUND = '<p id="top"><a href="#top">up</a> <a href="https://example.org">out</a></p>'
+
+
+@pytest.mark.parametrize(
+    ("html", "fault"),
+    [
+        ('<script src="https://cdn.example/x.js"></script>', "fetches https://cdn.example/x.js"),
+        ('<script src="//cdn.example/x.js"></script>', "fetches //cdn.example/x.js"),
+        ('<link rel="stylesheet" href="https://cdn.example/x.css">', "fetches https://cdn"),
+        ("<style>@import 'https://cdn.example/f.css';</style>", "fetches https://cdn"),
+        ('<p style="background: url(https://cdn.example/a.png)">', "fetches https://cdn"),
+        ('<img alt="A fox" src="http://cdn.example/a.png">', "fetches http://cdn.example/a.png"),
+        ('<img alt="A fox" src="missing.png">', "missing.png leads nowhere"),
+        ('<img src="index.html">', "no alt text for index.html"),
+        ('<img alt=" " src="index.html">', "no alt text for index.html"),
+        ('<a href="nowhere.html">there</a>', "nowhere.html leads nowhere"),
+        ('<a href="#nothing">there</a>', "#nothing: its page has no 'nothing'"),
+    ],
+)
+def test_broken_page_is_found(tmp_path, html, fault):
+    (tmp_path / "index.html").write_text(SOUND + html, encoding="utf-8")
+    (found,) = problems(tmp_path)
+    assert found.startswith("index.html") and fault in found
+
+
+def test_sound_site_passes_and_a_style_sheet_is_read(tmp_path):
+    assert problems(tmp_path) == [f"there is no page in {tmp_path}"]
+    (tmp_path / "index.html").write_text(SOUND, encoding="utf-8")
+    canonical = '<link rel="canonical" href="https://example.org/">'
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "page.html").write_text(
+        f'{canonical}<a href="../index.html#top">up</a><a href="../">home</a>', encoding="utf-8"
+    )
+    assert problems(tmp_path) == []
+    (tmp_path / "style.css").write_text("@font-face { src: url(//fonts.example/f) }")
+    assert problems(tmp_path) == ["style.css fetches //fonts.example/f"]
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def notebook(*cells):
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def markdown(source):
+    return {"cell_type": "markdown", "metadata": {}, "source": source}
+
+
+def code(*outputs):
+    return {"cell_type": "code", "metadata": {}, "source": "draw()", "outputs": list(outputs)}
+
+
+PRINTED = {"output_type": "stream", "name": "stdout", "text": ["one picture\n"]}
+PICTURE = {"output_type": "display_data", "data": {"image/png": "…"}, "metadata": {}}
+CONTROLS = {
+    "output_type": "display_data",
+    "data": {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "interactive(…)"},
+    "metadata": {},
+}
+
+
+def test_pages_are_staged_with_what_they_link_to(tmp_path):
+    root, folder = tmp_path / "root", tmp_path / "staged"
+    write(root / "README.md", "# Course\n\n[words](helpers/words.py) [no](gone.py) [out](../x)\n")
+    write(root / "helpers" / "words.py", "WORDS = ()\n")
+    write(root / "helpers" / "secret.py", "")
+    write(root / "course" / "reading" / "guidance.md", "Text\n")
+    write(root / "lessons" / "01_a.ipynb", notebook(markdown("# A\n\nText"), code()))
+    first = markdown("# A\n\n## The seed\n\nText")
+    cells = [first, code(PRINTED, PICTURE), code(CONTROLS)]
+    write(root / "solutions" / "01_a.ipynb", notebook(*cells))
+    stage(root, folder)
+
+    staged = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert staged == {
+        "index.md", "helpers/words.py", "course/reading/guidance.md", "lessons/01_a.ipynb",
+        "solutions/01_a.ipynb",
+    }  # fmt: skip
+    assert "```{toctree}" in (folder / "index.md").read_text(encoding="utf-8")
+    lesson = json.loads((folder / "lessons" / "01_a.ipynb").read_text(encoding="utf-8"))
+    solution = json.loads((folder / "solutions" / "01_a.ipynb").read_text(encoding="utf-8"))
+    assert lesson["cells"][0]["source"].startswith("# A\n")
+    assert solution["cells"][0]["source"].startswith("# A (solution)\n")
+    drawn, controls = solution["cells"][1:]
+    alt = drawn["metadata"]["mystnb"]["image"]["alt"]
+    assert alt == "Picture of the section “The seed”. one picture"
+    assert [output["output_type"] for output in controls["outputs"]] == ["stream"]
+    assert "JupyterLab" in controls["outputs"][0]["text"]
+
+
+def test_every_chapter_of_the_reading_is_in_the_contents():
+    from tools.site.stage import CONTENTS
+
+    chapters = {path.stem for path in (ROOT / "course" / "reading").glob("*.md")}
+    assert {name for name in chapters if f"course/reading/{name}\n" in CONTENTS} == chapters

@@ -1,0 +1,73 @@
+"""What every notebook gets after its first cell: a few links, and the set-up for Google Colab.
+
+Colab brings torch, numpy and most of the rest, so the cell only adds what is missing and holds
+those two where they are. The address of the course stands once, in pyproject.toml under
+[project.urls] as Repository.
+"""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+from tools.notebooks.marks import Forms, Line
+from tools.notebooks.scripts import Cell, Lesson
+
+COLAB = "https://colab.research.google.com/github"
+GITHUB = "https://github.com/"
+TAG = "colab"
+
+TEXT = """\
+*A word is new? It is in the [glossary](../course/reading/glossary.md).*
+
+*On Google Colab: [open this notebook there]({address}) and run the next cell first. Anywhere else \
+it does nothing.*"""
+
+CODE = """\
+# On Google Colab this fetches the course. Colab's own torch and numpy stay as they are.
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+
+if "COLAB_RELEASE_TAG" in os.environ:
+    course = "/content/stable-diffusion-course"
+    if not os.path.exists(course):
+        clone = ["git", "clone", "--quiet", "--depth=1", "{repository}", course]
+        subprocess.run(clone, check=True)
+        kept = [f"{{name}}=={{version(name)}}" for name in ("numpy", "torch")]
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, course]
+        subprocess.run(pip, check=True)
+    os.chdir(f"{{course}}/lessons")"""
+
+
+def repository(root: Path) -> str | None:
+    """The address of the course on GitHub, or None where pyproject.toml names none.
+
+    Raises ValueError for an address elsewhere, since Colab opens notebooks from GitHub.
+    """
+    settings = root / "pyproject.toml"
+    if not settings.exists():
+        return None
+    project = tomllib.loads(settings.read_text(encoding="utf-8")).get("project", {})
+    address = project.get("urls", {}).get("Repository")
+    if address is not None and not address.startswith(GITHUB):
+        raise ValueError(
+            f"pyproject.toml: [project.urls] Repository must begin with {GITHUB}; got {address!r}"
+        )
+    return address and address.rstrip("/")
+
+
+def with_setup(lesson: Lesson, address: str) -> Lesson:
+    """The lesson with links to the glossary and to Colab, and the set-up cell, after its first."""
+    notebook = f"{COLAB}/{address.removeprefix(GITHUB)}/blob/main/lessons/{lesson.name}.ipynb"
+    first = lesson.cells[0]
+    added = [
+        _cell("markdown", first.start, TEXT.format(address=notebook)),
+        _cell("code", first.start, CODE.format(repository=address)),
+    ]
+    return replace(lesson, cells=[first, *added, *lesson.cells[1:]])
+
+
+def _cell(kind: str, start: Line, text: str) -> Cell:
+    lines = [replace(start, text=line) for line in text.split("\n")]
+    return Cell(kind, start, {"tags": [TAG]}, Forms(lines, lines, []))

@@ -1,0 +1,23 @@
+"""Sphinx's settings for the site; see https://www.sphinx-doc.org/en/master/usage/configuration.html."""
+
+project = "Stable Diffusion course"
+html_title = project
+language = "en"
+
+extensions = ["myst_nb", "tools.site.mathml"]
+nb_execution_mode = "off"  # solutions come executed
+nb_merge_streams = True
+nb_ipywidgets_js = {}  # by default two scripts from a CDN; `stage` leaves widgets out
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 4
+
+html_theme = "furo"
+html_math_renderer = "mathml"
+html_copy_source = False
+html_show_sourcelink = False
+html_static_path = ["static"]
+html_css_files = ["course.css"]
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#0b6e75", "color-brand-content": "#0b6e75"},
+    "dark_css_variables": {"color-brand-primary": "#5fc9d0", "color-brand-content": "#5fc9d0"},
+}

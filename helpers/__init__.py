@@ -9,6 +9,7 @@ from importlib import import_module
 _MODULE_OF = {
     "Cell": "denoise",
     "Denoiser": "denoise",
+    "FaceServiceError": "faces.errors",
     "MODELS": "models",
     "alt_text": "images",
     "before_after": "wipe",

@@ -227,8 +227,10 @@ def test_2_at_the_deadline_the_connection_is_shut_and_the_thread_ends(image):
     gone = threading.Event()
 
     def answer(connection):
-        silence(connection)  # returns when the client hangs up
-        gone.set()
+        try:
+            SLOW["the headers drip"](connection)  # until the client hangs up
+        finally:
+            gone.set()
 
     with FaultyServer("classic", {"predict": answer}) as server:
         failure(image, server.url, timeout=0.3)

@@ -213,8 +213,8 @@ def upload_box(**options) -> gradio.Image:
     box = gradio.Image(**options)
     move, async_move = box.move_resource_to_block_cache, box.async_move_resource_to_block_cache
     box.preprocess = _sent
-    box.move_resource_to_block_cache = lambda path: move(_no_address(path))
-    box.async_move_resource_to_block_cache = lambda path: async_move(_no_address(path))
+    box.move_resource_to_block_cache = lambda path: move(_checked_upload(path))
+    box.async_move_resource_to_block_cache = lambda path: async_move(_checked_upload(path))
     return box
 
 
@@ -226,12 +226,18 @@ def _sent(payload) -> str | bytes | None:
         return payload.url
     if payload.path is None:
         raise gradio.Error(_NO_ADDRESS, print_exception=False)
-    return Path(payload.path).read_bytes()  # Gradio lets only its upload folder through
+    return Path(payload.path).read_bytes()
 
 
-def _no_address(path):
-    if "://" in str(path or ""):
+def _checked_upload(path: str | Path | None) -> str | Path | None:
+    """A path that came with a call, if it is one of Gradio's uploads."""
+    if path is None:
+        return None
+    if "://" in str(path):
         raise gradio.Error(_NO_ADDRESS, print_exception=False)
+    uploads = Path(gradio.utils.get_upload_folder()).resolve()
+    if not Path(path).resolve().is_relative_to(uploads):
+        raise gradio.Error("The picture must be uploaded; no file is read.", print_exception=False)
     return path
 
 
@@ -263,6 +269,7 @@ def build_page(workshop: Workshop) -> gradio.Blocks:
             image = upload_box(label="Picture")
             result = gradio.Image(label="Improved", format="png", interactive=False)
         factor = gradio.Number(2, label="Factor", precision=None, minimum=1, maximum=4, step=1)
+        factor.preprocess = lambda sent: sent  # Workshop.improve checks it, with a better message
         version = gradio.Dropdown(
             list(VERSIONS),
             value=VERSIONS[-1],
@@ -341,9 +348,13 @@ def build_app(workshop: Workshop) -> fastapi.FastAPI:
     app.add_middleware(Doorkeeper, max_bytes=workshop.limits.body_bytes)
     app.add_api_route("/about", lambda: {"name": NAME})
     add_classic_routes(app, workshop)
+    page = build_page(workshop)
+    # Gradio 6.31 looks at the paths in a call only if this is set, which launch() does and
+    # mount_gradio_app() forgets: any file of the host could be named as an input.
+    page.has_launched = True
     return gradio.mount_gradio_app(
         app,
-        build_page(workshop),
+        page,
         path="/",
         max_file_size=workshop.limits.file_bytes,
         show_error=False,  # what is meant for the caller is a gradio.Error

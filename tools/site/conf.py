@@ -11,10 +11,14 @@ nb_ipywidgets_js = {}  # by default two scripts from a CDN; `stage` leaves widge
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
 html_theme = "furo"
+html_show_copyright = False
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # it fetches pages, which browsers forbid for files on a disk
 html_static_path = ["static"]
 html_css_files = ["course.css"]
 html_theme_options = {

@@ -1,0 +1,87 @@
+"""The reading: links lead somewhere, pictures have alt texts, questions have answers."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.notebooks.__main__ import ROOT
+
+READING = ROOT / "course" / "reading"
+CHAPTERS = sorted(READING.glob("*.md"))
+NO_CHAPTERS = {"README", "glossary", "instructor-guide", "common-mistakes"}  # no questions of their own
+
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def headings(path: Path) -> set[str]:
+    """The addresses of a page's headings, as GitHub and the site make them."""
+    found = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line).strip().lower().replace(" ", "-") for line in found}
+
+
+def broken_links(path: Path, text: str) -> list[str]:
+    """The links and pictures of a page that lead to no file or to no heading of one."""
+    found = []
+    for target in [*LINK.findall(text), *(address for _, address in PICTURE.findall(text))]:
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        if not file.exists() or (anchor and anchor not in headings(file)):
+            found.append(target)
+    return found
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_links_and_pictures(path):
+    text = path.read_text(encoding="utf-8")
+    assert broken_links(path, text) == []
+    assert [address for alt, address in PICTURE.findall(text) if len(alt) < 20] == []
+
+
+def test_broken_links_are_found():
+    text = (
+        "[a](nowhere.md) [b](#nothing) [c](https://example.org) ![A picture](no.png) [d](README.md)"
+    )
+    assert broken_links(READING / "README.md", text) == ["nowhere.md", "#nothing", "no.png"]
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CHAPTERS if path.stem not in NO_CHAPTERS], ids=lambda path: path.stem
+)
+def test_questions_have_answers_and_claims_have_sources(path):
+    text = path.read_text(encoding="utf-8")
+    answers = re.findall(
+        r"<details>\n<summary>.+?</summary>\n\n(.+?)\n\n</details>", text, re.DOTALL
+    )
+    assert len(answers) >= 2
+    assert text.count("<details>") == len(answers)
+    assert "\n## Sources\n" in text
+
+
+def test_every_chapter_is_listed():
+    listed = set(LINK.findall((READING / "README.md").read_text(encoding="utf-8")))
+    assert {path.name for path in CHAPTERS} - {"README.md"} <= listed
+
+
+def test_glossary_is_in_order_and_defines_nothing_twice():
+    text = (READING / "glossary.md").read_text(encoding="utf-8")
+    terms = [term.strip("`").lower() for term in re.findall(r"^\*\*(.+?)(?:,|\*\*)", text, re.M)]
+    assert len(terms) > 60
+    assert terms == sorted(set(terms))
+
+
+def test_pictures_are_remade_with_any_weights(tiny_pipe, tmp_path):
+    from helpers import image_settings
+    from tools.reading_pictures import PROMPT, main
+
+    first = [path.read_bytes() for path in main(tmp_path, tiny_pipe, steps=2)]
+    written = main(tmp_path, tiny_pipe, steps=2)
+    assert [path.read_bytes() for path in written] == first
+    assert sorted(tmp_path.iterdir()) == sorted(written)
+    assert image_settings(written[0])["prompt"] == PROMPT
+    assert {path.name for path in written} <= {
+        path.name for path in (ROOT / "course/pictures").iterdir()
+    }

@@ -5,18 +5,20 @@ Nothing here knows a model, so it imports neither torch nor diffusers.
 
 import textwrap
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
+import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 from .axes import Axes, value_label
-from .images import as_ascii
 
 GAP = 4  # pixels between pictures
 COLUMNS = 10  # of a sweep with one axis, which goes on in the next line
 SHOWN_WIDTH = 1000  # pixels: about the width at which a notebook shows a wide picture
 READABLE = 12  # pixels: height of letters that can still be read at that width
 LINES = 3  # of a label; longer ones are cut
-LETTER = 0.55  # width of an average letter, in heights
+LETTER = 0.6  # width of an average letter, in heights
 
 Tile = Image.Image | str
 """A cell's picture, or the words that stand in its place."""
@@ -89,7 +91,7 @@ def _page(page: _Page, size: tuple[int, int]) -> Image.Image:
     width, height = size
     table_width = len(page.tiles[0]) * (width + GAP)
     letters = max(READABLE, round(READABLE * table_width / SHOWN_WIDTH))
-    font = ImageFont.load_default(letters)
+    font = _font(letters)
     left = 0
     if page.rows:
         left = GAP + round(max(font.getlength(label) for label in page.rows))
@@ -125,9 +127,18 @@ def _drawn(tile: Tile, size: tuple[int, int]) -> Image.Image:
     if not isinstance(tile, str):
         return tile
     drawn = Image.new("RGB", size, "lightgrey")
-    font = ImageFont.load_default(READABLE)
+    font = _font(READABLE)
     _write(ImageDraw.Draw(drawn), (GAP, GAP), _wrapped(tile, size[0] - GAP, READABLE), font, "la")
     return drawn
+
+
+@lru_cache
+def _font(height: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib: Pillow's own font has ASCII only.
+
+    It has Latin, Greek, Cyrillic, Arabic and many signs; another letter becomes a box.
+    """
+    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), height)
 
 
 def _write(draw, position, lines: list[str], font, anchor: str) -> None:
@@ -137,6 +148,6 @@ def _write(draw, position, lines: list[str], font, anchor: str) -> None:
 
 
 def _wrapped(text: str, width: float, letters: int) -> list[str]:
-    """`text` in up to LINES lines of about `width` pixels; Pillow's own font has ASCII only."""
+    """`text` in up to LINES lines of about `width` pixels."""
     columns = max(len("...") + 1, int(width / (LETTER * letters)))
-    return textwrap.wrap(as_ascii(text), columns, max_lines=LINES, placeholder="...")
+    return textwrap.wrap(text, columns, max_lines=LINES, placeholder="...")

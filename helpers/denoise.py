@@ -17,6 +17,10 @@ The rules:
   CPU latents and picture equal those of `pipe(…, generator=torch.Generator().manual_seed(seed))`
   bit by bit. mode="batched": the sums in a larger call may be rounded differently; in float32 no
   pixel is more than one of 256 levels away.
+- What begins alike is computed once: pictures of one seed, size and prompt that differ only in
+  guidance (or in the number of steps, where the first timestep is the same) get their first
+  prediction from one row, and those of one seed share the row of the negative prompt. The same
+  numbers would come out again, so no picture changes. After the first step they differ.
 - A trajectory ends alone. One whose call fails, whose latents become NaN or infinite, or that is
   cancelled, does not disturb the others.
 - Out of memory: the call is cut in halves and repeated, and later calls for that size of picture
@@ -26,13 +30,14 @@ The rules:
   kept, so make a new engine after loading other weights into the pipeline.
 """
 
+import hashlib
 import inspect
 import math
 import threading
 import time
-import traceback
 from bisect import insort
-from collections.abc import Callable, Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -45,8 +50,10 @@ from diffusers import SchedulerMixin
 from PIL import Image
 
 from . import stages
+from .guarded_calls import GuardedCalls
 from .latents import seeded_latents
 from .schedulers import SchedulerSetting, build_scheduler, check_scheduler, fresh_copy
+from .workers import Workers
 
 MAX_ROWS = 16
 """Rows of a U-Net call, a trade of speed for memory."""
@@ -59,6 +66,9 @@ TEXTS_KEPT = 64
 
 SCHEDULERS_KEPT = 32
 """Schedulers that an engine remembers as built, to copy."""
+
+FIRST_PREDICTIONS_KEPT = 64
+"""Predictions of first steps that an engine remembers, for pictures that begin alike."""
 
 FINITE_EVERY = 8
 """U-Net evaluations between two looks for NaN: each look makes a GPU wait."""
@@ -168,10 +178,20 @@ class Trajectory(Future):
         conditions = self._row_conditions.items()
         timestep = self._scheduler.timesteps[self.evaluations]
         sample = self._scheduler.scale_model_input(self.latents, timestep)
+        keys = [None] * self.rows if self.evaluations else self._first_keys(sample, timestep)
         return [
-            _Row(sample, float(timestep), {name: told[i : i + 1] for name, told in conditions})
-            for i in range(self.rows)
+            _Row(sample, float(timestep), {name: told[i : i + 1] for name, told in conditions}, key)
+            for i, key in enumerate(keys)
         ]
+
+    def _first_keys(self, sample: torch.Tensor, timestep: torch.Tensor) -> list[tuple]:
+        """For each row of the first step all that its prediction depends on."""
+        cell = self.cell
+        noise = sample.to("cpu", torch.float32).numpy().tobytes()
+        told_scale = cell.guidance_scale if "timestep_cond" in self._row_conditions else None
+        common = (hashlib.sha256(noise).digest(), sample.shape, float(timestep), told_scale)
+        texts = [("negative", cell.negative_prompt), ("positive", cell.prompt)]
+        return [(*common, *text) for text in texts[-self.rows :]]
 
     def _step(self, prediction: torch.Tensor) -> None:
         if self.rows == 2:
@@ -229,6 +249,9 @@ class Denoiser:
         order: Which trajectories go first. "longest": those with the most evaluations, so that
             the last calls are not nearly empty (for a sweep). "oldest": those submitted first, so
             that nobody waits for latecomers (for a class).
+        fast: On a CPU with several cores, let each core take some rows of a call through the
+            whole U-Net. It changes no more than mode="batched" does: float32 sums may be rounded
+            differently. Elsewhere it does nothing.
     """
 
     def __init__(
@@ -237,6 +260,7 @@ class Denoiser:
         mode: Literal["batched", "exact"] = "batched",
         max_rows: int = MAX_ROWS,
         order: Literal["longest", "oldest"] = "longest",
+        fast: bool = False,
     ):
         stages.check_pipeline(pipe)
         if mode not in ("batched", "exact"):
@@ -245,15 +269,20 @@ class Denoiser:
             raise ValueError(f'order must be "longest" or "oldest"; got {order!r}.')
         if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
             raise ValueError(f"max_rows must be a whole number from 1; got {max_rows!r}.")
+        if fast and mode == "exact":
+            raise ValueError('fast must be False with mode="exact", which repeats pipe() in full.')
         self.pipe = pipe
         self.mode = mode
         self.order = order
-        self._unet_calls = _GuardedCalls(1 if mode == "exact" else max_rows)
-        self._vae_calls = _GuardedCalls(1 if mode == "exact" else DECODED_TOGETHER)
+        self._unet_calls = GuardedCalls(1 if mode == "exact" else max_rows)
+        self._vae_calls = GuardedCalls(1 if mode == "exact" else DECODED_TOGETHER)
+        on_cores = fast and pipe._execution_device.type == "cpu" and torch.get_num_threads() > 1
+        self._workers = Workers() if on_cores else None
         self._encoded = lru_cache(TEXTS_KEPT)(partial(stages.text_conditions, pipe))
         self._built = lru_cache(SCHEDULERS_KEPT)(
             lambda scheduler, own: build_scheduler(pipe, scheduler)
         )
+        self._first: OrderedDict[tuple, torch.Tensor] = OrderedDict()
         self._active: list[Trajectory] = []
         self._changed = threading.Condition()
         self._working = threading.Lock()
@@ -372,7 +401,7 @@ class Denoiser:
     def _advance(self, batch: list[Trajectory]) -> None:
         """One U-Net call for all rows of `batch`, then each trajectory's own step."""
         start = time.perf_counter()
-        pieces: list[list[_Row]] = []  # rows that stay together when a call is cut in halves
+        pieces: list[_Piece] = []
         owners: list[Trajectory] = []
         for trajectory in batch:
             with _failing_alone(trajectory):
@@ -380,7 +409,7 @@ class Denoiser:
                 own = [rows] if self.mode == "exact" else [[row] for row in rows]
                 pieces += own
                 owners += [trajectory] * len(own)
-        outcomes = self._unet_calls.run(self._predict, pieces, batch[0].shape)
+        outcomes = self._predictions(pieces, batch[0].shape)
         for trajectory in dict.fromkeys(owners):
             own = [
                 outcome
@@ -391,7 +420,24 @@ class Denoiser:
                 trajectory._step(torch.cat([_value(outcome) for outcome in own]))
         _share_time(batch, start)
 
-    def _predict(self, pieces: list[list["_Row"]]) -> tuple[torch.Tensor, ...]:
+    def _predictions(
+        self, pieces: list["_Piece"], shape: torch.Size
+    ) -> list[torch.Tensor | Exception]:
+        """One outcome a piece: remembered, or computed, equal pieces once."""
+        keys = [_key(piece) or i for i, piece in enumerate(pieces)]
+        known = {key: self._first[key] for key in keys if key in self._first}
+        new = {key: piece for key, piece in zip(keys, pieces, strict=True) if key not in known}
+        call = partial(self._workers.run, self._predict) if self._workers else self._predict
+        computed = self._unet_calls.run(call, list(new.values()), shape)
+        for key, outcome in zip(new, computed, strict=True):
+            known[key] = outcome
+            if isinstance(key, tuple) and isinstance(outcome, torch.Tensor):
+                self._first[key] = outcome.clone()  # a view would keep the whole call's tensor
+        while len(self._first) > FIRST_PREDICTIONS_KEPT:
+            self._first.popitem(last=False)
+        return [known[key] for key in keys]
+
+    def _predict(self, pieces: list["_Piece"]) -> tuple[torch.Tensor, ...]:
         rows = [row for piece in pieces for row in piece]
         sample = torch.cat([row.sample for row in rows])
         # The U-Net turns timesteps into float32 as its first act, so nothing is lost here.
@@ -427,59 +473,21 @@ class Denoiser:
 
 @dataclass(frozen=True)
 class _Row:
-    """One row of a U-Net call."""
+    """One row of a U-Net call; rows with the same `key`, if they have one, are equal."""
 
     sample: torch.Tensor
     timestep: float
     conditions: stages.Conditions
+    key: tuple | None
 
 
-class _GuardedCalls:
-    """Calls of a model with a limited number of items, halved when memory runs out.
-
-    Each shape has a limit of its own, so that one large picture does not slow the small ones.
-    """
-
-    def __init__(self, limit: int):
-        self._limit = limit
-        self._lowered: dict[torch.Size, int] = {}
-
-    def limit(self, shape: torch.Size) -> int:
-        return self._lowered.get(shape, self._limit)
-
-    def run(self, call: Callable[[list], Iterable], items: list, shape: torch.Size) -> list:
-        """`call(some items)` gives one value an item; an item that fails alone, its Exception."""
-        outcomes: list = []
-        while len(outcomes) < len(items):
-            end = len(outcomes) + self.limit(shape)
-            outcomes += self._attempt(call, items[len(outcomes) : end], shape)
-        return outcomes
-
-    def _attempt(self, call: Callable[[list], Iterable], items: list, shape: torch.Size) -> list:
-        try:
-            return list(call(items))
-        except Exception as caught:
-            error = caught
-            traceback.clear_frames(error.__traceback__)  # they hold the tensors of the failed call
-        half = len(items) // 2
-        if not half:
-            return [error]
-        if is_out_of_memory(error):
-            self._lowered[shape] = half
-            torch.cuda.empty_cache()
-            return self.run(call, items, shape)
-        halves = items[:half], items[half:]
-        return [outcome for some in halves for outcome in self._attempt(call, some, shape)]
+_Piece = list[_Row]
+"""Rows that stay together when a call is cut in halves."""
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether a device (CUDA, MPS) or the computer ran out of memory."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    told = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in told or "can't allocate memory" in told or "not enough memory" in told
-    )
+def _key(piece: _Piece) -> tuple | None:
+    keys = tuple(row.key for row in piece)
+    return None if None in keys else keys
 
 
 @contextmanager

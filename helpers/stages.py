@@ -6,16 +6,28 @@ Conditions are a dictionary of tensors with one row each for what the U-Net is t
 the prompt, or two, the negative prompt's first, where guidance is on.
 """
 
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from PIL import Image
 
-from .models import quiet
+from .quiet import quiet
 
 with quiet(progress_bars=False):  # the first import of a pipeline speaks of a missing torchvision
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
 Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
 Conditions = dict[str, torch.Tensor]
+
+TRUNCATION_LOGGERS = (
+    "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+    "diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl",
+    "transformers.tokenization_utils_base",
+)
+"""Who speaks up when a prompt is longer than the model reads."""
 
 
 def check_pipeline(pipe) -> None:
@@ -40,14 +52,18 @@ def text_conditions(
     height: int,
     width: int,
 ) -> Conditions:
-    """What the U-Net is told about the text, and in SDXL about the size in pixels."""
-    positive, negative, *pooled = pipe.encode_prompt(
-        prompt=prompt,
-        device=pipe._execution_device,
-        num_images_per_prompt=1,
-        do_classifier_free_guidance=guided,
-        negative_prompt=negative_prompt,
-    )
+    """What the U-Net is told about the text, and in SDXL about the size in pixels.
+
+    Silent about a text that is too long: who asked for it tells the learner which words are lost.
+    """
+    with _silent_about_truncation():
+        positive, negative, *pooled = pipe.encode_prompt(
+            prompt=prompt,
+            device=pipe._execution_device,
+            num_images_per_prompt=1,
+            do_classifier_free_guidance=guided,
+            negative_prompt=negative_prompt,
+        )
 
     def rows(negative: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
         return torch.cat([negative, positive] if guided else [positive])
@@ -65,6 +81,24 @@ def text_conditions(
         conditions["text_embeds"] = rows(negative_pooled, positive_pooled)
         conditions["time_ids"] = rows(sizes, sizes)
     return conditions
+
+
+@contextmanager
+def _silent_about_truncation() -> Iterator[None]:
+    """Drop what the libraries log in this thread; what other threads do is still told."""
+    here = threading.get_ident()
+
+    def from_elsewhere(record: logging.LogRecord) -> bool:
+        return record.thread != here
+
+    loggers = [logging.getLogger(name) for name in TRUNCATION_LOGGERS]
+    for logger in loggers:
+        logger.addFilter(from_elsewhere)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(from_elsewhere)
 
 
 def guidance_conditions(pipe: Pipeline, guidance_scale: float) -> Conditions:

@@ -6,194 +6,25 @@
 and sometimes the module.)
 """
 
-import io
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy
-import pandas
-from PIL import Image
 from tqdm.auto import tqdm
 
 from . import axes as plans
-from .axes import Axes, Settings, value_label
-from .contact_sheet import contact_sheet
+from .axes import Axes, Settings
 from .denoise import MAX_ROWS, Cell, Denoiser, Trajectory
 from .fingerprint import model_fingerprint
+from .processes import Processes, deal, launched_processes
 from .schedulers import SchedulerSetting, scheduler_record
 from .sweep_folder import SweepFolder, settings_key
+from .sweep_result import Outcome, Sweep
 
-SHEET_NAME = "contact sheet.png"
-BLACK_LEVEL = 2  # of 255: no pixel of a black picture is brighter
 MAX_DROPPED = 200  # characters of a cut prompt that a warning shows
-
-
-@dataclass
-class Outcome:
-    """What became of one cell.
-
-    Attributes:
-        settings: All of them, as they are recorded: the scheduler by its name, the size in pixels.
-        state: "done", "failed", or "not run" after an interruption.
-        image: The picture, if it is done.
-        error: Why it failed, else "".
-        seconds: The engine's time for it (of a shared call, its share), None if it was not
-            measured in full.
-        evaluations: U-Net evaluations that it took, or None.
-    """
-
-    settings: Settings
-    state: str = "not run"
-    image: Image.Image | None = None
-    error: str = ""
-    seconds: float | None = None
-    evaluations: int | None = None
-
-    @property
-    def black(self) -> bool:
-        """Whether the picture is there and black all over."""
-        return self.image is not None and bool(numpy.asarray(self.image).max() <= BLACK_LEVEL)
-
-    @property
-    def nan(self) -> bool:
-        """Whether the latents became NaN or infinite."""
-        return self.error.startswith(FloatingPointError.__name__)
-
-
-class Sweep:
-    """The pictures of a sweep. In a notebook it shows itself, with the values on the margins.
-
-    `result[7.5]` is the picture at a value of the only axis, `result[1, 7.5]` at values of two, in
-    the order of the axes; `for outcome in result` gives every cell's `Outcome`. `header` tells
-    what all pictures have in common, the model included.
-    """
-
-    def __init__(self, axes: Axes, outcomes: dict[tuple, Outcome], header: Settings):
-        self.axes = axes
-        self.outcomes = outcomes
-        self.header = header
-
-    def __len__(self) -> int:
-        return len(self.outcomes)
-
-    def __iter__(self) -> Iterator[Outcome]:
-        return iter(self.outcomes.values())
-
-    def __getitem__(self, values) -> Image.Image:
-        outcome = self.outcome(values)
-        if outcome.image is None:
-            raise LookupError(f"there is no picture for {values!r}: {_words(outcome)}")
-        return outcome.image
-
-    def outcome(self, values) -> Outcome:
-        """What became of the cell at `values`: one value an axis, in the order of the axes."""
-        position = values if isinstance(values, tuple) else (values,)
-        if position not in self.outcomes:
-            known = "; ".join(
-                f"{name}: {', '.join(map(value_label, values))}"
-                for name, values in self.axes.values.items()
-            )
-            raise LookupError(f"the sweep has one value of each axis ({known}); got {values!r}")
-        return self.outcomes[position]
-
-    @property
-    def images(self) -> list[Image.Image]:
-        """The pictures that are done, in the order of the cells."""
-        return [outcome.image for outcome in self if outcome.image is not None]
-
-    @property
-    def table(self) -> pandas.DataFrame:
-        """A row a cell: its settings, state, seconds, U-Net evaluations, black, nan, error."""
-        measured = ("state", "seconds", "evaluations", "black", "nan", "error")
-        rows = [
-            outcome.settings | {name: getattr(outcome, name) for name in measured}
-            for outcome in self
-        ]
-        return pandas.DataFrame(rows)
-
-    def grid(self) -> Image.Image:
-        """All pictures as one, with the settings on the margins; words where one failed."""
-        tiles = {position: o.image or _words(o) for position, o in self.outcomes.items()}
-        return contact_sheet(self.axes, tiles)
-
-    def distances(self, to) -> list[float]:
-        """How far each picture is from the one at `to`: the mean difference of their pixels.
-
-        In levels of 255; NaN for a cell without picture.
-        """
-        target = numpy.asarray(self[to], dtype=float)
-        return [
-            float("nan") if o.image is None else float(abs(numpy.asarray(o.image) - target).mean())
-            for o in self
-        ]
-
-    def plot(self, y="seconds", label: str | None = None):
-        """Draw a column of the table, or one number a cell, against the axis of numbers.
-
-        Other axes give a line for each combination of values. Returns matplotlib's Axes; raises
-        LookupError if no axis has numbers.
-        """
-        import matplotlib.pyplot as plt
-
-        numbers = [n for n, values in self.axes.values.items() if _are_numbers(values)]
-        if not numbers:
-            raise LookupError("a plot needs an axis of numbers, such as num_inference_steps")
-        x = self.axes.names.index(numbers[0])
-        heights = list(self.table[y]) if isinstance(y, str) else list(y)
-        lines: dict[tuple, list] = {}
-        for position, height in zip(self.outcomes, heights, strict=True):
-            others = position[:x] + position[x + 1 :]
-            lines.setdefault(others, []).append((position[x], height))
-        figure, drawn = plt.subplots()
-        for others, points in lines.items():
-            drawn.plot(*zip(*sorted(points), strict=True), "o-", label=_joined(others))
-        drawn.set(xlabel=numbers[0], ylabel=label or (y if isinstance(y, str) else ""))
-        if len(lines) > 1:
-            drawn.legend()
-        return drawn
-
-    def save(self, folder: str | Path) -> Path:
-        """Write a PNG a cell with its settings inside, a manifest, and a contact sheet.
-
-        Raises ValueError if the folder holds another sweep.
-        """
-        return self._write(SweepFolder(folder, self.header))
-
-    def _write(self, store: SweepFolder) -> Path:
-        """Write what `store` does not have yet."""
-        for position, outcome in self.outcomes.items():
-            _store(store, self.axes, position, outcome)
-        path = store.path / SHEET_NAME
-        temporary = path.with_name(f".{SHEET_NAME}")
-        self.grid().save(temporary, format="PNG")
-        temporary.replace(path)
-        return store.path
-
-    def alt_text(self) -> str:
-        """What the grid shows, in a sentence."""
-        swept = "; ".join(
-            f"{name}: {', '.join(map(value_label, values))}"
-            for name, values in self.axes.values.items()
-        )
-        prompt = self.axes.fixed.get("prompt")
-        about = f' for the prompt "{prompt}"' if prompt else ""
-        return f"{len(self.images)} generated pictures{about}" + (f"; {swept}" if swept else "")
-
-    def __repr__(self) -> str:
-        axes = " x ".join(f"{name} ({len(values)})" for name, values in self.axes.values.items())
-        missing = len(self) - len(self.images)
-        lacking = f", {missing} without picture" if missing else ""
-        return f"Sweep of {len(self)} cells: {axes or 'no axis'}{lacking}"
-
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        buffer = io.BytesIO()
-        self.grid().save(buffer, format="PNG")
-        bundle = {"image/png": buffer.getvalue(), "text/plain": repr(self)}
-        return bundle, {"image/png": {"alt": self.alt_text()}}
 
 
 def sweep(
@@ -202,6 +33,7 @@ def sweep(
     folder: str | Path | None = None,
     mode: str = "batched",
     max_rows: int = MAX_ROWS,
+    fast: bool = False,
     progress: bool = True,
     **settings,
 ) -> Sweep:
@@ -210,8 +42,10 @@ def sweep(
     Args:
         pipe: A StableDiffusionPipeline or StableDiffusionXLPipeline.
         folder: Where to keep the pictures. If it holds a part of this sweep, only the rest is
-            made; more values of the same axes are added to it.
-        mode, max_rows: As in `helpers.denoise.Denoiser`; "exact" repeats `pipe()` bit by bit.
+            made; more values of the same axes are added to it. Under `accelerate launch` the
+            processes deal the pictures among them by cost and gather them here.
+        mode, max_rows, fast: As in `helpers.denoise.Denoiser`; mode="exact" repeats `pipe()` bit
+            by bit, fast=True uses the cores of a CPU better.
         progress: Whether to say how much work it is, and to show a bar of U-Net evaluations.
         **settings: prompt, negative_prompt, seed, num_inference_steps, guidance_scale, scheduler,
             height, width, eta: each a value or a list (a range, an array). The first list gives
@@ -226,57 +60,104 @@ def sweep(
             also if `folder` holds another model's, prompt's or size's sweep.
     """
     axes = plans.find_axes(settings)
-    engine = Denoiser(pipe, mode, max_rows)
-    _warn_of_dropped_words(pipe, axes)
+    team = launched_processes()
+    if team.count > 1 and folder is None:
+        raise ValueError("folder must be given where several processes share a sweep; got None")
+    engine = Denoiser(pipe, mode, max_rows, fast=fast)
+    if team.is_first:
+        _warn_of_dropped_words(pipe, axes)
     # Everything is submitted, and so checked, before the first file is written.
     work = {engine.submit(Cell(**axes.settings(p))): p for p in axes.positions}
     names = lru_cache(lambda scheduler: scheduler_record(pipe, scheduler))
     outcomes = {p: Outcome(_recorded(pipe, axes.settings(p), names)) for p in axes.positions}
     result = Sweep(axes, outcomes, _header(pipe, axes, outcomes))
-    store = None if folder is None else SweepFolder(folder, result.header)
-    if store:
-        for trajectory, position in list(work.items()):
-            if _restore(store, outcomes[position]):
-                trajectory.cancel()
-                del work[trajectory]
+    store = None if folder is None else _opened(folder, result.header, team)
+    _restore(store, outcomes)
+    missing = len(result) - len(result.images)
+    work = _own_part(work, outcomes, team)
+    told = _amount(len(result), missing, list(work)) if progress and team.is_first else None
     try:
-        for trajectory in _run(engine, list(work), progress):
-            _take(trajectory, outcomes[work[trajectory]])
-            if store:
-                _store(store, axes, work[trajectory], outcomes[work[trajectory]])
+        for trajectory in _run(engine, list(work), told):
+            _take(trajectory, work[trajectory], result, store)
     except KeyboardInterrupt:
         for trajectory, position in work.items():
-            _take(trajectory, outcomes[position])
+            _take(trajectory, position, result, store)
         done = len(result.images)
         warnings.warn(f"interrupted: {done} of {len(result)} pictures are done", stacklevel=2)
-    if store:
-        result._write(store)
+    if team.count > 1:
+        store = _gathered(folder, result, team)
+    if store and team.is_first:
+        result.write(store)
     return result
 
 
-def _run(engine: Denoiser, trajectories: list[Trajectory], progress: bool) -> Iterator[Trajectory]:
-    """Tick until all ended; after two ticks, the second measured, say how much work it is."""
+def _opened(folder: str | Path, header: Settings, team: Processes) -> SweepFolder:
+    """The folder, mended by the first process and then read by the others, before anyone writes."""
+    store = team.first_alone(lambda: SweepFolder(folder, header))
+    store = store or SweepFolder(folder, header, team.index)
+    team.gather(None)
+    return store
+
+
+def _own_part(
+    work: dict[Trajectory, tuple], outcomes: dict[tuple, Outcome], team: Processes
+) -> dict[Trajectory, tuple]:
+    """What this process has to make of the pictures that are not there yet; the rest is off."""
+    missing = [t for t, position in work.items() if outcomes[position].state != "done"]
+    costs = [t.rows * t.total_evaluations * math.prod(t.shape) for t in missing]
+    own = {missing[number] for number in deal(costs, team.count)[team.index]}
+    for trajectory in work:
+        if trajectory not in own:
+            trajectory.cancel()
+    return {trajectory: work[trajectory] for trajectory in missing if trajectory in own}
+
+
+def _gathered(folder: str | Path, result: Sweep, team: Processes) -> SweepFolder:
+    """Bring what all processes did into the result of each, and into one manifest."""
+    failed = {p: outcome for p, outcome in result.outcomes.items() if outcome.state == "failed"}
+    for told in team.gather(failed):
+        result.outcomes.update(told)
+    store = _opened(folder, result.header, team)
+    _restore(store, result.outcomes)
+    return store
+
+
+def _run(
+    engine: Denoiser, trajectories: list[Trajectory], amount: str | None
+) -> Iterator[Trajectory]:
+    """Tick until all ended; if `amount` of work is told, also how long it takes, and a bar.
+
+    The second tick is measured: the first is slow where memory is new, and short where pictures
+    begin alike.
+    """
     bar = tqdm(
         total=sum(t.total_evaluations for t in trajectories),
         unit="evaluation",
-        disable=not progress or not trajectories,
+        disable=not amount or not trajectories,
     )
     ticks, wanted, begun = 0, set(trajectories), time.perf_counter()
     with bar:
+        if not bar.disable:
+            bar.write(amount)
         while engine.busy:
             before, start = _rows_left(trajectories), time.perf_counter()
             ended = engine.tick()
             ticks += 1
             bar.update(sum(t.evaluations for t in trajectories) - bar.n)
             left = _rows_left(trajectories)
-            if progress and before > left and (ticks == 2 or ticks == 1 and not left):
+            if not bar.disable and before > left and (ticks == 2 or ticks == 1 and not left):
                 now = time.perf_counter()
                 seconds = now - begun + (now - start) * left / (before - left)
-                bar.write(
-                    f"{len(trajectories)} pictures, {bar.total} U-Net evaluations, "
-                    f"about {max(1, round(seconds))} seconds"
-                )
+                bar.write(f"about {max(1, round(seconds))} seconds")
             yield from (t for t in ended if t in wanted)
+
+
+def _amount(asked: int, missing: int, own: list[Trajectory]) -> str:
+    """How much work it is, in words."""
+    of_all = f" of {asked}" if missing < asked else ""
+    here = f" ({len(own)} by this process)" if len(own) < missing else ""
+    evaluations = sum(trajectory.total_evaluations for trajectory in own)
+    return f"pictures to make: {missing}{of_all}{here}; U-Net evaluations: {evaluations}"
 
 
 def _rows_left(trajectories: list[Trajectory]) -> int:
@@ -284,8 +165,15 @@ def _rows_left(trajectories: list[Trajectory]) -> int:
     return sum(t.rows * (t.total_evaluations - t.evaluations) for t in trajectories if not t.done())
 
 
-def _take(trajectory: Trajectory, outcome: Outcome) -> None:
-    """Note what became of a trajectory; one that is not done or was cancelled stays "not run"."""
+def _take(
+    trajectory: Trajectory, position: tuple, result: Sweep, store: SweepFolder | None
+) -> None:
+    """Note what became of a trajectory, and keep its picture.
+
+    One that is not done or was cancelled stays "not run". One that failed is not kept, so that it
+    is tried again when the sweep is resumed.
+    """
+    outcome = result.outcomes[position]
     if trajectory.state not in ("done", "failed"):
         return
     outcome.state = trajectory.state
@@ -294,10 +182,8 @@ def _take(trajectory: Trajectory, outcome: Outcome) -> None:
         outcome.error = f"{type(error).__name__}: {error}"
     else:
         outcome.image = trajectory.result()
-
-
-def _words(outcome: Outcome) -> str:
-    return f"{outcome.state}: {outcome.error}" if outcome.error else outcome.state
+    if store:
+        result.keep(position, store)
 
 
 def _recorded(pipe, settings: Settings, names: Callable[[SchedulerSetting], str]) -> Settings:
@@ -322,31 +208,23 @@ def _header(pipe, axes: Axes, outcomes: dict[tuple, Outcome]) -> Settings:
     return {"model": model_fingerprint(pipe), "axes": list(axes.names), **fixed}
 
 
-def _restore(store: SweepFolder, outcome: Outcome) -> bool:
-    key = settings_key(outcome.settings)
-    if key not in store.rows:
-        return False
-    row = store.rows[key]
-    outcome.state, outcome.image = "done", store.image(key)
-    outcome.seconds, outcome.evaluations = row.get("seconds"), row.get("evaluations")
-    return True
-
-
-def _store(store: SweepFolder, axes: Axes, position: tuple, outcome: Outcome) -> None:
-    """Keep a finished picture; one that failed is tried again when the sweep is resumed."""
-    if outcome.image is not None and settings_key(outcome.settings) not in store.rows:
-        measured = {n: getattr(outcome, n) for n in ("seconds", "evaluations", "black", "nan")}
-        label = " ".join(
-            f"{name} {value_label(value)}" for name, value in zip(axes.names, position, strict=True)
-        )
-        store.add(outcome.settings, measured, label, outcome.image)
+def _restore(store: SweepFolder | None, outcomes: dict[tuple, Outcome]) -> None:
+    """Take from the folder what is there and not yet in `outcomes`."""
+    for outcome in outcomes.values():
+        key = settings_key(outcome.settings)
+        if store is None or key not in store.rows or outcome.state == "done":
+            continue
+        row = store.rows[key]
+        outcome.state, outcome.error, outcome.image = "done", "", store.image(key)
+        outcome.seconds, outcome.evaluations = row.get("seconds"), row.get("evaluations")
 
 
 def _warn_of_dropped_words(pipe, axes: Axes) -> None:
     limit = pipe.tokenizer.model_max_length
     for name in ("prompt", "negative_prompt"):
         for text in axes.values.get(name, (axes.fixed.get(name),)):
-            tokens = pipe.tokenizer(text).input_ids if isinstance(text, str) else []
+            known = isinstance(text, str)
+            tokens = pipe.tokenizer(text, verbose=False).input_ids if known else []
             if len(tokens) > limit:
                 dropped = pipe.tokenizer.decode(tokens[limit - 1 : -1])
                 cut = dropped if len(dropped) <= MAX_DROPPED else dropped[:MAX_DROPPED] + "..."
@@ -355,11 +233,3 @@ def _warn_of_dropped_words(pipe, axes: Axes) -> None:
                     f"It does not see: {cut!r}",
                     stacklevel=3,
                 )
-
-
-def _are_numbers(values: tuple) -> bool:
-    return all(isinstance(value, int | float) for value in values)
-
-
-def _joined(values: tuple) -> str:
-    return ", ".join(map(value_label, values))

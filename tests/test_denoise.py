@@ -1,5 +1,6 @@
 """The engine against `pipe()` itself, and what it survives."""
 
+import logging
 import threading
 from concurrent.futures import CancelledError, as_completed
 from dataclasses import replace
@@ -9,8 +10,12 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
-from helpers.denoise import Cell, Denoiser, is_out_of_memory
+from helpers import denoise
+from helpers.denoise import Cell, Denoiser
+from helpers.guarded_calls import is_out_of_memory
 from helpers.schedulers import SHORT_NAMES, scheduler_class, scheduler_name
+from helpers.stages import TRUNCATION_LOGGERS
+from helpers.workers import Workers
 from tests.pipelines import plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 pytestmark = pytest.mark.filterwarnings(
@@ -95,6 +100,49 @@ def test_batched_mode_is_at_most_one_level_away(pipe):
     cells = [cell for scheduler in EVERY_SCHEDULER for cell in cells_of(scheduler)]
     for trajectory in finished(Denoiser(pipe), cells):
         assert_close(pipe, trajectory)
+
+
+def test_fast_mode_is_at_most_one_level_away(pipe, two_threads):
+    cells = [cell for scheduler in ("ddim", "pndm", "heun", "lcm") for cell in cells_of(scheduler)]
+    for trajectory in finished(Denoiser(pipe, fast=True), cells):
+        assert_close(pipe, trajectory)
+
+
+def test_fast_mode_deals_the_rows_of_a_call_over_one_thread_each(own_sd, two_threads):
+    parts, both = [], threading.Barrier(2)
+
+    def note(unet, args):
+        both.wait(60)  # for the part of the other worker, or fail
+        parts.append((torch.get_num_threads(), len(args[0])))
+
+    own_sd.unet.register_forward_pre_hook(note)
+    cells = [Cell("a fox", None, seed, 2, 5.0, "ddim") for seed in range(3)]
+    trajectories = finished(Denoiser(own_sd, fast=True), cells)
+    assert [trajectory.state for trajectory in trajectories] == ["done"] * 3
+    assert parts == [(1, 3)] * 4
+    elsewhere = []
+    thread = threading.Thread(target=lambda: elsewhere.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert elsewhere == [torch.get_num_threads()] == [2]
+
+
+def test_workers_keep_the_order_and_hand_errors_on(two_threads):
+    workers = Workers()
+    assert workers.run(lambda some: [2 * item for item in some], list(range(7))) == [
+        0, 2, 4, 6, 8, 10, 12,
+    ]  # fmt: skip
+    assert workers.run(list, [1]) == [1] and workers.run(list, []) == []
+    with pytest.raises(ZeroDivisionError):
+        workers.run(lambda some: [1 / item for item in some], [1, 1, 1, 0])
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "tcd"])
@@ -194,15 +242,86 @@ def calls(own_sd):
 
 
 def test_rows_share_calls_up_to_max_rows(own_sd, calls):
-    guided, unguided = (Cell("a fox", None, 1, 4, g, "ddim") for g in (5.0, 1.0))
-    finished(Denoiser(own_sd, max_rows=6), [guided] * 2 + [unguided] * 2)
+    guided, unguided = (
+        [Cell("a fox", None, seed, 4, guidance, "ddim") for seed in seeds]
+        for guidance, seeds in ((5.0, (1, 2, 3)), (1.0, (4, 5)))
+    )
+    finished(Denoiser(own_sd, max_rows=6), guided[:2] + unguided)
     assert calls == [6] * 4
     calls.clear()
-    finished(Denoiser(own_sd, max_rows=5), [guided] * 3)
+    finished(Denoiser(own_sd, max_rows=5), guided)
     assert calls == [4] * 4 + [2] * 4
     calls.clear()
-    finished(Denoiser(own_sd, mode="exact"), [guided, unguided])
+    finished(Denoiser(own_sd, mode="exact"), [guided[0], unguided[0]])
     assert calls == [2] * 4 + [1] * 4
+
+
+ALIKE = [Cell("a fox", "blue", 1, 3, guidance, "ddim") for guidance in (1.0, 4.0, 7.5)]
+
+
+@pytest.mark.parametrize("cells, rows", [
+    (ALIKE, [2, 5, 5]),  # the prompt's row for three, the negative prompt's for two
+    ([replace(ALIKE[1], prompt="an owl"), ALIKE[1]], [3, 4, 4]),  # one row of "blue"
+    ([replace(ALIKE[1], negative_prompt=None), ALIKE[1]], [3, 4, 4]),
+    ([replace(ALIKE[1], scheduler="lcm"), ALIKE[1]], [4, 4, 4]),  # starts at another timestep
+    ([replace(ALIKE[1], scheduler="euler"), ALIKE[1]], [4, 4, 4]),  # other noise
+    ([replace(ALIKE[1], seed=2), ALIKE[1]], [4, 4, 4]),
+])  # fmt: skip
+def test_what_begins_alike_is_computed_once(with_alike, calls, cells, rows):
+    for trajectory in finished(Denoiser(with_alike), cells):
+        assert_close(with_alike, trajectory)
+    assert calls == rows
+
+
+def test_what_begins_alike_stays_exact_in_exact_mode(with_alike, calls):
+    for trajectory in finished(Denoiser(with_alike, mode="exact"), ALIKE):
+        assert_identical(with_alike, trajectory)
+    assert calls == [1] * 3 + [2] * 3 + [2] * 2
+
+
+def test_first_predictions_do_not_pile_up(with_alike, calls, monkeypatch):
+    monkeypatch.setattr(denoise, "FIRST_PREDICTIONS_KEPT", 2)
+    engine = Denoiser(with_alike, max_rows=2)
+    finished(engine, [replace(ALIKE[1], seed=seed) for seed in (1, 2)])
+    calls.clear()
+    for trajectory in finished(engine, [ALIKE[1]]):
+        assert_close(with_alike, trajectory)
+    assert calls == [2, 2, 2]  # seed 1 was forgotten for seed 2
+    calls.clear()
+    finished(engine, [ALIKE[2]])
+    assert calls == [2, 2]
+
+
+@pytest.fixture
+def with_alike(own_sd):
+    """`own_sd`, with references taken before its calls are counted."""
+    for guidance in (1.0, 4.0, 7.5):
+        reference(own_sd, replace(ALIKE[0], guidance_scale=guidance))
+    for change in ({"prompt": "an owl"}, {"negative_prompt": None}, {"seed": 2},
+                   {"scheduler": "lcm"}, {"scheduler": "euler"}):  # fmt: skip
+        reference(own_sd, replace(ALIKE[1], **change))
+    return own_sd
+
+
+def test_a_text_that_is_too_long_makes_the_engine_say_nothing(own_sd):
+    heard = []
+
+    class Ear(logging.Handler):
+        def emit(self, record):
+            heard.append(record.getMessage())
+
+    ear, cell = Ear(), Cell("abcdefghij" * 5, num_inference_steps=1)
+    loggers = [logging.getLogger(name) for name in TRUNCATION_LOGGERS]
+    try:
+        for logger in loggers:
+            logger.addHandler(ear)
+        finished(Denoiser(own_sd), [cell])
+        assert heard == []
+        plain_call(own_sd, cell)
+        assert any("truncated" in message for message in heard)
+    finally:
+        for logger in loggers:
+            logger.removeHandler(ear)
 
 
 def test_evaluations_are_counted_truly(sd):
@@ -293,14 +412,14 @@ def test_nan_stays_alone(with_references, poison, mode):
     assert bad.evaluations == 8 and "evaluation 8 of 12" in str(bad.exception())
 
 
-@pytest.mark.parametrize("mode", ["exact", "batched"])
-def test_a_failing_call_stays_alone(with_references, poison, mode):
+@pytest.mark.parametrize("options", [{"mode": "exact"}, {}, {"fast": True}], ids=str)
+def test_a_failing_call_stays_alone(with_references, poison, two_threads, options):
     def fail(unet, args, kwargs):
         if poisoned(kwargs, poison).any():
             raise ZeroDivisionError("a bad row")
 
     with_references.unet.register_forward_pre_hook(fail, with_kwargs=True)
-    bad = run_with_poison(with_references, mode=mode)
+    bad = run_with_poison(with_references, **options)
     with pytest.raises(ZeroDivisionError, match="a bad row"):
         bad.result()
 
@@ -350,8 +469,10 @@ def test_out_of_memory_halves_the_rows(with_references, rows_that_fit):
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
     with_references.unet.register_forward_pre_hook(run_out)
-    for trajectory in finished(Denoiser(with_references, max_rows=12), HEALTHY * 4):
-        assert_close(with_references, trajectory)
+    cells = [replace(cell, seed=seed) for seed in range(4) for cell in HEALTHY]
+    for trajectory in finished(Denoiser(with_references, max_rows=12), cells):
+        if trajectory.cell in HEALTHY:
+            assert_close(with_references, trajectory)
     assert calls[:2] == [12, 6] and calls.count(12) == calls.count(6) == 1
     assert max(calls[3:]) == rows_that_fit
 
@@ -510,7 +631,14 @@ def test_bad_settings_are_refused_on_submission(sd, options, error, says):
 
 
 @pytest.mark.parametrize(
-    "options", [{"mode": "fast"}, {"order": "shortest"}, {"max_rows": 0}, {"max_rows": True}]
+    "options",
+    [
+        {"mode": "fast"},
+        {"order": "shortest"},
+        {"max_rows": 0},
+        {"max_rows": True},
+        {"fast": True, "mode": "exact"},
+    ],
 )
 def test_bad_engine_options(sd, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):

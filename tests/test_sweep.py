@@ -2,23 +2,27 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy
 import pytest
 import torch
 from PIL import Image
 
+from helpers import sweep_folder
 from helpers.axes import find_axes
 from helpers.contact_sheet import contact_sheet
 from helpers.denoise import Cell
-from helpers.images import image_settings
+from helpers.images import image_settings, save_image
 from helpers.sweep_folder import HEADER_NAME, MANIFEST_NAME, SweepFolder, settings_key
-from helpers.sweeps import SHEET_NAME, sweep
+from helpers.sweep_result import SHEET_NAME
+from helpers.sweeps import sweep
 from tests.pipelines import MAX_TOKENS, plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 QUIET = {"progress": False, "num_inference_steps": 2, "scheduler": "ddim"}
@@ -87,11 +91,11 @@ def filled(folder, count=3) -> SweepFolder:
     return store
 
 
-def reopened(folder) -> tuple[SweepFolder, str]:
+def reopened(folder, header=HEADER) -> tuple[SweepFolder, str]:
     """The folder opened again, and what was told of mending."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        store = SweepFolder(folder, HEADER)
+        store = SweepFolder(folder, header)
     return store, " ".join(str(warning.message) for warning in told)
 
 
@@ -112,7 +116,8 @@ def test_a_duplicate_and_a_torn_row_are_mended_and_told(tmp_path):
     manifest.write_text(whole + first + first[:25], encoding="utf-8")
     store, told = reopened(tmp_path)
     assert (
-        "row 4 of the manifest is a duplicate" in told and "row 5 of the manifest is torn" in told
+        "row 4 of manifest.jsonl is a duplicate" in told
+        and "row 5 of manifest.jsonl is torn" in told
     )
     assert store.rows == rows
     assert manifest.read_text(encoding="utf-8") == whole
@@ -247,6 +252,11 @@ def test_labels_stay_readable_at_twenty_columns():
     assert rows_with_ink.size and numpy.ptp(rows_with_ink) >= 6
 
 
+def test_labels_are_not_ascii_alone():
+    labelled = [sheet_of(prompt=[prompt])[0] for prompt in ("Лиса", "Сова", "öl", "ol")]
+    assert len({sheet.tobytes() for sheet in labelled}) == 4
+
+
 def test_a_cell_without_picture_shows_words():
     axes = find_axes({"prompt": "a fox", "seed": [1, 2]})
     told = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): "failed: NaN"})
@@ -330,6 +340,32 @@ def test_ctrl_c_gives_back_what_is_done_and_the_rest_follows(own_sd, tmp_path):
     assert calls == [2] * 4
 
 
+@pytest.mark.parametrize("place", ["vae", "folder"])
+def test_ctrl_c_while_a_picture_is_decoded_or_written(own_sd, tmp_path, monkeypatch, place):
+    seen = []
+
+    def interrupt_the_second(call):
+        def called(*arguments, **options):
+            seen.append(place)
+            if len(seen) == 2:
+                raise KeyboardInterrupt
+            return call(*arguments, **options)
+
+        return called
+
+    if place == "vae":
+        monkeypatch.setattr(own_sd.vae, "decode", interrupt_the_second(own_sd.vae.decode))
+    else:
+        monkeypatch.setattr(sweep_folder, "save_image", interrupt_the_second(save_image))
+    arguments = {"prompt": "a fox", "seed": range(4), "folder": tmp_path, "max_rows": 4} | QUIET
+    with pytest.warns(UserWarning, match="interrupted: 2 of 4 pictures are done"):
+        result = sweep(own_sd, **arguments)
+    assert [outcome.state for outcome in result] == ["done", "done", "not run", "not run"]
+    store, told = reopened(tmp_path, result.header)
+    assert {row["seed"] for row in store.rows.values()} == {0, 1} and told == ""
+    assert len(sweep(own_sd, **arguments).images) == 4
+
+
 @pytest.mark.parametrize(
     "change", [{"prompt": "an owl"}, {"height": 48}, {"scheduler": "euler"}, {"weights": 1}]
 )
@@ -364,6 +400,28 @@ def test_one_failing_cell_is_marked(own_sd, tmp_path):
     assert len(list(tmp_path.glob("prompt-*.png"))) == 1
 
 
+def test_a_picture_that_is_too_large_is_marked(own_sd):
+    def run_out(unet, args):
+        if args[0].shape[-2] > 16:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    own_sd.unet.register_forward_pre_hook(run_out)
+    result = sweep(own_sd, prompt="a fox", height=[64, 32], width=32, **QUIET)
+    assert list(result.table["state"]) == ["failed", "done"]
+    assert "out of memory" in result.table["error"][0] and not result.table["nan"].any()
+    assert len(result.images) == 1 and result.images[0].size == (32, 32)
+
+
+def test_a_prompt_of_ten_kilobytes(sd, tmp_path):
+    prompt = "a fox in the meadow " * 512
+    with pytest.warns(UserWarning, match="the model reads 32. It does not see: .*[.]{3}'$"):
+        result = sweep(sd, prompt=[prompt, "a fox"], folder=tmp_path, **QUIET)
+    assert len(result.images) == 2 and result.grid().height < 300
+    assert len(result.alt_text()) <= 250 and result.alt_text().startswith("2 generated pictures")
+    [path] = [p for p in tmp_path.glob("prompt-*.png") if image_settings(p)["prompt"] == prompt]
+    assert len(path.name.encode()) < 120
+
+
 @pytest.mark.parametrize(
     "bad", [{"num_inference_steps": 0}, {"guidance_scale": [1.0, float("nan")]}, {"seed": "3"}]
 )
@@ -383,11 +441,31 @@ def test_dropped_words_are_shown(sd):
     assert letters[MAX_TOKENS - 2 :] in message.replace(" ", "")
 
 
-def test_it_says_how_much_work_it_is(sd, capsys):
-    sweep(sd, prompt="a fox", seed=[1, 2], num_inference_steps=3, scheduler="ddim", max_rows=2)
+def test_it_says_how_much_work_it_is(sd, tmp_path, capsys):
+    arguments = {"prompt": "a fox", "num_inference_steps": 3, "scheduler": "ddim", "max_rows": 2}
+    sweep(sd, seed=[1, 2], folder=tmp_path, **arguments)
     told = capsys.readouterr()
-    assert "2 pictures, 6 U-Net evaluations, about " in told.out
+    first, second = told.out.splitlines()
+    assert first == "pictures to make: 2; U-Net evaluations: 6"
+    assert re.fullmatch(r"about \d+ seconds", second)
     assert "6/6" in told.err
+    sweep(sd, seed=[1, 2, 3], folder=tmp_path, **arguments)
+    assert "pictures to make: 1 of 3; U-Net evaluations: 3" in capsys.readouterr().out
+    sweep(sd, seed=[1, 2, 3], folder=tmp_path, **arguments)
+    assert capsys.readouterr().out == ""
+
+
+def test_it_says_the_work_before_it_starts_and_measures_the_seconds(own_sd, capsys, monkeypatch):
+    told, now = [], [0.0]
+
+    def take_time(unet, args):
+        told.append(capsys.readouterr().out)
+        now[0] += 2.5
+
+    own_sd.unet.register_forward_pre_hook(take_time)
+    monkeypatch.setattr("helpers.sweeps.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    sweep(own_sd, prompt="a fox", num_inference_steps=16, scheduler="ddim")
+    assert told[:3] == ["pictures to make: 1; U-Net evaluations: 16\n", "", "about 40 seconds\n"]
 
 
 def test_showing_indexing_measuring_and_saving(sd, tmp_path):
@@ -416,6 +494,13 @@ def test_plots(sd, monkeypatch):
     assert [list(line.get_xdata()) for line in drawn.lines] == [[1, 3], [1, 3]]
     assert [list(line.get_ydata()) for line in drawn.lines] == [[1, 3], [1, 3]]
     assert drawn.get_xlabel() == "num_inference_steps"
+    drawn = result.plot([1, 2, float("nan"), 4], "levels", x="evaluations")
+    assert (drawn.get_xlabel(), drawn.get_ylabel()) == ("evaluations", "levels")
+    assert [list(line.get_xdata()) for line in drawn.lines] == [[1, 3], [1]]
+    assert [list(line.get_ydata()) for line in drawn.lines] == [[2, 1], [4]]
+    for column in ("speed", "state"):
+        with pytest.raises(LookupError, match=f"a column of numbers, .*; got '{column}'"):
+            result.plot("seconds", x=column)
     words = sweep(sd, prompt=["a fox", "an owl"], **QUIET)
     with pytest.raises(LookupError, match="axis of numbers"):
         words.plot()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from helpers.axes import value_label
 from helpers.checks import CannotCheck, Wrong
-from helpers.sweeps import Sweep
+from helpers.sweep_result import Sweep
 
 
 def require_experiment(

@@ -68,17 +68,20 @@ def download_pipeline(
     revision: str | None = None,
     variant: str | None = None,
     allow_pickle: bool = False,
+    size: int = 0,
 ) -> Path:
     """Fetch those files of a repository that a pipeline of diffusers needs.
 
     If there are no files of `variant`, the ordinary ones come. Where the repository has only
     pickle weights and they are not allowed, the hub's own conversion to safetensors is taken if
-    it was made.
+    it was made. `size` is how many bytes are expected, if that is known.
 
     Raises:
         NoSafetensors: There are only pickle weights, and they are not allowed.
         And the errors of `explained`.
     """
+    _ask(hub_id, instead, revision)
+    check_space(hub_id, size, instead)
     # The bars stay: a download of gigabytes should show its progress.
     with quiet(progress_bars=True):
         from diffusers import DiffusionPipeline
@@ -93,13 +96,27 @@ def download_pipeline(
             return Path(folder)
         except Exception as error:  # see above
             if variant and "no such modeling files are available" in str(error):
-                return download_pipeline(hub_id, instead, revision, None, allow_pickle)
+                return download_pipeline(hub_id, instead, revision, None, allow_pickle, size)
             if "`safetensors`" not in str(error):
                 raise explained(hub_id, error, instead) from error
             converted = converted_revision(hub_id)
             if converted and converted != revision:
-                return download_pipeline(hub_id, instead, converted, variant, allow_pickle)
+                return download_pipeline(hub_id, instead, converted, variant, allow_pickle, size)
             raise NoSafetensors(pickle_only(repr(hub_id))) from error
+
+
+def _ask(hub_id: str, instead: str, revision: str | None) -> None:
+    """Raise what stands between us and a repository.
+
+    diffusers would silently take what is left of an earlier download, whole or not, when the hub
+    does not answer.
+    """
+    from huggingface_hub import model_info
+
+    try:
+        model_info(hub_id, revision=revision)
+    except Exception as error:  # see above
+        raise explained(hub_id, error, instead) from error
 
 
 def converted_revision(hub_id: str) -> str | None:

@@ -8,6 +8,7 @@ trained with.
 from pathlib import Path
 
 from .hub import HUB_ID, download_files, first_line
+from .quiet import quiet
 
 STANDARD_NAME = "pytorch_lora_weights.safetensors"  # what diffusers' save_lora_weights writes
 
@@ -67,10 +68,11 @@ def text_width(file: Path) -> int | None:
 
 def put_on(pipe, file: Path) -> None:
     """Load a LoRA on top of a pipeline; ValueError if it was made for another kind of model."""
-    try:
-        pipe.load_lora_weights(str(file.parent), weight_name=file.name, local_files_only=True)
-    except Exception as error:  # whatever shapes and names that do not fit make peft raise
-        raise ValueError(_misfit(pipe, file, first_line(error))) from error
+    with quiet(progress_bars=False):  # it speaks of parts that the LoRA leaves as they are
+        try:
+            pipe.load_lora_weights(str(file.parent), weight_name=file.name, local_files_only=True)
+        except Exception as error:  # whatever shapes and names that do not fit make peft raise
+            raise ValueError(_misfit(pipe, file, first_line(error))) from error
     if not any(pipe.get_list_adapters().values()):  # diffusers only warns
         raise ValueError(_misfit(pipe, file, "none of its weights has a place there"))
 

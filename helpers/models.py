@@ -21,7 +21,6 @@ from .hub import (
     NoSafetensors,
     cached_folder,
     cached_folders,
-    check_space,
     download_files,
     download_pipeline,
     first_line,
@@ -197,11 +196,9 @@ def _fetch(
             if fault(cached, variant, allow_pickle) is None:
                 return cached, variant
     instead = _instead()
-    if size is not None:
-        check_space(source.hub_id, size, instead)
     try:
         folder = download_pipeline(
-            source.hub_id, instead, source.revision, variants[0], allow_pickle
+            source.hub_id, instead, source.revision, variants[0], allow_pickle, size or 0
         )
         return _whole(folder, variants, allow_pickle)
     except ConnectionError as error:

@@ -33,11 +33,11 @@ def hub_cache(tmp_path, monkeypatch, no_network):
     `hub_cache("owner/model", folder)` copies the folder in as the newest revision and returns
     the copy.
     """
-    import huggingface_hub
+    from huggingface_hub import constants
 
     cache = tmp_path / "hub"
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(cache))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
     def add(hub_id, folder, commit="0123456789abcdef0123456789abcdef01234567"):
         home = cache / f"models--{hub_id.replace('/', '--')}"

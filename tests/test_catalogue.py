@@ -16,6 +16,7 @@ import diffusers
 import huggingface_hub
 import pytest
 import torch
+from huggingface_hub import constants
 from huggingface_hub import errors as hub_errors
 from safetensors.torch import load_file
 from transformers import CLIPConfig, CLIPVisionConfig
@@ -300,7 +301,7 @@ def test_the_message_names_what_is_on_this_computer(cached):
 
 
 def test_no_network_and_no_cache(tmp_path, monkeypatch, no_network):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(ConnectionError, match=r"'nobody/nothing' is not on.*cannot be reached"):
         load_pipeline("nobody/nothing")
 
@@ -308,7 +309,7 @@ def test_no_network_and_no_cache(tmp_path, monkeypatch, no_network):
 @pytest.fixture
 def fake_hub(monkeypatch, tmp_path):
     """A hub of repositories that a test names: what it holds is a folder or an error to raise."""
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     asked, holds = [], {}
 
     def download(hub_id, revision=None, variant=None, use_safetensors=None):
@@ -320,6 +321,8 @@ def fake_hub(monkeypatch, tmp_path):
         return str(found)
 
     monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda *args, **options: None)
+    monkeypatch.setattr(hub.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**12))
     monkeypatch.setattr(huggingface_hub, "get_repo_discussions", lambda *args, **options: [])
     return SimpleNamespace(asked=asked, holds=holds)
 

@@ -17,7 +17,7 @@ from tests.pipelines import TEXT_WIDTH, tiny_sd_pipeline, tiny_sdxl_pipeline
 def save_lora(pipe, folder):
     """A LoRA with random weights, written as diffusers' training scripts do."""
     torch.manual_seed(7)
-    config = LoraConfig(r=2, init_lora_weights=False, target_modules=["to_q", "to_k"])
+    config = LoraConfig(r=2, lora_alpha=2, init_lora_weights=False, target_modules=["to_q", "to_k"])
     pipe.unet.add_adapter(config)
     layers = get_peft_model_state_dict(pipe.unet)
     type(pipe).save_lora_weights(folder, unet_lora_layers=layers)

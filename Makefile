@@ -8,12 +8,18 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constrai
 # Jupyter refuses to start for root, which is who one is in a container.
 LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test notebooks train
+.PHONY: help lab app test test-classic notebooks site slides guide bench train
 
 help:
 	@echo "make lab        open the lessons in JupyterLab"
+	@echo "make app        start the web app; for a class: OPTIONS='--host 0.0.0.0 --password WORD'"
 	@echo "make test       run the tests, then every solution"
+	@echo "make test-classic  try the face client against a real Gradio 3, in an environment of its own"
 	@echo "make notebooks  build lessons/ and solutions/ from course/"
+	@echo "make site       build the website into site/: reading, lessons, solutions, search"
+	@echo "make slides     build slides/*.html, one deck a lesson"
+	@echo "make guide      measure and write the tables of the instructor's guide"
+	@echo "make bench      time sweeps against plain loops; short: OPTIONS='steps --rounds 1'"
 	@echo "make train      train the sticker models (hours); with a GPU: OPTIONS='--preset gpu'"
 
 # The stamps say what is installed; pip runs again when these files are newer than a stamp.
@@ -39,14 +45,45 @@ lab: $(VENV)/.installed
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  --LabApp.default_url=/lab/tree/lessons
 
+app: $(VENV)/.installed
+	$(RUN) -m helpers app $(OPTIONS)
+
 # nbval compares the printed text of each solution, never its pictures: tests/test_solutions.py
 # reads those.
 test: $(VENV)/.installed
 	$(RUN) -m tools.notebooks --check
 	$(RUN) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 tests solutions
 
+# Gradio 3 cannot be installed beside the course's Gradio. The first run needs the network.
+CLASSIC := .venv-classic
+$(CLASSIC)/.installed: tests/classic/requirements.txt
+	$(PYTHON) -m venv --clear $(CLASSIC)
+	$(CLASSIC)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+test-classic: $(VENV)/.installed $(CLASSIC)/.installed
+	CLASSIC_PYTHON=$(CLASSIC)/bin/python $(RUN) -m pytest tests/classic/check_client.py
+
+# The reading's pictures are drawn by the same model as the lessons', so they are made together.
 notebooks: $(VENV)/.installed
 	$(RUN) -m tools.notebooks
+	$(RUN) -m tools.reading_pictures
+
+$(VENV)/.installed-site: $(VENV)/.installed
+	$(INSTALL) ".[site]"
+	@touch $@
+
+site: $(VENV)/.installed-site
+	$(RUN) -m tools.site
+
+slides: $(VENV)/.installed
+	$(RUN) -m tools.slides
+
+guide: $(VENV)/.installed
+	$(RUN) -m tools.instructor --times
+
+bench: $(VENV)/.installed
+	$(RUN) -m benchmarks $(OPTIONS)
 
 train: $(VENV)/.installed-train
 	$(RUN) -m training all $(OPTIONS)

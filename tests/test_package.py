@@ -58,3 +58,16 @@ def test_every_dependency_has_one_tested_version():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.split("==")[0].replace("_", "-") for line in lines if "==" in line}
     assert {re.match(r"[\w-]+", line)[0].replace("_", "-") for line in wanted} <= pinned
+
+
+def test_conda_brings_every_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["lab"], *extras["test"]]
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^ +- ([\w-]+)", text, flags=re.MULTILINE))
+    conda_name = {"torch": "pytorch"}
+    names = {re.match(r"[\w-]+", line)[0] for line in wanted}
+    assert {conda_name.get(name, name) for name in names} <= listed
+    from_pip = text.partition("- pip:\n")[2]
+    assert "ipyplot" in from_pip and "-e .[lab,test]" in from_pip

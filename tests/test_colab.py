@@ -1,0 +1,82 @@
+"""The set-up cell for Colab: what it runs there, and that it is silent elsewhere."""
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from tools.notebooks.__main__ import ROOT
+from tools.notebooks.colab import TAG, repository, with_setup
+from tools.notebooks.products import make_notebook
+from tools.notebooks.scripts import read_lesson
+
+ADDRESS = "https://github.com/someone/course"
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    lesson = read_lesson(ROOT / "course" / "lessons" / "02_seeds.py")
+    return make_notebook(with_setup(lesson, ADDRESS), "blank")
+
+
+@pytest.fixture
+def cell(notebook, monkeypatch):
+    """Run the set-up cell; returns the commands that it ran and the folders it went to."""
+    commands, folders = [], []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
+    monkeypatch.setattr("os.chdir", folders.append)
+
+    def run() -> tuple[list, list]:
+        exec(notebook.cells[2].source, {})
+        return commands, folders
+
+    return run
+
+
+def test_the_cell_follows_the_first_and_the_link_opens_this_lesson(notebook):
+    text, code = notebook.cells[1:3]
+    assert notebook.cells[0].source.startswith("# 02")
+    assert (
+        "colab.research.google.com/github/someone/course/blob/main/lessons/02_seeds" in text.source
+    )
+    assert code.cell_type == "code"
+    assert [cell.metadata.get("tags") for cell in notebook.cells].count([TAG]) == 2
+
+
+def test_anywhere_else_the_cell_does_nothing(cell, monkeypatch, capsys):
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    assert cell() == ([], [])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_on_colab_torch_and_numpy_stay(cell, monkeypatch):
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
+    monkeypatch.setattr("os.path.exists", lambda path: False)
+    (clone, pip), folders = cell()
+    course = "/content/stable-diffusion-course"
+    assert clone[:2] == ["git", "clone"] and clone[-2:] == [ADDRESS, course]
+    assert pip[:4] == [sys.executable, "-m", "pip", "install"] and pip[-1] == course
+    assert f"torch=={version('torch')}" in pip and f"numpy=={version('numpy')}" in pip
+    assert "--upgrade" not in pip
+    assert folders == [f"{course}/lessons"]
+
+
+def test_on_colab_a_second_run_fetches_nothing(cell, monkeypatch):
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    commands, folders = cell()
+    assert commands == [] and len(folders) == 1
+
+
+def test_address_has_one_source(tmp_path):
+    assert repository(ROOT).startswith("https://github.com/")
+    assert repository(tmp_path) is None
+    settings = tmp_path / "pyproject.toml"
+    settings.write_text('[project]\nname = "course"\n', encoding="utf-8")
+    assert repository(tmp_path) is None
+    settings.write_text(f'[project.urls]\nRepository = "{ADDRESS}/"\n', encoding="utf-8")
+    assert repository(tmp_path) == ADDRESS
+    settings.write_text('[project.urls]\nRepository = "https://example.org"\n', encoding="utf-8")
+    with pytest.raises(ValueError, match="must begin with https://github.com/; got 'https://exam"):
+        repository(tmp_path)

@@ -37,15 +37,22 @@ MARGIN = 160
 """Pixels around a tile that are looked at too. No output pixel depends on more than these."""
 
 
+def convolution(inputs: int, outputs: int, size: int, gain: float = 1.0, **options) -> nn.Conv2d:
+    """A convolution whose output begins about as large as its input, times `gain`."""
+    layer = nn.Conv2d(inputs, outputs, size, **options)
+    nn.init.normal_(layer.weight, std=gain / layer.weight[0].numel() ** 0.5)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 class Block(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut, (n, channels, height, width) in and out."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels, channels, 3, padding=1)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)  # the block begins as the shortcut alone
-        nn.init.zeros_(self.second.bias)
+        self.first = convolution(channels, channels, 3, padding=1)
+        # The block begins as the shortcut alone.
+        self.second = convolution(channels, channels, 3, gain=0, padding=1)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         return hidden + self.second(F.silu(self.first(hidden)))
@@ -62,21 +69,19 @@ class RestorerNetwork(nn.Module):
         super().__init__()
         self.config = {"channels": list(channels), "tail": tail}
         pairs = list(zip(channels, channels[1:], strict=False))
-        self.stem = nn.Conv2d(3 * 4, channels[0], 3, padding=1)
+        self.stem = convolution(3 * 4, channels[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(Block(wide) for wide, _ in pairs)
         self.downs = nn.ModuleList(
-            nn.Conv2d(wide, wider, 4, stride=2, padding=1) for wide, wider in pairs
+            convolution(wide, wider, 4, stride=2, padding=1) for wide, wider in pairs
         )
         self.middle = nn.Sequential(Block(channels[-1]), Block(channels[-1]))
-        self.ups = nn.ModuleList(nn.Conv2d(wider, wide, 1) for wide, wider in reversed(pairs))
+        self.ups = nn.ModuleList(convolution(wider, wide, 1) for wide, wider in reversed(pairs))
         self.up_blocks = nn.ModuleList(Block(wide) for wide, _ in reversed(pairs))
-        self.head = nn.Conv2d(channels[0], 4 * tail, 3, padding=1)
+        self.head = convolution(channels[0], 4 * tail, 3, padding=1)
+        # The tails see the picture too: what a sharpening filter can do is learned at once.
         self.tails = nn.ModuleDict(
-            {str(factor): nn.Conv2d(tail, 3 * factor**2, 3, padding=1) for factor in FACTORS}
+            {str(f): convolution(tail + 3, 3 * f**2, 3, gain=0, padding=1) for f in FACTORS}
         )
-        for output in self.tails.values():
-            nn.init.zeros_(output.weight)
-            nn.init.zeros_(output.bias)
 
     def forward(self, pixels: torch.Tensor, factor: int) -> torch.Tensor:
         hidden = self.stem(F.pixel_unshuffle(pixels, 2))
@@ -90,7 +95,7 @@ class RestorerNetwork(nn.Module):
             wider = F.interpolate(up(hidden), scale_factor=2, mode="nearest")
             hidden = block(seen.pop() + wider)
         fine = F.silu(F.pixel_shuffle(self.head(hidden), 2))
-        found = F.pixel_shuffle(self.tails[str(factor)](fine), factor)
+        found = F.pixel_shuffle(self.tails[str(factor)](torch.cat([fine, pixels], 1)), factor)
         if factor == 1:
             return pixels + found
         return found + F.interpolate(pixels, scale_factor=factor, mode="bicubic")

@@ -4,6 +4,7 @@ import base64
 import io
 import itertools
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -37,7 +38,9 @@ from tests.faulty_server import (
 )
 
 ROOT = Path(__file__).parent.parent
-TIMEOUT = 1.2
+TIMEOUT = 20  # seconds; what is not slow by itself must not fail on a busy computer
+SHORT = 1.2
+SLACK = 3
 TOKEN = "secret-token"
 GENERATIONS = ("classic", "modern")
 POSTS = {"classic": "predict", "modern": "call"}  # the step that must not be done twice
@@ -62,12 +65,13 @@ def failure(image, url, **options) -> FaceServiceError:
     options = {"timeout": TIMEOUT, "token": TOKEN} | options
     with pytest.raises(FaceServiceError) as caught:
         improve_face(image, url=url, **options)
-    assert time.monotonic() - began < options["timeout"] + 1
+    assert time.monotonic() - began < options["timeout"] + SLACK
     error, message = caught.value, str(caught.value)
     assert error.side in ("yours", "server")
     assert error.what in message and error.advice in message and "Whose side: " in message
     assert len(message) < 1000 and message.replace("\n", "").isprintable()
     assert TOKEN not in message
+    assert str(pickle.loads(pickle.dumps(error))) == message  # other processes get it whole
     assert image.tobytes() == before
     return error
 
@@ -169,13 +173,13 @@ def test_a_factor_that_the_app_offers_as_a_choice_is_sent_as_that_choice(image):
     ],
 )
 def test_1_addresses_where_nobody_is(image, url, says):
-    error = failure(image, url, timeout=5)
+    error = failure(image, url)
     assert error.side == "yours" and re.search(says, error.what)
 
 
 def test_1_a_lookup_that_hangs_does_not_hold_the_caller(image, monkeypatch):
-    monkeypatch.setattr(wire.socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
-    assert "within 1.2 seconds" in failure(image, "http://slow-name.invalid").what
+    monkeypatch.setattr(wire.socket, "getaddrinfo", lambda *_, **__: time.sleep(9))
+    assert "within 1.2 seconds" in failure(image, "http://slow-name.invalid", timeout=SHORT).what
 
 
 STEPS = [("classic", step) for step in ("config", "predict")] + [
@@ -211,7 +215,7 @@ def test_2_the_deadline_holds_at_every_step(image, fault):
 
     def attempt(generation, step):
         with FaultyServer(generation, {step: SLOW[fault]}) as server:
-            found[generation, step] = failure(image, server.url)
+            found[generation, step] = failure(image, server.url, timeout=SHORT)
 
     threads = [threading.Thread(target=attempt, args=step) for step in STEPS]
     for thread in threads:
@@ -234,12 +238,12 @@ def test_2_at_the_deadline_the_connection_is_shut_and_the_thread_ends(image):
 
     with FaultyServer("classic", {"predict": answer}) as server:
         failure(image, server.url, timeout=0.3)
-        assert gone.wait(1)
+        assert gone.wait(5)
     wait_for(lambda: not any(t.name == "face client" for t in threading.enumerate()))
 
 
 def wait_for(condition):
-    end = time.monotonic() + 2
+    end = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -249,7 +253,7 @@ def wait_for(condition):
 @pytest.mark.parametrize("generation, step", STEPS)
 def test_3_cut_connections(image, generation, step, fault):
     with FaultyServer(generation, {step: CUT[fault]}) as server:
-        error = failure(image, server.url, timeout=5)
+        error = failure(image, server.url)
     assert error.side == "server"
     if step in POSTS.values():
         assert server.hits(step) == 1, "a call that may have been heard was sent again"
@@ -295,7 +299,7 @@ BUSY = as_json({"detail": "Queue is full."}, "503 Service Unavailable")
 def test_4_statuses(image, generation, answer, side, says, sent):
     step = POSTS[generation]
     with FaultyServer(generation, {step: answer}) as server:
-        error = failure(image, server.url, timeout=5)
+        error = failure(image, server.url)
     assert error.side == side and re.search(says, error.what)
     assert server.hits(step) == sent
 
@@ -321,9 +325,9 @@ def test_5_retry_after_is_honoured(image, generation):
     server.answers[step] = first(1, too_many("2"), server.answers[step])
     began = time.monotonic()
     with server:
-        improve_face(image, url=server.url, timeout=20)
+        improve_face(image, url=server.url)
     assert server.hits(step) == 2
-    assert 2 <= time.monotonic() - began < 5
+    assert 2 <= time.monotonic() - began < 2 + SLACK
 
 
 @pytest.mark.parametrize(
@@ -381,7 +385,7 @@ NO_RESULT = {
 def test_6_no_json(image, generation, step, fault):
     body, says = NO_JSON[fault]
     with FaultyServer(generation, {step: reply(body)}) as server:
-        error = failure(image, server.url, timeout=5)
+        error = failure(image, server.url)
     assert re.search(says, error.what)
 
 
@@ -397,7 +401,7 @@ def test_6_a_byte_order_mark_is_no_fault(image):
 @pytest.mark.parametrize("generation, step", [s for s in STEPS if s[1] not in ("events", "file")])
 def test_7_json_without_a_result(image, generation, step, fault):
     with FaultyServer(generation, {step: as_json(NO_RESULT[fault])}) as server:
-        failure(image, server.url, timeout=5)
+        failure(image, server.url)
         assert server.hits(step) == 1
 
 
@@ -473,21 +477,21 @@ def test_9_bad_pictures(image, generation, fault):
     data, says = BAD_FILES[fault]
     faults = {"predict": as_json({"data": [data_url(data)]}), "file": reply(data)}
     with FaultyServer(generation, faults) as server:
-        error = failure(image, server.url, timeout=5)
+        error = failure(image, server.url)
     assert error.side == "server" and says in error.what
 
 
 @pytest.mark.parametrize("generation, step", STEPS)
 def test_9_a_compressed_answer_is_not_unpacked(image, generation, step):
     with FaultyServer(generation, {step: gzip_bomb()}) as server:
-        assert "compressed" in failure(image, server.url, timeout=5).what
+        assert "compressed" in failure(image, server.url).what
 
 
 @pytest.mark.parametrize("generation, step", STEPS)
 def test_9_an_endless_answer_is_cut_at_the_limit(image, generation, step):
     answer = flood(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
     with FaultyServer(generation, {step: answer}) as server:
-        assert "more than 3 megabytes" in failure(image, server.url, timeout=10).what
+        assert "more than 3 megabytes" in failure(image, server.url).what
 
 
 # --- 10: sent elsewhere ---------------------------------------------------------------------------

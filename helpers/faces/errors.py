@@ -20,8 +20,11 @@ class FaceServiceError(Exception):
     def __init__(
         self, what: str, side: Literal["yours", "server"], advice: str, status: int | None = None
     ):
-        super().__init__(
-            f"{what}\n  Whose side: {WHOSE[side]}.\n  What to do: {advice}\n"
+        super().__init__(what, side, advice, status)  # as args, so that it can be pickled
+        self.what, self.side, self.advice, self.status = what, side, advice, status
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what}\n  Whose side: {WHOSE[self.side]}.\n  What to do: {self.advice}\n"
             "  Your picture is unchanged."
         )
-        self.what, self.side, self.advice, self.status = what, side, advice, status

@@ -40,6 +40,7 @@ def test_the_cell_follows_the_first_and_the_link_opens_this_lesson(notebook):
     assert (
         "colab.research.google.com/github/someone/course/blob/main/lessons/02_seeds" in text.source
     )
+    assert "(../course/reading/glossary.md)" in text.source
     assert code.cell_type == "code"
     assert [cell.metadata.get("tags") for cell in notebook.cells].count([TAG]) == 2
 

@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from tools.notebooks.__main__ import ROOT
+from tools.notebooks.products import Course
+from tools.notebooks.scripts import read_lesson
 
 READING = ROOT / "course" / "reading"
 CHAPTERS = sorted(READING.glob("*.md"))
-NO_CHAPTERS = {"README", "glossary", "instructor-guide", "common-mistakes"}  # no questions of their own
+# Pages without questions of their own.
+NO_CHAPTERS = {"README", "glossary", "instructor-guide", "common-mistakes"}
 
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
@@ -71,6 +74,13 @@ def test_glossary_is_in_order_and_defines_nothing_twice():
     terms = [term.strip("`").lower() for term in re.findall(r"^\*\*(.+?)(?:,|\*\*)", text, re.M)]
     assert len(terms) > 60
     assert terms == sorted(set(terms))
+
+
+@pytest.mark.parametrize("name", Course(ROOT).lesson_titles())
+def test_first_cell_says_the_three_ways_through_a_lesson(name):
+    opening = read_lesson(ROOT / "course" / "lessons" / f"{name}.py").cells[0].source("blank")
+    ways = ["On your own", f"lessons/{name}.ipynb", "With hints", f"solutions/{name}.ipynb"]
+    assert [way for way in ways if way not in opening] == []
 
 
 def test_pictures_are_remade_with_any_weights(tiny_pipe, tmp_path):

@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         found = problems(built)
         shutil.rmtree(options.output, ignore_errors=True)
         shutil.copytree(built, options.output)
-    print(*found, sep="\n", file=sys.stderr)
+    for problem in found:
+        print(problem, file=sys.stderr)
     if not found and not warned:
         print(f"Open {options.output / 'index.html'}")
     return 1 if found or warned else 0

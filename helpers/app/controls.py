@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from ..catalogue import MODELS
 from .limits import LIMITS, SCHEDULERS
 from .studio import Studio
 
@@ -25,6 +26,7 @@ class Settings:
 
 def settings_controls(studio: Studio, page: str) -> Settings:
     """Lay out the controls, one below the other; `page` begins their ids."""
+    known = MODELS.get(studio.models[0])
     prompt = gr.Textbox(
         PROMPT,
         label="Prompt",
@@ -45,7 +47,7 @@ def settings_controls(studio: Studio, page: str) -> Settings:
     )
     guidance_scale = gr.Slider(
         *LIMITS.guidance_scale,
-        value=7.5,
+        value=known.guidance_scale if known else 7.5,
         step=0.5,
         label="Guidance",
         info="How closely the picture follows the prompt",
@@ -53,7 +55,7 @@ def settings_controls(studio: Studio, page: str) -> Settings:
     )
     num_inference_steps = gr.Slider(
         *LIMITS.num_inference_steps,
-        value=25,
+        value=known.num_inference_steps if known else 25,
         step=1,
         label="Steps",
         info="More steps take longer",

@@ -151,6 +151,7 @@ class Engine:
         max_rows: U-Net rows a call, for all users together.
         capacity, user_capacity: Pictures that may wait in all, and of one user.
         patience: Seconds without `progress`, `wait` or `follow` until a job is abandoned.
+        fast: As in `Denoiser`.
     """
 
     def __init__(
@@ -160,6 +161,7 @@ class Engine:
         capacity: int = CAPACITY,
         user_capacity: int = USER_CAPACITY,
         patience: float = PATIENCE,
+        fast: bool = False,
     ):
         if not pipes:
             raise ValueError("pipes must hold at least one model; got none")
@@ -170,7 +172,8 @@ class Engine:
         self.user_capacity = user_capacity
         self.patience = patience
         self._denoisers = {
-            name: Denoiser(pipe, max_rows=max_rows, order="oldest") for name, pipe in pipes.items()
+            name: Denoiser(pipe, max_rows=max_rows, order="oldest", fast=fast)
+            for name, pipe in pipes.items()
         }
         self._changed = threading.Condition()
         # Users in the order in which they were last let in; a dictionary keeps it.
@@ -266,7 +269,8 @@ class Engine:
     def load(self) -> tuple[int, int]:
         """Pictures in the works, and pictures that wait."""
         with self._changed:
-            return len(self._running), sum(map(len, self._waiting.values()))
+            running = sum(not trajectory.done() for _, trajectory in self._running)
+            return running, sum(map(len, self._waiting.values()))
 
     def shutdown(self) -> None:
         """Stop every job and end the thread."""

@@ -75,18 +75,16 @@ def build(studio: Studio) -> None:
                         shown[position] = markup.data_uri(picture.image)
                     elif picture.state in ("failed", "cancelled"):
                         errors[position] = picture.error or "stopped"
-                yield (
-                    markup.note(markup.sentence(progress)),
-                    markup.sweep_table(axes, shown, errors),
-                    gr.skip(),
-                )
+                told = markup.note(markup.sentence(progress))
+                drawn = markup.sweep_table(axes, shown, errors)
+                yield told, drawn, gr.skip()
         if shown:
             tiles = {
                 position: picture.image or errors.get(position, picture.state)
                 for position, picture in zip(axes.positions, progress.pictures, strict=True)
             }
             path = await asyncio.to_thread(_save, studio, axes, tiles, model)
-            yield gr.skip(), gr.skip(), gr.DownloadButton(value=path, interactive=True)
+            yield told, drawn, gr.DownloadButton(value=path, interactive=True)
 
     run.click(
         explore,

@@ -6,7 +6,6 @@ from contextlib import aclosing
 
 import gradio as gr
 
-from ..images import image_settings
 from . import limits, markup
 from .controls import OWN_SCHEDULER, scheduler_dropdown, scheduler_setting, settings_controls
 from .engine import Job, JobProgress
@@ -93,7 +92,7 @@ def build(studio: Studio) -> None:
         if not path:
             return [gr.skip()] * len(inputs) + [""]
         with told_to_the_visitor():
-            settings = image_settings(path)
+            settings = limits.uploaded_settings(path)
             [cell] = limits.pictures(
                 settings.get("prompt"), settings.get("negative_prompt") or "", 1,
                 settings.get("guidance_scale"), settings.get("num_inference_steps"),

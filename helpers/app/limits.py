@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .. import axes as plans
 from ..denoise import Cell
+from ..images import image_settings
 from ..schedulers import SHORT_NAMES
 
 
@@ -166,6 +167,20 @@ def uploaded_image(path: object) -> Image.Image:
             return image.convert("RGB")
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("This file is no picture that can be read.") from None
+
+
+def uploaded_settings(path: object) -> dict[str, object]:
+    """The settings inside an uploaded PNG, not checked yet."""
+    try:
+        settings = image_settings(str(path))
+    except (OSError, ValueError, SyntaxError, RecursionError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise ValueError(
+            "This file holds no settings. Choose a PNG that this app made; many programs drop the "
+            "settings when they save a picture again."
+        )
+    return settings
 
 
 def _axis_value(name: str, part: str) -> object:

@@ -71,7 +71,7 @@ def serve(
     password: str | None = None,
     block: bool = True,
 ) -> gr.Blocks:
-    """Show the app; with `block` until it is interrupted, which also closes the studio.
+    """Show the app; with `block` until it is interrupted.
 
     Args:
         host: The address to listen on. None is this computer alone, "0.0.0.0" its network.
@@ -104,5 +104,5 @@ def serve(
         try:
             blocks.block_thread()
         finally:
-            studio.close()
+            blocks.close()
     return blocks

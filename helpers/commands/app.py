@@ -40,11 +40,11 @@ def run(arguments: argparse.Namespace) -> None:
     feedback = Feedback(arguments.ratings)
     names = arguments.models or shipped_models()
     print(f"Loading {', '.join(names)}. Ratings go to {feedback.path}.")
-    studio = Studio(
-        Engine({name: load_pipeline(name) for name in names}).start(),
-        feedback,
-        faces_url=arguments.faces,
-    )
+    try:
+        engine = Engine({name: load_pipeline(name) for name in names}, fast=True).start()
+    except (ValueError, TypeError, LookupError, OSError) as error:
+        raise SystemExit(f"The app cannot start: {error}") from error
+    studio = Studio(engine, feedback, faces_url=arguments.faces)
     try:
         serve(studio, arguments.host, arguments.port, arguments.share, arguments.password)
     except OSError as error:
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def shipped_models() -> list[str]:
     """The models that come with the course and make pictures from text."""
-    from ..models import MODELS
+    from ..catalogue import MODELS
 
     return [
         name

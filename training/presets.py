@@ -25,7 +25,7 @@ class VaeSettings:
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
     learning_rate: float = 1.5e-3
-    decoder_steps: int = 900  # on whole pictures, with the encoder fixed; every sitting again
+    decoder_steps: int = 600  # on whole pictures, with the encoder fixed; every sitting again
     decoder_noise: float = 0.3  # at most so many deviations are the decoder's latents disturbed by
     decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
@@ -54,7 +54,7 @@ class DistilSettings:
 
     seed: int = 7
     stages: int = 2  # of the teacher's, the outer ones; its middle and the others are removed
-    steps: int = 1500
+    steps: int = 650
     batch_size: int = 32
     learning_rate: float = 1e-3
     warm_up: int = 100
@@ -72,7 +72,7 @@ class RestorerSettings:
     channels: tuple[int, ...] = (40, 80, 128, 128)
     tail: int = 24  # channels at the size of the input
     portrait_share: float = 0.7  # the others are stickers
-    steps: int = 900  # of each sitting
+    steps: int = 500  # of each sitting
     batch_size: int = 8
     learning_rate: float = 1e-3
     edge_weight: float = 0.5
@@ -95,7 +95,7 @@ class Preset:
     machine: Machine = Machine()
     clip: ClipSettings = field(default_factory=lambda: ClipSettings(seed=1))
     judge: ClipSettings = field(
-        default_factory=lambda: ClipSettings(seed=2, text_layers=2, text_width=128)
+        default_factory=lambda: ClipSettings(seed=2, steps=300, text_layers=2, text_width=128)
     )
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)

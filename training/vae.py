@@ -135,11 +135,16 @@ def edges(pixels: torch.Tensor) -> list[torch.Tensor]:
     return found
 
 
-def reconstruction_loss(vae, pixels, generator, settings: VaeSettings):
-    """L1 + squared error + edges + a little KL, on pictures (n, 3, height, width) from -1 to 1."""
+def reconstruction_loss(vae, pixels, generator, settings: VaeSettings, latent_noise: float = 0.0):
+    """L1 + squared error + edges + a little KL, on pictures (n, 3, height, width) from -1 to 1.
+
+    `latent_noise` is how much the latents are disturbed at most, in their deviations.
+    """
     posterior = vae.encode(pixels).latent_dist
-    noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
-    drawn = vae.decode(posterior.mean + posterior.std * noise).sample
+    noise = torch.randn(posterior.mean.shape, generator=generator)
+    strength = latent_noise / SCALING_FACTOR * torch.rand(len(pixels), 1, 1, 1, generator=generator)
+    deviation = (posterior.std.square() + strength.to(pixels.device).square()).sqrt()
+    drawn = vae.decode(posterior.mean + deviation * noise.to(pixels.device)).sample
     error = drawn - pixels
     edge = sum(F.l1_loss(a, b) for a, b in zip(edges(drawn), edges(pixels), strict=True)) / 6
     kl = posterior.kl().mean() / posterior.mean[0].numel()
@@ -164,6 +169,7 @@ def loss_on_pictures(vae: AutoencoderKL, settings: VaeSettings, machine: Machine
     """The loss of a step: of crops at first, of whole pictures later and in later sittings."""
     samples_of = Ahead(pictures(settings, sitting), settings.batch_size, machine.workers)
     whole_from = settings.whole_from * settings.steps if sitting == 0 else 0
+    latent_noise = settings.decoder_noise if sitting else 0.0
 
     def loss_of(step: int):
         size = SIZE if step >= whole_from else settings.crop
@@ -172,7 +178,7 @@ def loss_on_pictures(vae: AutoencoderKL, settings: VaeSettings, machine: Machine
         samples = samples_of(step)[:count]
         pixels = cropped(to_pixels([s.picture for s in samples]), size, generator)
         pixels = pixels.to(machine.device).contiguous(memory_format=torch.channels_last)
-        return reconstruction_loss(vae, pixels, generator, settings)
+        return reconstruction_loss(vae, pixels, generator, settings, latent_noise)
 
     return loss_of
 
@@ -192,7 +198,11 @@ def train_vae(settings: VaeSettings, folder: Path, machine: Machine) -> tuple[Au
 def refine_decoder(
     vae: AutoencoderKL, settings: VaeSettings, folder: Path, machine: Machine, sitting: int
 ) -> Loop:
-    """Trains the decoder further. The latents stay as they are, and so the U-Net stays good."""
+    """Trains the decoder further. The latents stay as they are, and so the U-Net stays good.
+
+    Its latents are disturbed, because the U-Net's are never quite right either: the decoder learns
+    to draw a clean edge from latents that are a little off, not a mosaic.
+    """
     vae.to(machine.device, memory_format=torch.channels_last).requires_grad_(True)
     for fixed in (vae.encoder, vae.quant_conv):
         fixed.requires_grad_(False)

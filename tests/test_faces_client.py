@@ -236,8 +236,8 @@ def test_2_at_the_deadline_the_connection_is_shut_and_the_thread_ends(image):
         finally:
             gone.set()
 
-    with FaultyServer("classic", {"predict": answer}) as server:
-        failure(image, server.url, timeout=0.3)
+    with FaultyServer("classic", {"config": answer}) as server:
+        failure(image, server.url, timeout=SHORT)
         assert gone.wait(5)
     wait_for(lambda: not any(t.name == "face client" for t in threading.enumerate()))
 

@@ -18,6 +18,7 @@ ElementTree.register_namespace("", NAMESPACE)
 
 HTML_ENTITY = re.compile(r"&(?!(?:lt|gt|amp|quot|apos);)\w+;")  # XML knows these five alone
 ACCENTS = set(latex2mathml.accents.values())
+MACRON = "\N{MACRON}"  # wider than docutils' modifier letter, so it is seen
 BRACKETS = {"[": "prefix", "]": "postfix"}  # these grow with what they enclose
 
 
@@ -53,7 +54,9 @@ def _is_accent_with_index(element: ElementTree.Element) -> bool:
 def _put_index_beside(element: ElementTree.Element) -> None:
     """Mend x̄ with an index, which docutils sets below the x as if it were a limit."""
     letter, index, accent = element
-    accented = ElementTree.Element(f"{MATHML}mover", {"accent": "true"})
+    # Without accent="true", which lays the mark onto the letter where a font for formulas lacks.
+    accented = ElementTree.Element(f"{MATHML}mover")
+    accent.text = MACRON if accent.text == latex2mathml.accents["bar"] else accent.text
     accented.extend([letter, accent])
     element.tag = f"{MATHML}msub"
     element[:] = [accented, index]

@@ -326,19 +326,19 @@ def test_outputs_of_a_solution_are_left_to_nbval(built):
 def test_command_line(tmp_path, capsys):
     (tmp_path / "course" / "lessons").mkdir(parents=True)
     (tmp_path / "course/lessons.toml").write_text(
-        '[[lesson]]\nname = "07_text"\ntitle = "Text"\n', encoding="utf-8"
+        '[[lesson]]\nname = "99_text"\ntitle = "Text"\n', encoding="utf-8"
     )
-    write_script(tmp_path, "# %% [markdown]\n# # 07 · Text\n\n# %%\nprint(1)\n", "07_text")
+    write_script(tmp_path, "# %% [markdown]\n# # 99 · Text\n\n# %%\nprint(1)\n", "99_text")
     assert main(["--check"], tmp_path) == 1
-    assert "lessons/07_text.ipynb is missing" in capsys.readouterr().err
+    assert "lessons/99_text.ipynb is missing" in capsys.readouterr().err
     assert main(["--no-execute"], tmp_path) == 0
     assert not (tmp_path / "solutions").exists()
-    assert main(["07_text"], tmp_path) == 0
-    assert "solutions/07_text.ipynb" in capsys.readouterr().out
+    assert main(["99_text"], tmp_path) == 0
+    assert "solutions/99_text.ipynb" in capsys.readouterr().out
     assert main(["--check"], tmp_path) == 0
     assert main(["08_none"], tmp_path) == 1
     assert (
-        "no lesson '08_none' in course/lessons.toml, which has: 07_text" in capsys.readouterr().err
+        "no lesson '08_none' in course/lessons.toml, which has: 99_text" in capsys.readouterr().err
     )
 
 

@@ -25,6 +25,7 @@ import re
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -241,11 +242,24 @@ def _checked_upload(path: str | Path | None) -> str | Path | None:
     return path
 
 
+def _kept(picture: Image.Image) -> str:
+    """Write a result to where Gradio serves files from, under a name of its own.
+
+    Gradio names a file by its content, and writes it again while another caller who sent the same
+    picture, as a class does, reads it.
+    """
+    folder = Path(gradio.utils.get_upload_folder()) / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    picture.save(folder / "improved.png")
+    return str(folder / "improved.png")
+
+
 def build_page(workshop: Workshop) -> gradio.Blocks:
     """The page in the browser, and the endpoints `predict` and `improve`."""
 
-    def work(source: str | bytes | None, factor: object) -> Image.Image:
-        return workshop.improve(None if source is None else workshop.read(source), factor)
+    def work(source: str | bytes | None, factor: object) -> str:
+        picture = None if source is None else workshop.read(source)
+        return _kept(workshop.improve(picture, factor))
 
     async def improve(image, factor=2):
         try:

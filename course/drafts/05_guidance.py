@@ -24,7 +24,7 @@
 # - compute the guided prediction from two predictions of the U-Net, as the pipeline does;
 # - say what a negative prompt is in this formula, and prove when it is switched off;
 # - measure colours that are too strong instead of only feeling them;
-# - tell what a simple measure sees and what it cannot see.
+# - measure with CLIP what guidance buys, and say what such a measure cannot see.
 #
 # **Time:** about 60 minutes. **You need:** lessons 01 to 04.
 #
@@ -41,19 +41,29 @@
 # ## 1 · One poster, seven scales
 #
 # The tools are known: `sweep` draws a picture for each value of the settings that are lists, and
-# `seeded_latents` makes the noise of a seed. Only the number of steps stays fixed in `SETTINGS`
-# this time.
+# `seeded_latents` makes the noise of a seed. The scheduler is DPM++ again. Only the number of steps
+# stays fixed in `SETTINGS` this time.
 
 # %%
 import numpy
 import torch
-from helpers.explore import explorer
+from diffusers import DPMSolverMultistepScheduler
 from IPython.display import display
 
-from helpers import exercise, image_grid, load_pipeline, seeded_latents, sweep
+from helpers import (
+    exercise,
+    explorer,
+    image_grid,
+    load_pipeline,
+    load_ranker,
+    seeded_latents,
+    sweep,
+)
 
 pipe = load_pipeline("stickers")
-SETTINGS = {"num_inference_steps": 25, "progress": False}
+pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
+STEPS = 16
+SETTINGS = {"num_inference_steps": STEPS, "progress": False}
 poster = "a 3d sticker of a rocket under the night sky"
 
 # %% [markdown]
@@ -71,7 +81,7 @@ by_guidance = sweep(pipe, prompt=poster, seed=7, guidance_scale=range(2, 21, 3),
 display(by_guidance)
 # END SOLUTION
 # BEGIN STUB
-# by_guidance = ...
+# by_guidance = ...  # a sweep; then show it with display(by_guidance)
 # END STUB
 
 # %%
@@ -111,16 +121,17 @@ by_guidance = sweep(pipe, prompt=poster, guidance_scale=range(2, 21, 3), num_inf
 #
 # ## 2 · Is it the seed?
 #
-# One seed is one case, and a case may be chance. Here are three seeds, a row each. Cover all
-# columns but one with your hand: is the order from weak to strong the same in each row? And is the
-# best column the same?
+# One seed is one case, and a case may be chance. Here are three seeds, a row each, and six scales,
+# this time from 1 on and further apart. Cover all columns but one with your hand: is the order from
+# weak to strong the same in each row? And is the best column the same?
 
 # %% picture="05.seeds"
-by_seed = sweep(pipe, prompt=poster, seed=[1, 2, 3], guidance_scale=range(2, 21, 3), **SETTINGS)
+scales = [1, 2, 4, 7, 12, 20]
+by_seed = sweep(pipe, prompt=poster, seed=[1, 2, 3], guidance_scale=scales, **SETTINGS)
 display(by_seed)
 
 # %% [markdown]
-# Keep `by_seed`. We shall measure on it in section 5.
+# Keep `by_seed`. We shall measure on it in sections 5 and 6.
 #
 # ## 3 · Two predictions, and a straight line through them
 #
@@ -139,7 +150,7 @@ def predict(latents, timestep, *prompts):
     return pipe.unet(copies, timestep, torch.cat(texts)).sample.chunk(len(prompts))
 
 
-pipe.scheduler.set_timesteps(25)
+pipe.scheduler.set_timesteps(STEPS)
 noise = seeded_latents(pipe, 7) * pipe.scheduler.init_noise_sigma
 empty, prompted = predict(noise, pipe.scheduler.timesteps[0], "", poster)
 print("shapes:", tuple(empty.shape), tuple(prompted.shape))
@@ -212,7 +223,7 @@ def guided(without, with_prompt, guidance_scale):
 # %% picture="05.by_hand"
 @torch.no_grad()
 def draw_by_hand(prompt, guidance_scale, negative_prompt="", seed=7):
-    pipe.scheduler.set_timesteps(25)
+    pipe.scheduler.set_timesteps(STEPS)
     latents = seeded_latents(pipe, seed) * pipe.scheduler.init_noise_sigma
     for timestep in pipe.scheduler.timesteps:
         without, with_prompt = predict(latents, timestep, negative_prompt, prompt)
@@ -264,8 +275,7 @@ for guidance_scale in [5.0, 1.0]:
 hook.remove()
 
 # %% [markdown]
-# Guidance doubles the work of the U-Net. (If you count one call more than steps, the scheduler of
-# the model needs one more; lesson 03 measured that.)
+# Guidance doubles the work of the U-Net.
 #
 # ### Exercise 3 · Prove it with pictures
 #
@@ -289,7 +299,7 @@ off = sweep(
 display(off)
 # END SOLUTION
 # BEGIN STUB
-# off = ...
+# off = ...  # a sweep; then show it with display(off)
 # END STUB
 
 # %%
@@ -453,7 +463,7 @@ else:
 # pictures have guidance 14 and the same noise.
 
 # %% picture="05.rescale"
-strong = {"num_inference_steps": 25, "guidance_scale": 14.0}
+strong = {"num_inference_steps": STEPS, "guidance_scale": 14.0}
 rescales = [0.0, 0.7]
 rescaled = [
     pipe(poster, latents=seeded_latents(pipe, 7), guidance_rescale=rescale, **strong).images[0]
@@ -466,59 +476,47 @@ print(len(rescaled), "pictures, different:", rescaled[0].tobytes() != rescaled[1
 # %% [markdown]
 # ## 6 · What does it buy?
 #
-# Up to here we measured only what guidance costs. Does it make the prompt count more? Best would be
-# a judge that looks at a picture and says how well it fits the prompt. Such a judge exists, it is
-# called CLIP, and a later lesson uses it to rank pictures. Here is a measure that needs nothing but
-# pixels.
+# Up to here we measured only what guidance costs. Does it make the picture fit the prompt better?
+# For this we need a judge. [CLIP](https://arxiv.org/abs/2103.00020) is a model with two halves: one
+# turns a text into a vector, the other a picture. They were trained together, so that a picture and
+# its own caption point the same way. The cosine of the angle between the two vectors is the **CLIP
+# score**: 1 is the same direction, 0 is none in common. `load_ranker` loads a small CLIP for
+# stickers, and a later lesson ranks pictures with it.
 #
-# Draw several prompts with several seeds. If the prompt had no say, two pictures of one prompt
-# would differ as much as two pictures of different prompts. If it alone decided, all pictures of a
-# prompt would be alike. In between we ask: **which part of all the differences comes from the
-# prompt?** The *variance* measures differences. We compare the variance of the mean pictures, one
-# for each prompt, with the variance of all pictures. Only the subject varies, the background is the
-# same.
+# A score alone says little. So we ask the judge twice about each picture of section 2: how well
+# does it fit the prompt, and how well does it fit a prompt that *nobody* gave, with another
+# subject? The second is the control.
 
-
-# %%
-def prompt_share(pictures):
-    """Of pictures (prompts, seeds, height, width, 3): the prompts' part of the variance."""
-    mean_of_prompt = pictures.mean(axis=1)
-    return mean_of_prompt.var(axis=0).mean() / pictures.var(axis=(0, 1)).mean()
-
-
-by_prompt_alone = numpy.arange(3).reshape(3, 1, 1, 1, 1) + numpy.zeros((3, 3, 2, 2, 3))
-print("the prompt decides everything:", prompt_share(by_prompt_alone))
-print("the seed decides everything:", prompt_share(by_prompt_alone.swapaxes(0, 1)))
-
-# %% [markdown]
-# The two extremes come out as 1 and 0, as they should. (A measure is tested where the answer is
-# known, before one believes it.) Now three subjects with three seeds, at three guidance scales, a
-# page for each scale.
-
-# %% picture="05.share"
-scales = [1, 4, 14]
-subjects = ["rocket", "rose", "owl"]
-prompts = [f"a 3d sticker of a {subject} on a teal background" for subject in subjects]
-crossed = sweep(pipe, prompt=prompts, seed=[1, 2, 3], guidance_scale=scales, **SETTINGS)
-display(crossed)
-
-# %%
+# %% picture="05.clip"
 # NBVAL_IGNORE_OUTPUT
-pixels = numpy.array([numpy.asarray(image, dtype=float) for image in crossed.images])
-pixels = pixels.reshape(len(prompts), 3, len(scales), *pixels.shape[1:])
-for index, scale in enumerate(scales):
-    print(f"guidance {scale:2}: the prompt's share is {prompt_share(pixels[:, :, index]):.2f}")
+control = "a 3d sticker of a rose under the night sky"
+cosine = load_ranker().scores(by_seed.images, [poster, control]).cosine
+scores = by_seed.table
+scores["poster"], scores["control"] = cosine[:, 0].tolist(), cosine[:, 1].tolist()
+means = scores.groupby("guidance_scale")[["poster", "control"]].mean()
+means.plot(marker="o", ylabel="CLIP score, mean of three seeds")
+print(means.round(2))
 
 # %% [markdown]
-# Compare the first numbers with the grid. Where the share is low, pictures of one prompt are unlike
-# one another: variety. Where it is high, they are alike: obedience. Guidance trades one for the
-# other; the paper that introduced it reports this trade of variety for quality. Does the share go
-# on growing at the highest scale? Compare with your curves of section 5.
+# Go along the upper curve. Where does more guidance still raise the score, and from where on do you
+# pay with colour (section 5) and get nothing for it? That point is worth more than any advice. The
+# makers of [Imagen](https://arxiv.org/abs/2205.11487) judge their large models by curves of this
+# kind: what becomes of the CLIP score and of the pictures' quality while the guidance grows.
 #
-# What can this measure *not* see? Whether the picture is beautiful, and whether it shows an owl. If
-# the model drew the same potato for *owl* every time, the share would be high. A pixel that moves
-# counts as a difference, although the rocket is the same. A measure answers exactly one question,
-# and seldom quite the one that you had.
+# How far do the three seeds lie apart? One line for each:
+
+# %% picture="05.clip_seeds"
+by_seed.plot(scores["poster"], "CLIP score with the prompt", x="guidance_scale")
+print("lines:", len(by_seed.axes.values["seed"]))
+
+# %% [markdown]
+# If the lines lie further apart than the mean rises, then three seeds are too few to say much. That
+# is how it often is, and it is better to know.
+#
+# What can this measure *not* see? Whether the picture is beautiful, and whether anything in it is
+# wrong that no caption speaks of. And this judge knows the artist well: the text half of our small
+# CLIP is the very text encoder of the pipeline. A measure answers exactly one question, and seldom
+# quite the one that you had.
 #
 # ## 7 · Which value, then?
 #
@@ -539,7 +537,7 @@ explorer(
     prompt=poster,
     negative_prompt="",
     seed=7,
-    num_inference_steps=25,
+    num_inference_steps=STEPS,
     guidance_scale=5.0,
 )
 
@@ -553,8 +551,8 @@ explorer(
 # - In diffusers no more than 1 means no guidance, also at 0.
 # - Guidance **doubles** the work of the U-Net.
 # - Too much of it drives colours to the ends of their range; the **clipped share** shows it.
-# - Guidance trades **variety for obedience**. The prompt's share of the variance shows that, and
-#   nothing else.
+# - The **CLIP score** measures how well pictures fit the prompt. Against guidance it shows from
+#   where on you pay and get nothing for it.
 #
 # **Try on your own:** `draw_by_hand(poster, guidance_scale=-3.0)`: what is the opposite of a
 # rocket? Let `draw_by_hand` use guidance only in the first half of the steps, or only in the

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import torch
 from diffusers import DiffusionPipeline
-from helpers.checks.experiments import require_experiment
 from PIL import Image
 
 from helpers.checks import Wrong, check, describe
+from helpers.checks.experiments import require_experiment
 from helpers.latents import seeded_latents
 from helpers.schedulers import build_scheduler
-from helpers.sweeps import Sweep
+from helpers.sweep_result import Sweep
 
 GUIDANCE_SCALE = 5.0
 STEPS = 8
@@ -205,11 +205,11 @@ def _require_most_steps(pipe: DiffusionPipeline, name: str, budget: int, steps: 
         raise Wrong(f"{told}, and there is no picture without a step.")
     cost = evaluations(pipe, name, steps)
     if cost > budget:
-        raise Wrong(f"{told}, but in {steps} steps {name} calls the U-Net {cost} times.")
+        raise Wrong(f"{told}, but in {steps} steps {name} takes {cost} evaluations.")
     more = evaluations(pipe, name, steps + 1)
     if more <= budget:
         raise Wrong(
-            f"{told}, which calls the U-Net {cost} times; one more step would still fit, with "
+            f"{told}, which takes {cost} evaluations; one more step would still fit, with "
             f"{more}. Wanted is the largest number."
         )
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-from helpers.checks.experiments import require_experiment
-
 from helpers.checks import Wrong, check, describe
-from helpers.sweeps import Sweep
+from helpers.checks.experiments import require_experiment
+from helpers.sweep_result import Sweep
 from helpers.vocabulary import STYLES, unknown_words, words_of
 
-USUAL = {"num_inference_steps": 25, "guidance_scale": 5.0}
+USUAL = {"guidance_scale": 5.0, "num_inference_steps": 16}
 
 # Prompts for the learner's function, with what it should return.
 STRANGERS = (
@@ -131,7 +130,7 @@ def negative(proof: Sweep) -> str:
         "proof",
         proof,
         varied={"negative_prompt": (None, "at night"), "seed": (1, 2, 3)},
-        fixed={"prompt": "a house", "guidance_scale": 5.0, "num_inference_steps": 25},
+        fixed={"prompt": "a house"} | USUAL,
     )
     if proof.axes.names != ("negative_prompt", "seed"):
         raise Wrong("Rows and columns have changed places. Name `negative_prompt` before `seed`.")

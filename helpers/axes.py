@@ -5,7 +5,7 @@ Nothing here knows a model, so it imports neither torch nor diffusers.
 
 import itertools
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 
@@ -38,10 +38,12 @@ class Axes:
     Attributes:
         values: The values of each axis, by name, in order.
         fixed: The other settings, defaults included.
+        labels: What stands on the margin for values that `value_label` has too few words for.
     """
 
     values: dict[str, tuple]
     fixed: Settings
+    labels: dict[object, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,6 +54,10 @@ class Axes:
     def positions(self) -> list[tuple]:
         """The axis values of each cell: rows, in them columns, in them pages."""
         return list(itertools.product(*self.values.values()))
+
+    def label(self, value: object) -> str:
+        """A value as text on the margin of a grid and in file names."""
+        return self.labels.get(value) or value_label(value)
 
     def settings(self, position: tuple) -> Settings:
         """All settings of the cell at `position`, in the order of `DEFAULTS`."""

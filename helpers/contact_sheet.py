@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
-from .axes import Axes, value_label
+from .axes import Axes
 
 GAP = 4  # pixels between pictures
 COLUMNS = 10  # of a sweep with one axis, which goes on in the next line
@@ -68,7 +68,7 @@ def _pages(axes: Axes, tiles: dict[tuple, Tile]) -> list[_Page]:
         return [
             _Page(
                 axes.names[0] if i == 0 else "",
-                [value_label(value) for value in line],
+                [axes.label(value) for value in line],
                 [],
                 [[tiles[(value,)] for value in line]],
             )
@@ -78,9 +78,9 @@ def _pages(axes: Axes, tiles: dict[tuple, Tile]) -> list[_Page]:
     heading = f"rows: {axes.names[0]}, columns: {axes.names[1]}"
     return [
         _Page(
-            ", ".join([heading, *(f"{axes.names[2]}: {value_label(value)}" for value in page)]),
-            [value_label(value) for value in columns],
-            [value_label(value) for value in rows],
+            ", ".join([heading, *(f"{axes.names[2]}: {axes.label(value)}" for value in page)]),
+            [axes.label(value) for value in columns],
+            [axes.label(value) for value in rows],
             [[tiles[(row, column, *page)] for column in columns] for row in rows],
         )
         for page in ([(value,) for value in pages[0]] if pages else [()])

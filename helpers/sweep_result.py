@@ -9,7 +9,7 @@ import numpy
 import pandas
 from PIL import Image
 
-from .axes import Axes, Settings, value_label
+from .axes import Axes, Settings
 from .contact_sheet import contact_sheet
 from .files import write_whole
 from .images import MAX_ALT_TEXT
@@ -81,7 +81,7 @@ class Sweep:
         position = values if isinstance(values, tuple) else (values,)
         if position not in self.outcomes:
             known = "; ".join(
-                f"{name}: {', '.join(map(value_label, values))}"
+                f"{name}: {', '.join(map(self.axes.label, values))}"
                 for name, values in self.axes.values.items()
             )
             raise LookupError(f"the sweep has one value of each axis ({known}); got {values!r}")
@@ -147,7 +147,8 @@ class Sweep:
                 lines.setdefault(others, []).append(point)
         figure, drawn = plt.subplots()
         for others, points in lines.items():
-            drawn.plot(*zip(*sorted(points), strict=True), "o-", label=_joined(others))
+            told = ", ".join(map(self.axes.label, others))
+            drawn.plot(*zip(*sorted(points), strict=True), "o-", label=told)
         drawn.set(xlabel=x, ylabel=label or (y if isinstance(y, str) else ""))
         if len(lines) > 1:
             drawn.legend()
@@ -193,7 +194,7 @@ class Sweep:
             return
         measured = {n: getattr(outcome, n) for n in ("seconds", "evaluations", "black", "nan")}
         label = " ".join(
-            f"{name} {value_label(value)}"
+            f"{name} {self.axes.label(value)}"
             for name, value in zip(self.axes.names, position, strict=True)
         )
         store.add(outcome.settings, measured, label, outcome.image)
@@ -201,7 +202,7 @@ class Sweep:
     def alt_text(self) -> str:
         """What the grid shows, in a sentence of at most MAX_ALT_TEXT characters."""
         swept = "; ".join(
-            f"{name}: {', '.join(map(value_label, values))}"
+            f"{name}: {', '.join(map(self.axes.label, values))}"
             for name, values in self.axes.values.items()
         )
         prompt = self.axes.fixed.get("prompt")
@@ -235,7 +236,3 @@ def _cut(text: str, length: int) -> str:
 
 def _are_numbers(values: tuple) -> bool:
     return all(isinstance(value, int | float) for value in values)
-
-
-def _joined(values: tuple) -> str:
-    return ", ".join(map(value_label, values))

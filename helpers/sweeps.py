@@ -10,9 +10,11 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from diffusers import SchedulerMixin
 from tqdm.auto import tqdm
 
 from . import axes as plans
@@ -69,6 +71,7 @@ def sweep(
     # Everything is submitted, and so checked, before the first file is written.
     work = {engine.submit(Cell(**axes.settings(p))): p for p in axes.positions}
     names = lru_cache(lambda scheduler: scheduler_record(pipe, scheduler))
+    axes = _with_scheduler_labels(axes, names)
     outcomes = {p: Outcome(_recorded(pipe, axes.settings(p), names)) for p in axes.positions}
     result = Sweep(axes, outcomes, _header(pipe, axes, outcomes))
     store = None if folder is None else _opened(folder, result.header, team)
@@ -89,6 +92,13 @@ def sweep(
     if store and team.is_first:
         result.write(store)
     return result
+
+
+def _with_scheduler_labels(axes: Axes, names: Callable[[SchedulerSetting], str]) -> Axes:
+    """Two configured schedulers of one class differ in their options, so the labels tell these."""
+    schedulers = axes.values.get("scheduler", ())
+    configured = [scheduler for scheduler in schedulers if isinstance(scheduler, SchedulerMixin)]
+    return replace(axes, labels={scheduler: names(scheduler) for scheduler in configured})
 
 
 def _opened(folder: str | Path, header: Settings, team: Processes) -> SweepFolder:

@@ -37,7 +37,7 @@ class Workers:
 
         Raises what a call raises.
         """
-        size = -(-len(items) // self.count)
+        size = max(1, -(-len(items) // self.count))
         parts = [items[i : i + size] for i in range(0, len(items), size)]
 
         def call_one(part: list) -> Sequence:

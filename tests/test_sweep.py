@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy
 import pytest
 import torch
+from diffusers import DPMSolverMultistepScheduler
 from PIL import Image
 
 from helpers import sweep_folder
@@ -294,6 +295,23 @@ def test_the_table_has_settings_and_measurements(sd):
     assert list(table["evaluations"]) == [4, 5, 7]
     assert (table["seconds"] > 0).all() and not table["black"].any() and not table["nan"].any()
     assert set(table["height"]) == {32} and set(table["state"]) == {"done"}
+
+
+def test_two_schedulers_of_one_class_are_told_apart(sd, tmp_path):
+    plain, karras = (
+        DPMSolverMultistepScheduler.from_config(sd.scheduler.config, use_karras_sigmas=karras)
+        for karras in (False, True)
+    )
+    result = sweep(
+        sd, prompt="a fox", scheduler=[plain, karras], num_inference_steps=3, progress=False
+    )
+    assert result[plain].tobytes() != result[karras].tobytes()
+    assert list(map(result.axes.label, (plain, karras))) == [
+        "DPMSolverMultistepScheduler",
+        "DPMSolverMultistepScheduler(use_karras_sigmas=True)",
+    ]
+    files = {path.name for path in result.save(tmp_path).glob("scheduler-*.png")}
+    assert len([name for name in files if "use-karras-sigmas-true" in name]) == 1 < len(files)
 
 
 def test_resuming_makes_only_what_is_missing(own_sd, calls, tmp_path):

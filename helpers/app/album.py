@@ -1,6 +1,7 @@
 """The pictures that the app made, as PNG files with their settings inside, and whose they are."""
 
 import tempfile
+import textwrap
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ from pathlib import Path
 from PIL import Image
 
 from ..denoise import Cell
-from ..images import alt_text, save_image
+from ..images import save_image
 
 USER_PICTURES = 60
 """Pictures kept of one visitor; older ones go."""
+
+SHOWN_PROMPT = 100  # characters of it that a caption has
 
 USERS = 300
 """Visitors whose pictures are kept; those who came longest ago go."""
@@ -37,17 +40,18 @@ class Made:
 
     @property
     def caption(self) -> str:
-        """What made it, in a line, for the place under the picture."""
+        """What made it, in a line: for the place under the picture, and read out as its text."""
         steps, guidance = self.settings["num_inference_steps"], self.settings["guidance_scale"]
-        scheduler = self.settings.get("scheduler")
-        parts = [f"seed {self.settings['seed']}", f"{steps} steps", f"guidance {guidance:g}"]
-        return " · ".join(
-            [str(self.number), *parts, *([str(scheduler)] if scheduler else []), self.model]
-        )
-
-    @property
-    def alt_text(self) -> str:
-        return alt_text({"prompt": self.settings["prompt"], "seed": self.settings["seed"]})
+        parts = [
+            str(self.number),
+            f"seed {self.settings['seed']}",
+            f"{steps} steps",
+            f"guidance {guidance:g}",
+            self.settings.get("scheduler"),
+            self.model,
+            textwrap.shorten(self.settings["prompt"], SHOWN_PROMPT, placeholder=" …"),
+        ]
+        return " · ".join(part for part in parts if part)
 
     def image(self) -> Image.Image:
         with Image.open(self.path) as image:

@@ -38,7 +38,7 @@ def build(studio: Studio) -> None:
         with gr.Column(scale=3, min_width=300):
             status = gr.HTML(markup.note("Press Draw."), elem_id="status")
             gallery = gr.Gallery(
-                label="Your pictures. Each file that you download has its settings inside.",
+                label="Your pictures",
                 format="png",
                 columns=3,
                 object_fit="contain",
@@ -46,6 +46,7 @@ def build(studio: Studio) -> None:
                 buttons=["download", "fullscreen"],
                 elem_id="pictures",
             )
+            gr.HTML(markup.note("Each file that you download has its settings inside."))
 
     async def generate(
         prompt, negative_prompt, model, images, guidance_scale, steps, seed, use_random, scheduler,

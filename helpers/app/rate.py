@@ -118,7 +118,7 @@ def build(studio: Studio, tab: gr.Tab) -> None:
 def _class_entries(pictures: list[RatedPicture]) -> list[tuple[str, str]]:
     """The class's pictures with what they were made from and how the votes stand."""
     return [
-        (str(p.path), f"{number} · 👍 {p.ups} 👎 {p.downs} · {p.ratings[0].prompt}")
+        (str(p.path), f"{number} · {p.ups} up, {p.downs} down · {p.ratings[0].prompt}")
         for number, p in enumerate(pictures, start=1)
         if p.path.exists()
     ]

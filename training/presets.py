@@ -66,7 +66,7 @@ class DistilSettings:
 
 @dataclass(frozen=True)
 class RestorerSettings:
-    """The face restorer; it takes about half a second a step on two cores."""
+    """The face restorer."""
 
     seed: int = 11
     channels: tuple[int, ...] = (40, 80, 128, 128)
@@ -74,9 +74,9 @@ class RestorerSettings:
     portrait_share: float = 0.7  # the others are stickers
     steps: int = 500  # of each sitting
     batch_size: int = 8
-    learning_rate: float = 1e-3
+    learning_rate: float = 1.5e-3
     edge_weight: float = 0.5
-    ema: float = 0.995
+    ema: float = 0.99
     evaluation_pictures: int = 16  # for each line of the card
 
 

@@ -72,7 +72,7 @@ class RestorerSettings:
     channels: tuple[int, ...] = (40, 80, 128, 128)
     tail: int = 24  # channels at the size of the input
     portrait_share: float = 0.7  # the others are stickers
-    steps: int = 500  # of each sitting
+    steps: int = 260  # of each sitting
     batch_size: int = 8
     learning_rate: float = 1.5e-3
     edge_weight: float = 0.5

@@ -1,0 +1,595 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10 · Building an app: your model on a web page
+#
+# So far whoever wanted a picture had to open your notebook. In this lesson the model gets a page
+# with text fields, sliders and buttons, which anybody can use. It starts with six lines and ends
+# with an app that several people can use at the same time.
+#
+# **At the end you will be able to**
+#
+# - turn a Python function into a web page with `gr.Interface`;
+# - lay out a page of your own with `gr.Blocks`: rows, columns, controls, a gallery;
+# - show the seed of every picture, so that each can be made again;
+# - let people stop what they started, and let them wait in a queue;
+# - give the page a look of its own;
+# - say what you open to the world when you share an app.
+#
+# **Time:** about 60 minutes. **You need:** lessons 01 and 02. No network: your own computer serves
+# the page.
+#
+# **Three ways through this lesson**
+#
+# 1. *On your own.* In `lessons/10_app.ipynb` three exercises have a gap, written `...`. Fill the
+#    gap, run the cell, and run the check below it.
+# 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
+#    hint.
+# 3. *With the complete solution.* `solutions/10_app.ipynb` is this notebook with every gap filled
+#    and every picture shown.
+
+# %% [markdown]
+# ## 1 · First a function
+#
+# An app is a function with a page around it. So we begin with the function, and without any page.
+# [Gradio](https://www.gradio.app) is the library that will build the page. It reports to its makers
+# that it is used, unless we say no, and we must say so *before* we import it.
+
+# %%
+import os
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import contextlib
+import functools
+import io
+import random
+
+import gradio as gr
+import requests
+import torch
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from IPython.display import display
+from PIL import Image
+
+import helpers
+from helpers import enlarge, exercise, image_grid, load_pipeline, seeded_latents
+from helpers.commands.app import shipped_models
+from helpers.faces.pictures import to_data_url
+from helpers.vocabulary import STYLES
+
+# %% [markdown]
+# `load` loads a model when it is first asked for; `functools.cache` remembers it, so that a second
+# request for the same model takes no time. `draw` makes one picture. Everything that decides about
+# the picture is an argument, which is the habit of lesson 02: the same arguments, the same picture.
+
+
+# %% picture="10.function"
+@functools.cache
+def load(model):
+    return load_pipeline(model)
+
+
+def draw(prompt, negative_prompt="", steps=25, guidance_scale=5.0, seed=42, model="stickers"):
+    pipe = load(model)
+    return pipe(
+        prompt,
+        negative_prompt=negative_prompt,
+        num_inference_steps=steps,
+        guidance_scale=guidance_scale,
+        latents=seeded_latents(pipe, seed),
+    ).images[0]
+
+
+pipe = load("stickers")
+first = draw("a 3d sticker of a fox on a teal background")
+display(enlarge(first))
+print("size in pixels:", first.size)
+
+# %% [markdown]
+# ## 2 · Six lines
+#
+# `gr.Interface` looks at a function and builds a page: one control for each input, one place for
+# the output, and a button. `flagging_mode="never"` leaves out a second button, *Flag*, which would
+# write the inputs into a file.
+
+# %%
+six_lines = gr.Interface(
+    draw,
+    inputs=[gr.Textbox(label="Prompt"), gr.Textbox(label="Negative prompt")],
+    outputs=gr.Image(format="png", label="Picture"),
+    flagging_mode="never",
+)
+print(type(six_lines).__name__)
+
+# %% [markdown]
+# It is built, but nobody can see it yet. `launch` starts a **server**, a program that waits for a
+# browser to ask for the page. We give it four settings, here and for every app below:
+#
+# - `server_name="127.0.0.1"`: only this computer can reach it;
+# - `inline=False`: the page opens in a browser tab of its own, not inside this notebook;
+# - `prevent_thread_lock=True`: the notebook goes on while the server runs;
+# - `quiet=True`: no messages.
+#
+# Run the cell and click the address that it prints. (On Colab, write `inline=True`, since your
+# browser is not on Colab's computer.)
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+LAUNCH = {
+    "server_name": "127.0.0.1",
+    "inline": False,
+    "prevent_thread_lock": True,
+    "quiet": True,
+}
+six_lines.launch(**LAUNCH)
+print("open", six_lines.local_url)
+
+# %% [markdown]
+# This is what you should see there:
+#
+# ![A web page with two text fields, Prompt and Negative prompt, the buttons Clear and Submit, and
+# on the right the picture that was drawn](../course/pictures/10_interface.png)
+#
+# A page for people is also an address for programs. `gradio_client.Client` does what a browser
+# does: it fills in the fields and presses the button. It sends the values to the server and gets
+# back the path of a file. We use it to press buttons from the notebook. When you are done, `close`
+# stops the server (with `verbose=False`, silently).
+
+# %% picture="10.called" same_as="10.function"
+visitor = Client(six_lines.local_url, verbose=False, analytics_enabled=False)
+path = visitor.predict("a 3d sticker of a fox on a teal background", "", api_name="/draw")
+display(enlarge(Image.open(path)))
+six_lines.close(verbose=False)
+
+# %% [markdown]
+# The same fox as above: the page adds nothing to the function.
+#
+# ### Exercise 1 · A third control
+#
+# Build `steps_app`, a `gr.Interface` with a third input: a slider from 10 to 100 for the number of
+# steps, in whole numbers. `draw` takes `steps` as its third argument already.
+# `gr.Slider(minimum, maximum, value=…, step=…, label=…)` makes a slider.
+
+# %% exercise="10.interface"
+# BEGIN SOLUTION
+steps_app = gr.Interface(
+    draw,
+    inputs=[
+        gr.Textbox(label="Prompt"),
+        gr.Textbox(label="Negative prompt"),
+        gr.Slider(10, 100, value=25, step=1, label="Steps"),
+    ],
+    outputs=gr.Image(format="png", label="Picture"),
+    flagging_mode="never",
+)
+# END SOLUTION
+# BEGIN STUB
+# steps_app = ...
+# END STUB
+
+# %%
+exercise("10.interface").check(steps_app=steps_app, pipe=pipe)
+# exercise("10.interface").hint()
+
+# %% [markdown] hint="10.interface"
+# Take the interface of section 2. The list `inputs` needs one more entry.
+
+# %% [markdown] hint="10.interface"
+# The inputs go to the arguments of `draw` in their order: prompt, negative prompt, steps. So the
+# slider comes last.
+
+# %% wrong="10.interface" says="has 2 inputs"
+steps_app = gr.Interface(
+    draw, inputs=[gr.Textbox(), gr.Textbox()], outputs=gr.Image(), flagging_mode="never"
+)
+
+# %% wrong="10.interface" says="10 to 100"
+steps_app = gr.Interface(
+    draw,
+    inputs=[gr.Textbox(), gr.Textbox(), gr.Slider(0, 20, value=10, step=1)],
+    outputs=gr.Image(),
+    flagging_mode="never",
+)
+
+
+# %% wrong="10.interface" says="makes no difference"
+def always_25(prompt, negative_prompt, steps):
+    return draw(prompt, negative_prompt, 25)
+
+
+steps_app = gr.Interface(
+    always_25,
+    inputs=[gr.Textbox(), gr.Textbox(), gr.Slider(10, 100, value=25, step=1)],
+    outputs=gr.Image(),
+    flagging_mode="never",
+)
+
+# %% wrong="10.interface" says="whole numbers"
+steps_app = gr.Interface(
+    draw,
+    inputs=[gr.Textbox(), gr.Textbox(), gr.Slider(10, 100, value=25, step=0.5)],
+    outputs=gr.Image(),
+    flagging_mode="never",
+)
+
+# %% [markdown]
+# ## 3 · A page of your own: Blocks
+#
+# `gr.Interface` decides what the page looks like. With `gr.Blocks` you decide. It takes two steps:
+#
+# 1. **Lay out.** A component appears where it is made. Inside `with gr.Row():` components stand
+#    side by side, inside `with gr.Column():` one below the other.
+# 2. **Connect.** `button.click(function, inputs, outputs)` says what a click does: take the values
+#    of the `inputs`, call the function with them in this order, put what it returns into the
+#    `outputs`.
+#
+# Each run of the app should be able to draw several pictures. For the page we need them one by one,
+# with a caption.
+#
+# ### Exercise 2 · Say which seed
+#
+# Many apps of this kind show ten pictures and forget how they came about. You like the seventh, and
+# nobody can make it again. Ours will write the seed under each. Complete the function: it gets a
+# list of pictures and a list of their seeds, and returns what `gr.Gallery` shows, a list of pairs
+# *(picture, caption)*. The caption is the text `seed 42` for seed 42.
+
+
+# %% exercise="10.captions"
+def with_captions(images, seeds):
+    return [(image, f"seed {seed}") for image, seed in zip(images, seeds, strict=True)]  # SOLUTION
+
+
+# %%
+exercise("10.captions").check(with_captions=with_captions)
+# exercise("10.captions").hint()
+
+# %% [markdown] hint="10.captions"
+# `zip(images, seeds, strict=True)` goes through both lists at once and gives the first picture with
+# the first seed, the second with the second, and so on.
+
+# %% [markdown] hint="10.captions"
+# An f-string builds the text: `f"seed {seed}"`. A pair is written in round brackets.
+
+
+# %% wrong="10.captions" says="picture first"
+def with_captions(images, seeds):
+    return [(f"seed {seed}", image) for image, seed in zip(images, seeds, strict=True)]
+
+
+# %% wrong="10.captions" says="its own seed"
+def with_captions(images, seeds):
+    return [(image, f"seed {seeds[0]}") for image in images]
+
+
+# %% wrong="10.captions" says="a text"
+def with_captions(images, seeds):
+    return [(image, seed) for image, seed in zip(images, seeds, strict=True)]
+
+
+# %% [markdown]
+# Now the function behind the page. It has `yield` where you would expect `return`: it hands over
+# what it has so far and then goes on. So the first picture is on the page while the second is still
+# being drawn.
+#
+# With `use_random` the app chooses the first seed itself, from 1 to 99999. The further pictures get
+# the next numbers, and after 99999 comes 1 again.
+
+
+# %% picture="10.series"
+def draw_series(model, prompt, negative_prompt, images, guidance_scale, steps, seed, use_random):
+    first_seed = random.randint(1, 99999) if use_random else seed
+    shown = []
+    for number in range(images):
+        one = (first_seed - 1 + number) % 99999 + 1
+        picture = draw(prompt, negative_prompt, steps, guidance_scale, one, model)
+        shown.append((picture, f"seed {one}"))
+        yield shown, first_seed
+
+
+prompt = "an owl at night, flat style"
+for shown, _ in draw_series("stickers", prompt, "", 3, 5.0, 15, 99998, False):
+    print(len(shown), "so far; the last is", shown[-1][1])
+display(image_grid([picture for picture, _ in shown], rows=1, labels=[text for _, text in shown]))
+
+# %% [markdown]
+# The controls of the page come next. Each has a range, and a value to begin with that gives a good
+# picture, so that a visitor can press the button at once. The models in the list are those that
+# came with the course; the real Stable Diffusion joins them where there is a graphics card that can
+# run it.
+#
+# A detail about ranges: Gradio checks the limits of sliders and of lists also on the server, so
+# that they hold for programs as well. The `max_length` of a text field holds on the page only.
+
+# %%
+models = shipped_models() + (["sd-v1-5"] if torch.cuda.is_available() else [])
+painting = draw("a 3d sticker of a unicorn on a purple background", seed=7)
+
+
+def controls():
+    model = gr.Dropdown(models, value="stickers", label="Model")
+    prompt = gr.Textbox("a 3d sticker of a fox on a teal background", label="Prompt", lines=2)
+    negative_prompt = gr.Textbox("a portrait", label="Negative prompt")
+    images = gr.Slider(1, 10, value=4, step=1, label="Number of images")
+    guidance_scale = gr.Slider(0, 20, value=5, step=0.5, label="Guidance")
+    steps = gr.Slider(10, 100, value=25, step=1, label="Steps")
+    seed = gr.Slider(1, 99999, value=42, step=1, label="Seed")
+    use_random = gr.Checkbox(False, label="Random seed")
+    return [model, prompt, negative_prompt, images, guidance_scale, steps, seed, use_random]
+
+
+# %% [markdown]
+# And the page. On the left the controls and two buttons; on the right the gallery, and beside it a
+# painting as an example of what to expect. Then two connections:
+#
+# - *Run* calls `draw_series`. Its second output goes back into the seed slider, so that after a
+#   random run you can read which seed it was.
+# - *Stop* calls nothing. It `cancels` the run, between one picture and the next.
+
+# %%
+with gr.Blocks(title="My sticker studio", analytics_enabled=False) as studio:
+    gr.Markdown("# My sticker studio")
+    with gr.Row():
+        with gr.Column(scale=2):
+            inputs = controls()
+            with gr.Row():
+                run = gr.Button("Run", variant="primary")
+                stop = gr.Button("Stop", variant="stop")
+        with gr.Column(scale=3):
+            gallery = gr.Gallery(label="Pictures, each with its seed", format="png", columns=4)
+            gr.Image(painting, label="An example", interactive=False, height=300)
+    drawing = run.click(draw_series, inputs, [gallery, inputs[6]], api_name="draw")
+    stop.click(None, cancels=[drawing])
+print("controls:", len(inputs))
+
+# %% [markdown]
+# ## 4 · A look
+#
+# A **theme** sets colours, fonts and corners for all components; Gradio brings several. **CSS** is
+# the language in which web pages say how they look, and takes care of the rest. In Gradio 6 both
+# are given to `launch` (many older tutorials give them to `gr.Blocks`, where they now do nothing).
+#
+# For the background we let the model draw a wallpaper: four stickers, faded with a lot of white, so
+# that one can read what stands in front.
+
+# %% picture="10.background" export="10_background.png"
+subjects = ["butterfly", "rose", "rocket", "octopus"]
+prompts = [f"a simple sticker of a {subject} on a white background" for subject in subjects]
+latents = seeded_latents(pipe, [1, 2, 3, 4])
+tiles = pipe(prompts, num_inference_steps=15, guidance_scale=5.0, latents=latents).images
+wallpaper = Image.new("RGB", (256, 256))
+for index, tile in enumerate(tiles):
+    wallpaper.paste(tile, (128 * (index % 2), 128 * (index // 2)))
+wallpaper = Image.blend(wallpaper, Image.new("RGB", wallpaper.size, "white"), 0.75)
+display(wallpaper)
+
+# %% [markdown]
+# How does the picture get to the browser? A server hands out only the files that it may hand out,
+# and we would rather allow none. So we put the picture into the CSS itself, as text. Then the app
+# opens with everything on. In dark mode the wallpaper goes: pale pictures behind white letters can
+# not be read.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+theme = gr.themes.Soft(primary_hue="teal")
+css = f"""
+.gradio-container {{ background-image: url({to_data_url(wallpaper)}); }}
+.dark .gradio-container {{ background-image: none; }}
+h1 {{ letter-spacing: 0.04em; }}
+"""
+studio.queue(max_size=20, default_concurrency_limit=1)
+studio.launch(theme=theme, css=css, **LAUNCH)
+print("open", studio.local_url)
+
+# %% [markdown]
+# ![The app with its wallpaper: controls on the left; on the right a gallery with four foxes, each
+# with its seed below it, and the example painting](../course/pictures/10_studio.png)
+#
+# Play with it. Then press *Stop* during a long run, and note a seed, switch *Random seed* off and
+# make a picture again.
+#
+# The notebook can press the buttons too. A job that yields several times can be watched: a loop
+# over the job gives what comes in, as it comes. We ask for three pictures and look at the captions.
+
+# %%
+visitor = Client(studio.local_url, verbose=False, analytics_enabled=False)
+settings = ["stickers", "a cartoon penguin in the snow", "a portrait", 3, 5.0, 10, 42, False]
+job = visitor.submit(*settings, api_name="/draw")
+for pictures, _ in job:
+    print([picture["caption"] for picture in pictures])
+
+# %% [markdown]
+# ### Exercise 3 · Add a control that works
+#
+# A control that is only *laid out* does nothing: it must be among the inputs, in the right place.
+# The function below draws a prompt in a style. Build `style_app`, a `gr.Blocks` with a text field,
+# a `gr.Radio` (or a `gr.Dropdown`) that offers all `STYLES`, a button and a picture, such that a
+# click draws the prompt in the chosen style.
+
+
+# %%
+def draw_styled(prompt, style):
+    return draw(f"{prompt}, {style} style", steps=10)
+
+
+print("styles:", STYLES)
+
+# %% exercise="10.control"
+# BEGIN SOLUTION
+with gr.Blocks() as style_app:
+    prompt_field = gr.Textbox("a fox in a meadow", label="Prompt")
+    style_field = gr.Radio(list(STYLES), value=STYLES[0], label="Style")
+    button = gr.Button("Draw")
+    result = gr.Image(format="png", label="Picture")
+    button.click(draw_styled, [prompt_field, style_field], result)
+# END SOLUTION
+# BEGIN STUB
+# style_app = ...  # replace this line: with gr.Blocks() as style_app:
+# END STUB
+
+# %%
+exercise("10.control").check(style_app=style_app, pipe=pipe)
+# exercise("10.control").hint()
+
+# %% [markdown] hint="10.control"
+# Two things are missing: the control, `gr.Radio(choices, value=…, label=…)`, and the connection,
+# `button.click(function, inputs, outputs)`. Both stand inside the `with`.
+
+# %% [markdown] hint="10.control"
+# The inputs are a list in the order of the function's arguments: first the field with the prompt,
+# then the one with the style.
+
+# %% wrong="10.control" says="not among the inputs"
+with gr.Blocks() as style_app:
+    prompt_field = gr.Textbox("a fox in a meadow")
+    style_field = gr.Radio(list(STYLES), value=STYLES[0])
+    button = gr.Button("Draw")
+    result = gr.Image()
+    button.click(draw, prompt_field, result)
+
+# %% wrong="10.control" says="the other way round"
+with gr.Blocks() as style_app:
+    prompt_field = gr.Textbox("a fox in a meadow")
+    style_field = gr.Radio(list(STYLES), value=STYLES[0])
+    button = gr.Button("Draw")
+    result = gr.Image()
+    button.click(draw_styled, [style_field, prompt_field], result)
+
+# %% wrong="10.control" says="No click"
+with gr.Blocks() as style_app:
+    prompt_field = gr.Textbox("a fox in a meadow")
+    style_field = gr.Radio(list(STYLES), value=STYLES[0])
+    button = gr.Button("Draw")
+    result = gr.Image()
+
+# %% wrong="10.control" says="should offer"
+with gr.Blocks() as style_app:
+    prompt_field = gr.Textbox("a fox in a meadow")
+    style_field = gr.Dropdown(["3d", "flat"], value="3d")
+    button = gr.Button("Draw")
+    result = gr.Image()
+    button.click(draw_styled, [prompt_field, style_field], result)
+
+# %% wrong="10.control" says="no `gr.Radio`"
+with gr.Blocks() as style_app:
+    prompt_field = gr.Textbox("a fox in a meadow")
+    button = gr.Button("Draw")
+    result = gr.Image()
+    button.click(draw, prompt_field, result)
+
+# %% [markdown]
+# ## 5 · Two people at once: the queue
+#
+# What happens when two browser tabs press *Run* at the same time? Above we wrote
+# `studio.queue(max_size=20, default_concurrency_limit=1)`. So there is a **queue**: one request is
+# worked on, up to 20 wait, and whoever comes when it is full is told so.
+#
+# One at a time is no lack of ambition. Our function uses one pipeline, and a pipeline has a
+# scheduler that remembers how far it is. If two requests used it at once, each would get pictures
+# from the steps of the other, or an error.
+#
+# Let us see it. The app below writes down when a drawing starts and when it ends, and two visitors
+# ask at the same moment. (With your own eyes: open the studio in two tabs and press *Run* in both.
+# The second shows its place in the queue.)
+
+# %%
+diary = []
+
+
+def noted(who):
+    diary.append("start")
+    picture = draw(f"a {who}, flat style", steps=10)
+    diary.append("end")
+    return picture
+
+
+with gr.Blocks() as two_tabs:
+    who, picture = gr.Textbox("fox", label="Who"), gr.Image(format="png")
+    gr.Button("Draw").click(noted, who, picture, api_name="draw")
+two_tabs.queue(default_concurrency_limit=1).launch(**LAUNCH)
+tabs = [Client(two_tabs.local_url, verbose=False, analytics_enabled=False) for _ in range(2)]
+jobs = [tab.submit(who, api_name="/draw") for tab, who in zip(tabs, ["fox", "owl"], strict=True)]
+pictures = [Image.open(job.result()) for job in jobs]
+print(" · ".join(diary))
+two_tabs.close(verbose=False)
+
+# %% [markdown]
+# Start, end, start, end: the second drawing began only when the first had ended. Nobody was turned
+# away, and each got their own picture. For a class of thirty that becomes a long wait, and there is
+# a better way, which section 7 names.
+#
+# ## 6 · Sharing, and what it exposes
+#
+# `launch(share=True)` gives your app a public address for some time. The page is then reached
+# through a server of Gradio's makers; the model still runs on *your* computer. Before you do that,
+# know what you open. Everybody with the address can press your buttons, and programs can do the
+# same: each connection is an **endpoint** that has a name. We ask the server for the list.
+
+# %%
+endpoints = visitor.view_api(print_info=False, return_format="dict")["named_endpoints"]
+print("endpoints:", *endpoints)
+too_many = settings[:5] + [100_000] + settings[6:]
+with contextlib.redirect_stderr(io.StringIO()):  # where the server writes its own report
+    try:
+        visitor.predict(*too_many, api_name="/draw")
+        print("it drew 100000 steps")
+    except AppError:
+        print("100000 steps are refused")
+secret = helpers.__file__  # any file of this computer
+answer = requests.get(f"{studio.local_url}gradio_api/file={secret}", timeout=10)
+print("asked for a file of this computer, the server says", answer.status_code)
+
+# %% [markdown]
+# The slider's limit held for the program, and the server answered 403, *forbidden*, when we asked
+# for a file. That stays so unless somebody writes `launch(allowed_paths=["."])`, which opens the
+# whole folder, with your passwords and data if they are there. The rules:
+#
+# - Check every value on the server. A limit that only the page knows is a wish.
+# - Never allow a folder. Give out pictures, not paths.
+# - `launch(auth=("class", "a good password"))` asks who is there before it shows anything.
+# - Prompts tell a lot about people. Do not keep what you do not need.
+# - An app that others can use can draw what you would not. Lesson 01 says what the licence of a
+#   real model asks of you.
+#
+# And close what you do not use any more:
+
+# %%
+studio.close(verbose=False)
+print("the studio is closed")
+
+# %% [markdown]
+# ## 7 · The course's own app
+#
+# The course brings a larger app, made of the same parts: `python -m helpers app` in a terminal, or
+# `make app`. It shows each picture as it forms, repairs faces (lesson 09), draws grids of two
+# settings, and collects ratings (the next lesson). Its controls stand in `helpers/app/controls.py`
+# and its limits in `helpers/app/limits.py`, and you now know enough to read both. What is new is
+# its engine: the pictures of all visitors are drawn *together*, in shared calls of the U-Net, so
+# that nobody waits for somebody else's whole run.
+#
+# ## What you learned
+#
+# - An app is a function with a page around it. `gr.Interface` builds the page, with `gr.Blocks` you
+#   lay it out yourself and connect it: function, inputs in their order, outputs.
+# - A function with `yield` shows what it has so far, and can be stopped.
+# - A picture without its seed and settings cannot be made again, so show them.
+# - Theme and CSS go to `launch`.
+# - The queue lets requests wait their turn. One pipeline works on one call at a time.
+# - A page for people is an endpoint for programs. Limits belong on the server, files stay closed,
+#   and a public address deserves a password.
+#
+# **Try on your own:** put a scheduler list into the studio (lesson 03 names some). Let a click on a
+# picture of the gallery set the seed slider: `gallery.select(function, ...)` with an argument of
+# type `gr.SelectData`. Give the app to someone who has never seen it, say nothing, and watch where
+# they hesitate.

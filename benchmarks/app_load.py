@@ -1,7 +1,7 @@
 """The app under a class: many at once, clients that leave, a server that is killed.
 
     python -m benchmarks.app_load
-    python -m benchmarks.app_load --users 10 --steps 10
+    python -m benchmarks.app_load drawing --users 10 --steps 10
 
 Everything runs on this computer: a server as `python -m helpers app` starts it, and one
 gradio_client a user. Printed are the figures, and whether every promise was kept: each picture
@@ -10,6 +10,7 @@ the place. A broken promise ends the run with an error.
 """
 
 import argparse
+import io
 import os
 import signal
 import socket
@@ -20,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ SUBJECTS = ("fox", "owl", "robot", "cake", "car", "star", "tree", "whale", "hous
 COLOURS = ("teal", "red", "yellow")
 GUIDANCE = (1.0, 3.0, 5.0, 7.5)
 OWN_SCHEDULER = "the model's own"
+PARTS = ("drawing", "leaving", "rating")
 RATERS = 50
 LEAVERS = 10
 RATING_SECONDS = 12  # of the class that rates while its server is killed
@@ -100,18 +102,25 @@ class Server:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; else all")
     parser.add_argument("--users", type=int, default=30)
     parser.add_argument("--steps", type=int, default=15, help="the most that a user asks for")
     parser.add_argument("--model", default="stickers")
     options = parser.parse_args()
+    parts = options.parts or list(PARTS)
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"PART must be one of {', '.join(PARTS)}; got {', '.join(unknown)}")
+    wishes = [wish(number, options.steps) for number in range(options.users)]
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), options.model) as server:
-        wishes = [wish(number, options.steps) for number in range(options.users)]
-        pictures = many_at_once(server, wishes)
-        clients_that_leave(server, wishes[0])
-        raters(server)
-        restart(server)
+        drawn = many_at_once(server, wishes) if "drawing" in parts else None
+        if "leaving" in parts:
+            clients_that_leave(server, wishes[0])
+        if "rating" in parts:
+            raters(server)
+            restart(server)
         server.kill()  # so that the reference has the computer for itself
-        reference(options.model, wishes, *pictures)
+        if drawn:
+            reference(options.model, wishes, *drawn)
 
 
 @contextmanager
@@ -264,7 +273,8 @@ def restart(server: Server) -> None:
 
     killer = threading.Thread(target=kill_and_start)
     killer.start()
-    at_once(rate_on, 10)
+    with redirect_stderr(io.StringIO()):  # gradio_client prints what breaks, and here all does
+        at_once(rate_on, 10)
     killer.join()
     stored = {rating.id for rating in Feedback(server.ratings).ratings()}
     lost = set(receipts) - stored

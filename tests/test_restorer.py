@@ -280,6 +280,21 @@ def test_every_figure_of_the_card_is_measured(recipe):
     assert perfect["input"] == perfect["bicubic"] == perfect["Lanczos"] == 60
 
 
+def test_parts_of_a_spoiled_picture_lie_over_the_same_parts_of_the_truth():
+    from training.restorer import batch_of
+
+    source = pairs.Pairs(4)
+    start = next(i for i in range(0, 100, 2) if source.factor(i) == 2)
+    whole = source.samples(start, 2)
+    spoiled, clean, noise = batch_of(whole, 32, torch.Generator().manual_seed(0))
+    assert spoiled.shape == (4, 3, 32, 32) and clean.shape == (4, 3, 64, 64)
+    assert noise == [pair.latent_noise for pair in whole] * 2
+    shrunk = torch.nn.functional.avg_pool2d(clean, 2)
+    near, moved = ((shrunk.roll(by, -1) - spoiled).abs().mean() for by in (0, 5))
+    assert near < moved
+    assert len(batch_of(whole, None, torch.Generator())[0]) == 2
+
+
 def test_a_few_steps_bring_a_restorer_nearer_to_the_truth():
     """The loss is one that can be learned from: one batch, a tiny network, a second."""
     from training.clip import to_pixels

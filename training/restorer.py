@@ -20,7 +20,7 @@ from training.clip import to_pixels
 from training.data import SIZE, Ahead, Portrait
 from training.export import replaced, write_text
 from training.loop import Loop
-from training.pairs import Pairs, as_jpeg, shrunk, truth, with_noise
+from training.pairs import Pair, Pairs, as_jpeg, shrunk, truth, with_noise
 from training.presets import Machine, RestorerSettings
 from training.vae import edges
 
@@ -63,19 +63,20 @@ def train_restorer(
     samples_of = Ahead(pairs, settings.batch_size, machine.workers)
 
     def loss_of(step: int):
-        batch = samples_of(step)
-        spoiled, clean = (
-            to_pixels(pictures).to(machine.device).contiguous(memory_format=torch.channels_last)
-            for pictures in ([pair.spoiled for pair in batch], [pair.truth for pair in batch])
-        )
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        drawn = [i for i, pair in enumerate(batch) if pair.latent_noise is not None]
+        crop = settings.crop if step < settings.whole_from * settings.steps else None
+        spoiled, clean, deviations = batch_of(samples_of(step), crop, generator)
+        drawn = [i for i, deviation in enumerate(deviations) if deviation is not None]
+        spoiled, clean = (
+            pixels.to(machine.device).contiguous(memory_format=torch.channels_last)
+            for pixels in (spoiled, clean)
+        )
         if drawn:
             side = spoiled.shape[-1] // 8
             noise = torch.randn((len(drawn), 4, side, side), generator=generator)
-            deviations = torch.tensor([batch[i].latent_noise for i in drawn])
+            shares = torch.tensor([deviations[i] for i in drawn])
             spoiled[drawn] = through_vae(
-                vae, spoiled[drawn], noise.to(machine.device), deviations.to(machine.device)
+                vae, spoiled[drawn], noise.to(machine.device), shares.to(machine.device)
             ).to(spoiled.dtype)
         factor = clean.shape[-1] // spoiled.shape[-1]
         return restoring_loss(network(spoiled, factor), clean, settings.edge_weight)
@@ -85,6 +86,28 @@ def train_restorer(
     loop.run()
     loop.use_average()
     return loop
+
+
+def batch_of(pairs: list[Pair], crop: int | None, generator: torch.Generator):
+    """Spoiled and clean pixels, and the latent noise of each: whole pictures, or parts of them.
+
+    Two parts of `crop` pixels a side, as the restorer gets them, are cut from each picture that is
+    larger: they cost half of it, and edges are learned as well from parts.
+    """
+    spoiled, clean = (
+        to_pixels([getattr(pair, name) for pair in pairs]) for name in ("spoiled", "truth")
+    )
+    noise = [pair.latent_noise for pair in pairs]
+    side, factor = spoiled.shape[-1], clean.shape[-1] // spoiled.shape[-1]
+    if crop is None or crop >= side:
+        return spoiled, clean, noise
+    small, large = [], []
+    for one, other in zip(spoiled.repeat(2, 1, 1, 1), clean.repeat(2, 1, 1, 1), strict=True):
+        y, x = torch.randint(0, side - crop + 1, (2,), generator=generator).tolist()
+        small.append(one[:, y : y + crop, x : x + crop])
+        end_y, end_x = (factor * (place + crop) for place in (y, x))
+        large.append(other[:, factor * y : end_y, factor * x : end_x])
+    return torch.stack(small), torch.stack(large), noise * 2
 
 
 def restoring_loss(restored: torch.Tensor, clean: torch.Tensor, edge_weight: float):

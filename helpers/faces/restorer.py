@@ -37,6 +37,10 @@ MARGIN = 160
 """Pixels around a tile that are looked at too. No output pixel depends on more than these."""
 
 
+FOUND_SCALE = 0.2
+"""Of what the network adds to the enlarged picture: a step of training then moves it less."""
+
+
 def convolution(inputs: int, outputs: int, size: int, gain: float = 1.0, **options) -> nn.Conv2d:
     """A convolution whose output begins about as large as its input, times `gain`."""
     layer = nn.Conv2d(inputs, outputs, size, **options)
@@ -45,17 +49,29 @@ def convolution(inputs: int, outputs: int, size: int, gain: float = 1.0, **optio
     return layer
 
 
+class PixelNorm(nn.LayerNorm):
+    """Layer normalisation of each pixel's channels, (n, channels, height, width) in and out.
+
+    It lets the network learn ten times as fast (Chen et al. 2022, arXiv:2204.04676), and looks at
+    no other pixel, so that a picture can be done in parts.
+    """
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return super().forward(hidden.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 class Block(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut, (n, channels, height, width) in and out."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        self.norm = PixelNorm(channels)
         self.first = convolution(channels, channels, 3, padding=1)
         # The block begins as the shortcut alone.
         self.second = convolution(channels, channels, 3, gain=0, padding=1)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return hidden + self.second(F.silu(self.first(hidden)))
+        return hidden + self.second(F.silu(self.first(self.norm(hidden))))
 
 
 class RestorerNetwork(nn.Module):
@@ -95,7 +111,8 @@ class RestorerNetwork(nn.Module):
             wider = F.interpolate(up(hidden), scale_factor=2, mode="nearest")
             hidden = block(seen.pop() + wider)
         fine = F.silu(F.pixel_shuffle(self.head(hidden), 2))
-        found = F.pixel_shuffle(self.tails[str(factor)](torch.cat([fine, pixels], 1)), factor)
+        found = self.tails[str(factor)](torch.cat([fine, pixels], 1))
+        found = FOUND_SCALE * F.pixel_shuffle(found, factor)
         if factor == 1:
             return pixels + found
         return found + F.interpolate(pixels, scale_factor=factor, mode="bicubic")

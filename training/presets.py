@@ -72,9 +72,11 @@ class RestorerSettings:
     channels: tuple[int, ...] = (40, 80, 128, 128)
     tail: int = 24  # channels at the size of the input
     portrait_share: float = 0.7  # the others are stickers
-    steps: int = 260  # of each sitting
-    batch_size: int = 8
-    learning_rate: float = 1.5e-3
+    steps: int = 800  # of each sitting
+    batch_size: int = 4
+    crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
+    whole_from: float = 0.85
+    learning_rate: float = 1e-3
     edge_weight: float = 0.5
     ema: float = 0.99
     evaluation_pictures: int = 16  # for each line of the card
@@ -103,7 +105,7 @@ class Preset:
     restorer: RestorerSettings = field(default_factory=RestorerSettings)
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
     scheduler: str = "PNDMScheduler"
-    evaluation_pictures: int = 50  # for each guidance scale and each kind of picture
+    evaluation_pictures: int = 25  # for each guidance scale and each kind of picture
     curve_pictures: int = 20
 
 

@@ -412,16 +412,29 @@ def test_nan_stays_alone(with_references, poison, mode):
     assert bad.evaluations == 8 and "evaluation 8 of 12" in str(bad.exception())
 
 
-@pytest.mark.parametrize("options", [{"mode": "exact"}, {}, {"fast": True}], ids=str)
-def test_a_failing_call_stays_alone(with_references, poison, two_threads, options):
+@pytest.mark.parametrize("mode", ["exact", "batched"])
+def test_a_failing_call_stays_alone(with_references, poison, mode):
+    fail_for(poison, with_references)
+    bad = run_with_poison(with_references, mode=mode)
+    with pytest.raises(ZeroDivisionError, match="a bad row"):
+        bad.result()
+
+
+def test_a_failing_part_of_a_fast_call_stays_alone(two_threads, with_references, poison):
+    fail_for(poison, with_references)
+    bad = run_with_poison(with_references, fast=True)
+    with pytest.raises(ZeroDivisionError, match="a bad row"):
+        bad.result()
+
+
+def fail_for(poison, pipe):
+    """Make every U-Net call fail that has a row with the embedding `poison`."""
+
     def fail(unet, args, kwargs):
         if poisoned(kwargs, poison).any():
             raise ZeroDivisionError("a bad row")
 
-    with_references.unet.register_forward_pre_hook(fail, with_kwargs=True)
-    bad = run_with_poison(with_references, **options)
-    with pytest.raises(ZeroDivisionError, match="a bad row"):
-        bad.result()
+    pipe.unet.register_forward_pre_hook(fail, with_kwargs=True)
 
 
 @pytest.mark.parametrize("place", ["encode_prompt", "preview", "decode"])

@@ -1,26 +1,29 @@
-"""The pictures of the apps that lesson 10 builds, for readers who have no browser tab at hand.
+"""The pictures of the apps in lessons 10 and 11, for readers who have no browser tab at hand.
 
     python -m tools.app_pictures
 
-It runs the cells of the lesson's solution. As soon as one of its apps is served, it opens it in a
-headless Chromium (Playwright's own, or one that is installed), presses the button, and photographs
-the page. Run it again when the lesson's apps or the weights have changed.
+It runs the cells of lesson 10's solution. As soon as one of its apps is served, it opens it in a
+headless Chromium (one that is installed, or Playwright's own), presses the button, and photographs
+the page. Then the course's own app. Run it again when an app or the weights have changed.
 """
 
 import io
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tools.notebooks.rules import check_call
 from tools.notebooks.scripts import read_lesson
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "course" / "pictures"
 LESSON = ROOT / "course" / "lessons" / "10_app.py"
 WAIT = 300_000  # milliseconds; a slow computer draws four pictures in that time
-SERVED = "img[src*='/file=']"  # the pictures that the app's server hands out
+SERVED = "img[src*='/file=']"  # the pictures that an app's server hands out
 
 
 def use_interface(page: Page) -> None:
@@ -35,7 +38,17 @@ def use_studio(page: Page) -> None:
     """Draw four pictures, beside the example that is there."""
     page.get_by_role("button", name="Run").click()
     expect(page.locator(SERVED)).to_have_count(5, timeout=WAIT)
-    expect(page.get_by_text("seed 45")).to_be_visible(timeout=WAIT)
+
+
+def draw_and_open_rate(page: Page) -> None:
+    """Draw four pictures with the course's own app and choose a vote and a consent."""
+    page.locator("#random input").uncheck()
+    page.locator("#draw").click()
+    expect(page.locator("#pictures img")).to_have_count(4, timeout=WAIT)
+    page.get_by_role("tab", name="Rate", exact=True).click()
+    expect(page.locator("#rate-pictures img")).to_have_count(4, timeout=WAIT)
+    page.locator("#vote input").first.check()
+    page.locator("#consent input").nth(1).check()
 
 
 # The lesson's name for an app: the picture's file, the height of the window, what to do there.
@@ -46,28 +59,52 @@ SHOTS = {
 
 
 def main(folder: Path = PICTURES) -> list[Path]:
-    """Photograph every app in `SHOTS`; return the paths."""
-    names: dict[str, object] = {"__name__": "__main__"}
-    written: dict[str, Path] = {}
+    """Photograph the apps of lesson 10 and the course's own; return the paths."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        for cell in read_lesson(LESSON).cells:
-            if cell.kind != "code" or len(written) == len(SHOTS):
-                continue
-            exec(compile(cell.source("complete"), str(LESSON), "exec"), names)
-            for name, (file, height, use) in SHOTS.items():
-                app = names.get(name)
-                if name not in written and getattr(app, "is_running", False):
-                    written[name] = folder / file
-                    photograph(browser, app.local_url, height, use, written[name])
-                    app.close()
-        browser.close()
+        return [*lesson_apps(browser, folder), course_app(browser, folder)]
+
+
+def lesson_apps(browser: Browser, folder: Path) -> list[Path]:
+    """Run the lesson, and photograph every app of `SHOTS` as soon as it is served."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    written: dict[str, Path] = {}
+    for cell in read_lesson(LESSON).cells:
+        if cell.kind != "code" or check_call(cell) or len(written) == len(SHOTS):
+            continue
+        exec(compile(cell.source("complete"), str(LESSON), "exec"), names)
+        for name, (file, height, use) in SHOTS.items():
+            app = names.get(name)
+            if name not in written and getattr(app, "is_running", False):
+                written[name] = photograph(browser, app.local_url, height, use, folder / file)
     return list(written.values())
 
 
-def photograph(browser, address: str, height: int, use, path: Path) -> None:
+def course_app(browser: Browser, folder: Path) -> Path:
+    """Photograph the Rate page of the course's own app, with an empty store of ratings."""
+    from helpers import load_pipeline
+    from helpers.app.engine import Engine
+    from helpers.app.page import serve
+    from helpers.app.studio import Studio
+    from helpers.feedback import Feedback
+
+    with tempfile.TemporaryDirectory() as store:
+        engine = Engine({"stickers": load_pipeline("stickers")}).start()
+        studio = Studio(engine, Feedback(Path(store) / "ratings.sqlite"))
+        app = serve(studio, block=False)
+        try:
+            file = folder / "11_rate.png"
+            return photograph(browser, app.local_url, 900, draw_and_open_rate, file)
+        finally:
+            app.close(verbose=False)
+            studio.close()
+
+
+def photograph(
+    browser: Browser, address: str, height: int, use: Callable[[Page], None], path: Path
+) -> Path:
     """Open a page, use it, and write what it looks like, in 256 colours to keep the file small."""
     page = browser.new_page(viewport={"width": 1100, "height": height}, color_scheme="light")
     page.goto(address)
@@ -76,6 +113,7 @@ def photograph(browser, address: str, height: int, use, path: Path) -> None:
     with Image.open(io.BytesIO(page.screenshot())) as shot:
         shot.convert("RGB").quantize(256).save(path, optimize=True)
     page.close()
+    return path
 
 
 if __name__ == "__main__":

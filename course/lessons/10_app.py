@@ -393,9 +393,6 @@ studio.launch(theme=theme, css=css, **LAUNCH)
 print("open", studio.local_url)
 
 # %% [markdown]
-# ![The app with its wallpaper: controls on the left; on the right a gallery with four foxes, each
-# with its seed below it, and the example painting](../course/pictures/10_studio.png)
-#
 # Play with it. Then press *Stop* during a long run, and note a seed, switch *Random seed* off and
 # make a picture again.
 #

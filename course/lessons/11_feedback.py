@@ -274,9 +274,6 @@ for image, made_by, my_vote in zip(images, settings, my_votes, strict=True):
 # tags, a comment and consent, and shows the receipt. Its ratings go to `feedback/ratings.sqlite` in
 # the folder where you started it; `Feedback("feedback/ratings.sqlite")` opens them here.
 #
-# ![The app's page Rate: a gallery with four pictures on the left; on the right the vote, tags, a
-# comment, and the question what may be done with the rating](../course/pictures/11_rate.png)
-#
 # ## 5 · Looking at the data
 #
 # You may be alone, and twelve votes say little. So the course brings a sample. **Nobody gave these

@@ -49,40 +49,31 @@ class Attention:
         return torch.stack(resized).mean(0)
 
     def of_word(self, prompt: str, word: str) -> torch.Tensor:
-        """(height, width), from 0 to 1: where the attention to one word of the prompt is strong.
+        """(height, width), from 0 to 1: where the attention to a word of the prompt is strong.
 
-        A word that became several tokens has their mean. The map is stretched to the full range,
-        so the maps of two words compare in their places, not in their strength.
+        Several words, such as "palm tree", have the mean of their tokens. The map is stretched to
+        the full range, so the maps of two words compare in their places, not in their strength.
 
         Raises LookupError if the prompt has no such word.
         """
-        words = word_tokens(self.tokenizer, prompt)
-        places = [place for name, own in words if name == word.lower() for place in own]
-        if not places:
-            listed = ", ".join(name for name, _ in words)
-            raise LookupError(f"word must be one of the prompt's ({listed}); got {word!r}")
-        heat = self.of_tokens()[places].mean(0)
+        heat = self.of_tokens()[token_places(self.tokenizer, prompt, word)].mean(0)
         lowest, highest = heat.min(), heat.max()
         return (heat - lowest) / (highest - lowest).clamp(min=1e-12)
 
 
-def word_tokens(tokenizer, prompt: str) -> list[tuple[str, list[int]]]:
-    """The words of a prompt as the tokenizer sees them, each with the places of its tokens.
+def token_places(tokenizer, prompt: str, word: str) -> list[int]:
+    """Where the tokens of a word stand among those of the prompt, wherever the word occurs.
 
-    In CLIP's vocabulary "</w>" ends a word. The marks of start and end are left out, and so is
-    what lies beyond the tokenizer's limit.
+    Raises LookupError if it does not, or only beyond the tokenizer's limit.
     """
-    ids = tokenizer(prompt, truncation=True, max_length=tokenizer.model_max_length).input_ids
-    words: list[tuple[str, list[int]]] = []
-    begun, places = "", []
-    for place, token in enumerate(tokenizer.convert_ids_to_tokens(ids)):
-        if token in tokenizer.all_special_tokens:
-            continue
-        begun, places = begun + token.removesuffix("</w>"), [*places, place]
-        if token.endswith("</w>"):
-            words.append((begun, places))
-            begun, places = "", []
-    return words
+    limit = tokenizer.model_max_length
+    ids = tokenizer(prompt, truncation=True, max_length=limit).input_ids
+    wanted = [i for i in tokenizer(word).input_ids if i not in tokenizer.all_special_ids]
+    length = len(wanted)
+    starts = [start for start in range(len(ids)) if ids[start : start + length] == wanted]
+    if not starts or not wanted:
+        raise LookupError(f"word must be one of the prompt {prompt!r}; got {word!r}")
+    return [start + offset for start in starts for offset in range(length)]
 
 
 @contextmanager

@@ -256,7 +256,7 @@ def _tokens(tokenizer, texts: list[str]):
     """Token ids and mask, padded to the tokenizer's limit; warns of words beyond it."""
     limit = tokenizer.model_max_length
     for text in texts:
-        count = len(tokenizer(text).input_ids)
+        count = len(tokenizer(text, verbose=False).input_ids)
         if count > limit:
             warnings.warn(
                 f"a prompt has {count} tokens, and this CLIP reads the first {limit}: {text!r}",

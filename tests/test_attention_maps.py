@@ -1,11 +1,13 @@
 """Cross-attention maps, on the tiny random pipeline."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from helpers.attention_maps import Attention, heat_map, watch_attention, word_tokens
+from helpers.attention_maps import Attention, heat_map, token_places, watch_attention
 
 PROMPT = "a fox"
 STEPS = 2
@@ -80,8 +82,11 @@ def test_several_images_are_refused(tiny_pipe):
 
 
 def test_a_word_has_its_tokens(tiny_pipe):
-    # The tiny tokenizer has a token a letter.
-    assert word_tokens(tiny_pipe.tokenizer, "a fox") == [("a", [1]), ("fox", [2, 3, 4])]
+    # The tiny tokenizer has a token a letter, and another one for the last letter of a word.
+    places = functools.partial(token_places, tiny_pipe.tokenizer)
+    assert places("a fox", "fox") == [2, 3, 4]
+    assert places("a fox", "a fox") == [1, 2, 3, 4]
+    assert places("an owl, an OWL", "owl") == [3, 4, 5, 9, 10, 11]
 
 
 def test_a_word_gets_the_map_of_its_tokens(tiny_pipe):
@@ -93,9 +98,10 @@ def test_a_word_gets_the_map_of_its_tokens(tiny_pipe):
     assert heat.argmax() == 1 * 4 + 3
 
 
-def test_a_word_that_is_not_there_is_named(tiny_pipe, attention):
-    with pytest.raises(LookupError, match=r"\(a, fox\); got 'owl'"):
-        attention.of_word("a fox", "owl")
+@pytest.mark.parametrize("word", ["owl", "fo", ""])
+def test_a_word_that_is_not_there_is_named(attention, word):
+    with pytest.raises(LookupError, match=f"'a fox'; got '{word}'"):
+        attention.of_word("a fox", word)
 
 
 def test_nothing_recorded_is_said(tiny_pipe):

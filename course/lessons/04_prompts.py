@@ -521,7 +521,7 @@ for library in (diffusers, transformers):
     library.utils.logging.set_verbosity_error()
 endings = [f"{wordy}, a fox on a red background", f"{wordy}, a whale in the snow"]
 with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
+    warnings.simplefilter("always", UserWarning)
     cut_off = sweep(pipe, prompt=endings, seed=7, mode="exact", **SETTINGS)
 print("\n".join(str(warning.message) for warning in caught))
 print("the same picture:", cut_off.images[0].tobytes() == cut_off.images[1].tobytes())

@@ -389,7 +389,8 @@ def write_card(folder: Path) -> None:
     settings, seconds = figures["settings"], figures["seconds"]
     sittings = {
         name: {"steps": last["step"], "minutes": round(last["seconds"] / 60, 1),
-               "loss at the end": last["loss"], "PSNR at the end": last["psnr"], "gain over bicubic": last["gain"]}
+               "loss at the end": last["loss"], "PSNR at the end": last["psnr"],
+               "PSNR over bicubic": last["gain"]}
         for name, last in figures["sittings"].items()
     }  # fmt: skip
     seconds = ", ".join(f"{name} {value:g} s" for name, value in seconds.items())

@@ -22,7 +22,7 @@ def test_the_border_divides_the_two(share):
     red, blue = shares(picture)
     assert red == pytest.approx(share, abs=0.12) and blue == pytest.approx(1 - share, abs=0.12)
     middle = np.asarray(picture)[60]
-    assert (middle[: int(200 * share) - 3] == (255, 0, 0)).all()
+    assert (middle[: max(0, int(200 * share) - 3)] == (255, 0, 0)).all()
     assert (middle[int(200 * share) + 3 :] == (0, 0, 255)).all()
     assert shares(RED) == (1, 0) and shares(BLUE) == (0, 1)  # the inputs are as they were
 

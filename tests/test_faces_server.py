@@ -55,6 +55,11 @@ class Enlarger:
                 self.running -= 1
 
 
+def callers() -> list[str]:
+    """Which code is at work, the innermost last: to tell who wanted the network."""
+    return [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_stack()]
+
+
 @pytest.fixture(scope="module")
 def outgoing():
     """Every address outside this computer that something tried to reach; there must be none."""
@@ -63,13 +68,13 @@ def outgoing():
 
     def checked_connect(self, address):
         if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1"):
-            tried.append((address, traceback.format_stack(limit=12)))
+            tried.append((address, callers()))
             raise OSError("the network is blocked in this test")
         return connect(self, address)
 
     def checked_look_up(host, *args, **kwargs):
         if host not in ("127.0.0.1", "::1", "localhost", None, ""):
-            tried.append((host, traceback.format_stack(limit=12)))
+            tried.append((host, callers()))
             raise OSError("the network is blocked in this test")
         return look_up(host, *args, **kwargs)
 

@@ -21,6 +21,7 @@ import asyncio
 import contextlib
 import html
 import logging
+import os
 import re
 import socket
 import threading
@@ -31,6 +32,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+# Before gradio is imported, or parts of it report their use whatever `analytics_enabled` says.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import fastapi
 import gradio

@@ -35,15 +35,18 @@ from typing import Protocol
 
 # Before gradio is imported, or parts of it report their use whatever `analytics_enabled` says.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import fastapi
 import gradio
+import huggingface_hub.constants
 import uvicorn
 from fastapi.responses import JSONResponse
 from PIL import Image
 
 from .pictures import MEGAPIXEL, from_base64, from_bytes, to_data_url
+
+# Gradio reports through this library too, which may have been imported long ago.
+huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
 
 PORT = 7870
 """Where the class's service is looked for; the app has Gradio's own 7860."""

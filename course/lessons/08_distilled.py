@@ -14,8 +14,8 @@
 # # 08 · Distilled models: smaller, faster, and how much worse?
 #
 # A large model can teach a small one. The small one is faster, and often nearly as good. In this
-# lesson you take blocks out of a U-Net and see it fail, look at the student that learned to do
-# without them, and measure what was won and what was lost.
+# lesson you take blocks out of a U-Net, meet the student that learned to do without them, and
+# measure what was won and what was lost.
 #
 # **At the end you will be able to**
 #
@@ -122,10 +122,11 @@ def removed_share(teacher_unet, student_unet):
 
 
 # %% [markdown]
-# ## 2 · Removing is not enough
+# ## 2 · Just take blocks out?
 #
 # Could one not just take blocks out? Try it: we copy the teacher's U-Net and remove only its
-# middle. The blocks around it are all there, but none of them has ever worked without it.
+# middle. The blocks around it are all there, but none of them has ever worked without it. Decide
+# first: will it still draw?
 #
 # Above are the teacher's pictures, below those of the cut copy, from the same noise.
 
@@ -150,6 +151,10 @@ with_middle, without_middle = (
 print(len(with_middle), "pictures with the middle,", len(without_middle), "without")
 labels = [f"teacher {number}" for number in range(3)] + [f"cut {number}" for number in range(3)]
 display(image_grid(with_middle + without_middle, rows=2, labels=labels))
+
+# %% [markdown]
+# Not all blocks matter alike: look whether the middle is missed here. The student lacks far more
+# than the middle, and what it lacks it had to learn to do without.
 
 # %% [markdown]
 # ## 3 · Learning from the teacher
@@ -405,7 +410,7 @@ else:
 #
 # - **Distillation** lets a small model learn from a large one: from the task, from its output and
 #   from its features.
-# - A network from which blocks were only removed fails; the same network after distillation works.
+# - Some blocks are hardly missed. What is missed must be learned by the blocks that are left.
 # - A fair comparison has the same prompts and noise, warm-up, turns and a median.
 # - A faster part makes the whole faster only as far as that part's share goes.
 # - Fewer blocks and fewer steps are two ways to be fast; compare them in the same time.

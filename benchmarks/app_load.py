@@ -42,6 +42,7 @@ COLOURS = ("teal", "red", "yellow")
 GUIDANCE = (1.0, 3.0, 5.0, 7.5)
 OWN_SCHEDULER = "the model's own"
 PARTS = ("drawing", "leaving", "rating")
+PATIENCE = 300.0  # seconds; httpx's own five are short on a computer that is full of clients
 RATERS = 50
 LEAVERS = 10
 RATING_SECONDS = 12  # of the class that rates while its server is killed
@@ -97,7 +98,12 @@ class Server:
         self.process.wait()
 
     def client(self) -> Client:
-        return Client(self.address, verbose=False, analytics_enabled=False)
+        return Client(
+            self.address,
+            verbose=False,
+            analytics_enabled=False,
+            httpx_kwargs={"timeout": PATIENCE},
+        )
 
 
 def main() -> None:
@@ -195,7 +201,8 @@ def clients_that_leave(server: Server, one: Wish) -> None:
     """Processes that ask for ten long pictures each and are killed; then somebody asks for one."""
     code = (
         "import sys; from gradio_client import Client\n"
-        f"client = Client({server.address!r}, verbose=False, analytics_enabled=False)\n"
+        f"client = Client({server.address!r}, verbose=False, analytics_enabled=False,"
+        f" httpx_kwargs={{'timeout': {PATIENCE}}})\n"
         f"job = client.submit(*{Wish('a fox', 1, 100, 7.5).inputs(server.model, 10)!r}, "
         "api_name='/generate')\n"
         "next(iter(job)); print('asked', flush=True); job.result()\n"

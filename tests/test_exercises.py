@@ -24,6 +24,8 @@ from tools.notebooks.scripts import Lesson, read_lesson
 
 LESSONS = {path.stem: path for path in sorted((ROOT / "course" / "lessons").glob("*.py"))}
 
+LOOKS_AT_TOKENS = {"06_inside"}  # the random pipeline's tokenizer knows letters only
+
 
 class Notebook:
     """Runs the cells of a notebook in one namespace, without a kernel."""
@@ -106,7 +108,10 @@ def untouched(name: str) -> dict[int, object]:
     notebook = Notebook()
     given = {}
     with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(vars(helpers), "load_pipeline", lambda *name, **options: tiny_sd_pipeline())
+        if name not in LOOKS_AT_TOKENS:
+            patched.setitem(
+                vars(helpers), "load_pipeline", lambda *name, **options: tiny_sd_pipeline()
+            )
         for cell in read_lesson(LESSONS[name]).cells:
             if cell.kind == "code":
                 try:

@@ -346,7 +346,7 @@ def whole_speed(unet_share, unet_speed):
 # NBVAL_IGNORE_OUTPUT
 for share in (0.5, 0.8, 0.95):
     speed = whole_speed(share, 3)
-    if speed is not None:
+    if speed is not ...:
         print(f"U-Net {share:.0%} of the time and 3 times as fast: the picture {speed:.2f} times")
 
 # %% [markdown]

@@ -56,6 +56,8 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 def training_table(logs: Path) -> str:
     rows = {}
     for file in sorted(logs.glob("*.jsonl")):
+        if file.stem.startswith("curve-"):  # verdicts, not a training
+            continue
         last = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
         rows[file.stem] = {"steps": last["step"], "minutes": round(last["seconds"] / 60, 1),
                            "loss at the end": last["loss"]}  # fmt: skip

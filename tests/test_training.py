@@ -9,6 +9,7 @@ import torch
 
 from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 from training import data, loop
+from training.export import WEIGHTS, replaced
 from training.presets import TINY, changed
 
 
@@ -190,6 +191,17 @@ def test_the_tokenizer_knows_the_vocabulary_as_whole_words(trained):
     for subject in SUBJECTS:
         assert len(words(subject).input_ids) == len(subject.split()) + 2, subject
     assert len(words) <= 1000
+
+
+def test_what_is_shipped_names_no_folder_of_the_computer_that_trained_it(trained, tmp_path):
+    from diffusers import AutoencoderKL
+
+    loaded = AutoencoderKL.from_pretrained(trained.weights / "stickers" / "vae")
+    assert loaded.config["_name_or_path"]  # diffusers would write it down again
+    replaced(tmp_path / "again", lambda part: loaded.save_pretrained(part / "vae"))
+    for folder in (tmp_path / "again", WEIGHTS):
+        for file in folder.rglob("config.json"):
+            assert "_name_or_path" not in file.read_text(encoding="utf-8"), file
 
 
 def test_a_second_sitting_starts_from_the_shipped_unet(trained):

@@ -24,6 +24,8 @@ def replaced(folder: Path, write) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
+    for file in temporary.rglob("config.json"):
+        forget_origin(file)
     if folder.exists():
         card = folder / "README.md"
         if card.exists():
@@ -31,6 +33,13 @@ def replaced(folder: Path, write) -> None:
         os.replace(folder, old)
     os.replace(temporary, folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def forget_origin(file: Path) -> None:
+    """Takes out of a configuration which folder of this computer the model was loaded from."""
+    config = json.loads(file.read_text(encoding="utf-8"))
+    if config.pop("_name_or_path", None) is not None:
+        write_text(file, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def write_text(file: Path, text: str) -> None:

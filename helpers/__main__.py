@@ -1,8 +1,11 @@
 """The command line: `python -m helpers NAME`; `python -m helpers NAME --help` says more."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+OLDEST_PYTHON = (3, 11)
 
 # Each is a module of helpers/commands/.
 COMMANDS = {
@@ -17,6 +20,9 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command line; `None` takes it from the shell."""
+    if sys.version_info < OLDEST_PYTHON:  # said here, since no command can be loaded by it
+        needed, got = (".".join(map(str, v[:2])) for v in (OLDEST_PYTHON, sys.version_info))
+        sys.exit(f"The course needs Python {needed} or newer; {sys.executable} is {got}.")
     parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
     choices = parser.add_subparsers(dest="command", required=True, metavar="NAME")
     for name, about in COMMANDS.items():

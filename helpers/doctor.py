@@ -25,7 +25,7 @@ REAL_MODEL = "sd-v1-5"  # what a learner tries next; its sizes are in the catalo
 COURSE_MEMORY_BYTES = 2 * GIB
 COURSE_DISK_BYTES = 0.5 * GIB  # pictures, sweeps and notebooks of the whole course
 
-INSTALL = "python -m pip install -c constraints.txt -e ."
+COURSE = Path(__file__).absolute().parent.parent
 HUB = "https://huggingface.co"
 
 
@@ -70,12 +70,13 @@ def examine(network: bool = False) -> list[Finding]:
 
 
 def report(findings: list[Finding]) -> str:
-    """The findings as plain text, a line each and the fix below it."""
-    lines = []
+    """The findings as plain text, a line each and below it the fix, where it is new."""
+    lines, fixes = [], {""}
     for finding in findings:
         lines.append(f"{finding.state:8} {finding.subject:10} {finding.message}")
-        if finding.fix:
+        if finding.fix not in fixes:
             lines.append(f"{'':19} -> {finding.fix}")
+            fixes.add(finding.fix)
     problems = sum(finding.state == State.PROBLEM for finding in findings)
     verdict = f"{problems} problem{'s' * (problems > 1)} to fix" if problems else "Ready to start"
     return "\n".join([*lines, "", f"{verdict}."])
@@ -84,9 +85,29 @@ def report(findings: list[Finding]) -> str:
 def _guarded(subject: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
+    except ModuleNotFoundError as error:
+        reason = f"{error.name} is not installed for {sys.executable}"
+        return Finding(subject, State.PROBLEM, reason, install_fix())
     except Exception as error:  # a broken library fails in ways of its own; the others go on
         reason = f"could not be examined ({type(error).__name__}: {str(error)[:200]})"
-        return Finding(subject, State.PROBLEM, reason, f"Install the course again: {INSTALL}")
+        return Finding(subject, State.PROBLEM, reason, install_fix())
+
+
+def install_fix(extra: str = "", own: Path = COURSE / ".venv") -> str:
+    """How to install the course, with an extra of it or without, for whoever asks with this Python.
+
+    Where the course is installed in its folder `own` already, it is enough to ask with that Python.
+    """
+    inside = Path("Scripts", "python.exe") if os.name == "nt" else Path("bin", "python")
+    mine = (own / inside).relative_to(own.parent)
+    if Path(sys.prefix) == own:
+        python = mine
+    elif (own / inside).exists():
+        return f"The course is installed in {own.name}; ask there: {mine} -m helpers doctor"
+    else:
+        python = "python"
+    course = f'".[{extra}]"' if extra else "."
+    return f"In the course's folder: {python} -m pip install -c constraints.txt -e {course}"
 
 
 def python_version(version: tuple[int, int] = sys.version_info[:2]) -> Finding:
@@ -94,9 +115,6 @@ def python_version(version: tuple[int, int] = sys.version_info[:2]) -> Finding:
     first, last = TESTED_PYTHONS
     shown = f"{'.'.join(map(str, version))} on {platform.system()} ({platform.machine()})"
     tested = f"{'.'.join(map(str, first))} to {'.'.join(map(str, last))}"
-    if version < first:
-        fix = f"Install Python {tested} and make a new environment with it."
-        return Finding("Python", State.PROBLEM, f"{shown}; the course needs {tested}", fix)
     if version > last:
         fix = f"If a library refuses to install, use Python {tested}."
         return Finding("Python", State.NOTE, f"{shown}; tested are {tested}", fix)
@@ -116,7 +134,7 @@ def libraries() -> Finding:
         if not versions[item.name] or not item.specifier.contains(versions[item.name], True)
     ]
     if wrong:
-        return Finding("Libraries", State.PROBLEM, "; ".join(wrong), INSTALL)
+        return Finding("Libraries", State.PROBLEM, "; ".join(wrong), install_fix())
     named = ", ".join(f"{name} {_installed(name)}" for name in NAMED_LIBRARIES)
     return Finding("Libraries", State.OK, named)
 
@@ -135,8 +153,7 @@ def jupyter() -> Finding:
         return Finding("Jupyter", State.OK, f"JupyterLab {lab}")
     if _installed("ipykernel"):
         return Finding("Jupyter", State.OK, "a kernel for an editor, Colab or another Jupyter")
-    fix = 'python -m pip install -c constraints.txt -e ".[lab]"'
-    return Finding("Jupyter", State.PROBLEM, "nothing here opens a notebook", fix)
+    return Finding("Jupyter", State.PROBLEM, "nothing here opens a notebook", install_fix("lab"))
 
 
 def models() -> Finding:
@@ -177,7 +194,8 @@ def device() -> Finding:
         return Finding("Device", State.OK, shown)
     if torch.backends.mps.is_available():
         return Finding("Device", State.OK, "the GPU of this Mac, as torch's device mps")
-    shown = f"the CPU, with {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    shown = f"the CPU, with {threads} thread{'s' * (threads > 1)}"
     if shutil.which("nvidia-smi"):
         fix = "Choose your system and CUDA at https://pytorch.org and run the command it gives."
         reason = f"{shown}; there is an NVIDIA card, but this PyTorch cannot use it"

@@ -161,7 +161,7 @@ def learner_report(progress: Progress, exercise_ids: Sequence[str]) -> str:
         lines.append(f"lesson {lesson}: {done} of {len(members)} exercises right")
         lines += [f"    {_exercise_line(progress, exercise_id)}" for exercise_id in members]
     if progress.unreadable:
-        lines.append(f"({progress.unreadable} lines of the file could not be read)")
+        lines.append(f"({_counted(progress.unreadable, 'line')} of the file could not be read)")
     return "\n".join(lines)
 
 
@@ -172,12 +172,18 @@ def _standing(progress: Progress, exercise_id: str) -> Standing:
 def _exercise_line(progress: Progress, exercise_id: str) -> str:
     standing = _standing(progress, exercise_id)
     state = "right" if standing.is_right else "open" if standing.tries else "not tried"
-    details = [f"{standing.tries} tr{'y' if standing.tries == 1 else 'ies'}"]
+    details = []
+    if standing.tries:
+        details.append("1 try" if standing.tries == 1 else f"{standing.tries} tries")
     if standing.hints:
-        details.append(f"{standing.hints} hint{'s' * (standing.hints > 1)}")
+        details.append(_counted(standing.hints, "hint"))
     if standing.saw_solution:
         details.append("solution seen")
     return f"{exercise_id:20} {state:10} {', '.join(details)}".rstrip()
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
 
 
 def class_table(learners: Sequence[Progress], exercise_ids: Sequence[str]):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from helpers import doctor
-from helpers.__main__ import main
+from helpers.__main__ import OLDEST_PYTHON, main
 from helpers.doctor import GIB, Finding, State, examine, report
 
 
@@ -26,13 +26,19 @@ def fake_torch(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("version", "state"),
-    [((3, 10), "problem"), ((3, 11), "ok"), ((3, 13), "ok"), ((3, 14), "note")],
+    ("version", "state"), [((3, 11), "ok"), ((3, 13), "ok"), ((3, 14), "note")]
 )
 def test_python_version(version, state):
     finding = doctor.python_version(version)
     assert finding.state == state
     assert bool(finding.fix) == (state != "ok")
+
+
+def test_python_that_is_too_old_is_told_before_anything_is_loaded(monkeypatch):
+    assert OLDEST_PYTHON == doctor.TESTED_PYTHONS[0]
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
+    with pytest.raises(SystemExit, match="needs Python 3.11 or newer; .+ is 3.10"):
+        main(["doctor"])
 
 
 def test_missing_and_old_libraries_are_named(monkeypatch):
@@ -57,7 +63,20 @@ def test_course_that_is_not_installed_is_a_problem(fake_torch, monkeypatch):
     monkeypatch.setattr(doctor, "PACKAGE", "no-such-course")
     finding = examine()[1]
     assert finding.subject == "Libraries" and finding.state == State.PROBLEM
-    assert doctor.INSTALL in finding.fix
+    assert finding.fix == doctor.install_fix()
+
+
+def test_fix_names_the_python_that_has_the_course(tmp_path, monkeypatch):
+    own = tmp_path / ".venv"
+    install = "-m pip install -c constraints.txt -e ."
+    assert doctor.install_fix(own=own) == f"In the course's folder: python {install}"
+    inside = own / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    mine = inside.relative_to(tmp_path)
+    assert doctor.install_fix(own=own).endswith(f"{mine} -m helpers doctor")
+    monkeypatch.setattr(sys, "prefix", str(own))
+    assert doctor.install_fix("lab", own).endswith(f'{mine} {install[:-1]}".[lab]"')
 
 
 def test_damaged_weights_are_named(tmp_path, monkeypatch):
@@ -150,7 +169,7 @@ def test_an_examination_that_fails_is_a_problem_and_the_others_go_on(monkeypatch
     monkeypatch.setitem(sys.modules, "torch", None)
     findings = {finding.subject: finding for finding in examine()}
     assert findings["Device"].state == State.PROBLEM
-    assert "ModuleNotFoundError" in findings["Device"].message
+    assert findings["Device"].message == f"torch is not installed for {sys.executable}"
     assert findings["Python"].message
 
 
@@ -164,8 +183,9 @@ def test_command_prints_each_fix_and_exits_with_1_for_a_problem(monkeypatch, cap
         "",
         "Ready to start.",
     ]
-    findings.append(Finding("Memory", State.PROBLEM, "none", "Buy some."))
+    findings += [Finding(name, State.PROBLEM, "none", "Buy some.") for name in ("Memory", "RAM")]
     with pytest.raises(SystemExit) as stopped:
         main(["doctor"])
     assert stopped.value.code == 1
-    assert "1 problem to fix." in report(findings)
+    assert "2 problems to fix." in report(findings)
+    assert report(findings).count("Buy some.") == 1  # one fix for both

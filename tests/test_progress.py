@@ -151,11 +151,14 @@ def test_command_prints_ones_own(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.jsonl"))
     main(["progress"])
     assert "made by the first check" in capsys.readouterr().out
-    write(tmp_path / "progress.jsonl", ("01.grid", "wrong"), ("01.grid", "hint"))
+    path = write(tmp_path / "progress.jsonl", ("01.grid", "wrong"), ("01.grid", "hint"))
+    path.write_text(path.read_text(encoding="utf-8") + "a line of rubbish\n", encoding="utf-8")
     main(["progress"])
     printed = capsys.readouterr().out
     assert "lesson 01: 0 of 4 exercises right" in printed
-    assert "    01.grid              open       1 try, 1 hint" in printed
+    assert "    01.grid              open       1 try, 1 hint\n" in printed
+    assert "    01.guidance          not tried\n" in printed
+    assert "(1 line of the file could not be read)" in printed
     assert str(tmp_path / "progress.jsonl") in printed
 
 

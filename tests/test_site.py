@@ -1,15 +1,65 @@
-"""The site's gathering of pages and its check, on pages that are broken on purpose.
+"""The site: links and alt texts in the sources of all its pages, how they are gathered, and the
+check of the built pages, on some that are broken on purpose.
 
-The build itself needs the extra "site"; `make site` runs it and these checks on the real pages.
+The build itself needs the extra "site"; `make site` runs it and that check on the real pages.
 """
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from tools.notebooks.__main__ import ROOT
 from tools.site.check import problems
-from tools.site.stage import stage
+from tools.site.stage import PAGES, stage
+
+SOURCES = sorted(path for pattern in PAGES for path in ROOT.glob(pattern))
+LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
+SHOWN = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def markdown_of(path: Path) -> str:
+    """The text of a page: the file, or the cells of text of a notebook."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix != ".ipynb":
+        return text
+    cells = json.loads(text)["cells"]
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def headings(path: Path) -> set[str]:
+    """The addresses of a page's headings, as GitHub and the site make them."""
+    found = re.findall(r"^#+ (.+)$", markdown_of(path), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", line).strip().lower().replace(" ", "-") for line in found}
+
+
+def broken_links(path: Path, text: str) -> list[str]:
+    """The links and pictures of a page that lead to no file or to no heading of one."""
+    found = []
+    for target in [*LINK.findall(text), *(address for _, address in SHOWN.findall(text))]:
+        if target.startswith(("http://", "https://")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        if not file.exists() or (anchor and anchor not in headings(file)):
+            found.append(target)
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere_and_pictures_have_alt_texts(path):
+    text = markdown_of(path)
+    assert broken_links(path, text) == []
+    assert [address for alt, address in SHOWN.findall(text) if len(alt) < 20] == []
+
+
+def test_broken_links_are_found():
+    text = (
+        "[a](nowhere.md) [b](#nothing) [c](https://example.org) ![A picture](no.png) [d](README.md)"
+    )
+    assert broken_links(ROOT / "README.md", text) == ["nowhere.md", "#nothing", "no.png"]
+
 
 SOUND = '<p id="top"><a href="#top">up</a> <a href="https://example.org">out</a></p>'
 

@@ -11,6 +11,7 @@ nb_ipywidgets_js = {}  # by default two scripts from a CDN; `stage` leaves widge
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 
+highlight_language = "none"  # a block that names no language holds commands
 pygments_style = "friendly"
 pygments_dark_style = "github-dark"
 html_theme = "furo"

@@ -40,6 +40,7 @@ def test_the_cell_follows_the_first_and_the_link_opens_this_lesson(notebook):
     assert (
         "colab.research.google.com/github/someone/course/blob/main/lessons/02_seeds" in text.source
     )
+    assert f"({ADDRESS}/blob/main/lessons/02_seeds.ipynb)" in text.source
     assert "(../course/reading/glossary.md)" in text.source
     assert code.cell_type == "code"
     assert [cell.metadata.get("tags") for cell in notebook.cells].count([TAG]) == 2
@@ -54,6 +55,7 @@ def test_anywhere_else_the_cell_does_nothing(cell, monkeypatch, capsys):
 def test_on_colab_torch_and_numpy_stay(cell, monkeypatch):
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
     monkeypatch.setattr("os.path.exists", lambda path: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     (clone, pip), folders = cell()
     course = "/content/stable-diffusion-course"
     assert clone[:2] == ["git", "clone"] and clone[-2:] == [ADDRESS, course]
@@ -61,6 +63,14 @@ def test_on_colab_torch_and_numpy_stay(cell, monkeypatch):
     assert f"torch=={version('torch')}" in pip and f"numpy=={version('numpy')}" in pip
     assert "--upgrade" not in pip
     assert folders == [f"{course}/lessons"]
+
+
+def test_on_colab_an_installation_that_broke_off_is_made_up_for(cell, monkeypatch):
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (pip,), _ = cell()
+    assert pip[:4] == [sys.executable, "-m", "pip", "install"]
 
 
 def test_on_colab_a_second_run_fetches_nothing(cell, monkeypatch):

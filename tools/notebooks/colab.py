@@ -19,8 +19,9 @@ TAG = "colab"
 TEXT = """\
 *A word is new? It is in the [glossary](../course/reading/glossary.md).*
 
-*On Google Colab: [open this notebook there]({address}) and run the next cell first. Anywhere else \
-it does nothing.*"""
+*On Google Colab: [open this notebook there]({colab}) and run the next cell first. Anywhere else \
+it does nothing. Colab does not find other pages and pictures of the course: they are \
+[on GitHub]({github}).*"""
 
 CODE = """\
 # On Google Colab this fetches the course. Colab's own torch and numpy stay as they are.
@@ -28,12 +29,14 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
+from importlib.util import find_spec
 
 if "COLAB_RELEASE_TAG" in os.environ:
     course = "/content/stable-diffusion-course"
     if not os.path.exists(course):
         clone = ["git", "clone", "--quiet", "--depth=1", "{repository}", course]
         subprocess.run(clone, check=True)
+    if find_spec("helpers") is None:
         kept = [f"{{name}}=={{version(name)}}" for name in ("numpy", "torch")]
         pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, course]
         subprocess.run(pip, check=True)
@@ -59,10 +62,11 @@ def repository(root: Path) -> str | None:
 
 def with_setup(lesson: Lesson, address: str) -> Lesson:
     """The lesson with links to the glossary and to Colab, and the set-up cell, after its first."""
-    notebook = f"{COLAB}/{address.removeprefix(GITHUB)}/blob/main/lessons/{lesson.name}.ipynb"
+    notebook = f"blob/main/lessons/{lesson.name}.ipynb"
+    colab = f"{COLAB}/{address.removeprefix(GITHUB)}/{notebook}"
     first = lesson.cells[0]
     added = [
-        _cell("markdown", first.start, TEXT.format(address=notebook)),
+        _cell("markdown", first.start, TEXT.format(colab=colab, github=f"{address}/{notebook}")),
         _cell("code", first.start, CODE.format(repository=address)),
     ]
     return replace(lesson, cells=[first, *added, *lesson.cells[1:]])

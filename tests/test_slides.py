@@ -35,21 +35,32 @@ SOLUTION = {"cells": [
     code("import os", tags=["colab"]),
     text("## 1 · Draw\n\nWe draw. It takes a second. Wait for it."),
     code("draw(1)", picture()),
+    text("It is a square."),
     text("### Exercise 1 · Yours\n\nFill the gap."),
     code("x = 42", cell_id="e", exercise="02.x"),
     code('exercise("02.x").check(x=x)\n# exercise("02.x").hint()'),
+    text("Now the rest."),
+    code("draw(x)"),
 ]}  # fmt: skip
 LESSON = {"cells": [code("x = ...", cell_id="e", exercise="02.x")]}
 
 
 def test_a_notebook_is_cut_into_slides():
-    opening, draw, blank, solved = cut(SOLUTION, LESSON)
+    opening, draw, blank, solved, _ = cut(SOLUTION, LESSON)
     assert opening.is_lesson_title and opening.title == "02 · Seeds"
     assert opening.text == "Noise. It is random.\n\n- make noise"
     assert (draw.title, draw.code, len(draw.outputs)) == ("1 · Draw", "draw(1)", 1)
     assert draw.text == "We draw. It takes a second." and "Wait for it." in draw.notes
     assert (blank.code, solved.code) == ("x = ...", "x = 42")
     assert blank.notes.endswith("Your turn.") and solved.title == "Exercise 1 · Yours: a solution"
+
+
+def test_remarks_stay_with_the_code_and_an_exercise_ends_with_its_solution():
+    _, draw, blank, solved, rest = cut(SOLUTION, LESSON)
+    assert draw.closing == "It is a square." and draw.notes.endswith("It is a square.")
+    assert [slide.closing for slide in (blank, solved, rest)] == ["", "", ""]
+    assert (rest.title, rest.text, rest.code) == ("1 · Draw", "Now the rest.", "draw(x)")
+    assert "It is a square." in render([draw], folder=ROOT)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from tools.notebooks.colab import TAG
 from tools.site.stage import show_statically
 
 SHOWN_SENTENCES = 2
+SOLUTION = ": a solution"
 MAX_TEXT_BESIDE_CODE = 320  # characters; more would push the code off the slide
 
 
@@ -20,14 +21,18 @@ class Slide:
     code: str = ""
     outputs: list[dict] = field(default_factory=list)
     alt: str = ""
+    closing: str = ""  # Markdown, below the code and what it shows
     notes: str = ""
+    section: str = ""  # the heading above, which goes on after an exercise
+    is_continued: bool = False  # text without a heading of its own
 
 
 def cut(solution: dict, lesson: dict) -> list[Slide]:
     """The slides of an executed solution; `lesson` is the same notebook with its blanks.
 
     A heading opens a slide, and so does each cell of code. An exercise makes two: the blank, and
-    then the answer. Cells that only check an answer, or set up Colab, are left out.
+    then the answer. A short remark on what a cell has shown stays with it. Cells that only check an
+    answer, or set up Colab, are left out.
     """
     blanks = {cell["id"]: _source(cell) for cell in lesson["cells"]}
     slides: list[Slide] = []
@@ -35,7 +40,7 @@ def cut(solution: dict, lesson: dict) -> list[Slide]:
         if _is_for_the_notebook_alone(cell):
             continue
         if cell["cell_type"] == "markdown":
-            slides += _text_slides(_source(cell), slides[-1].title if slides else "")
+            slides += _text_slides(_source(cell), slides[-1] if slides else Slide(""))
         else:
             before = slides[-1] if slides else Slide("")
             new = _code_slides(cell, before, blanks)
@@ -43,7 +48,8 @@ def cut(solution: dict, lesson: dict) -> list[Slide]:
                 new[0].text, new[0].notes = before.text, f"{before.notes}\n\n{new[0].notes}".strip()
                 slides.pop()
             slides += new
-    return [slide for slide in slides if slide.is_lesson_title or slide.text or slide.code]
+    shown = [slide for slide in slides if slide.is_lesson_title or slide.text or slide.code]
+    return _with_remarks(shown)
 
 
 def _source(cell: dict) -> str:
@@ -56,21 +62,42 @@ def _is_for_the_notebook_alone(cell: dict) -> bool:
     return is_check or TAG in cell["metadata"].get("tags", [])
 
 
-def _text_slides(source: str, title: str) -> list[Slide]:
+def _with_remarks(slides: list[Slide]) -> list[Slide]:
+    """The slides, those with nothing but a short remark joined to the code that they speak of."""
+    joined: list[Slide] = []
+    for slide in slides:
+        before = joined[-1] if joined else Slide("")
+        if slide.is_continued and _is_short_text(slide) and before.code and not before.closing:
+            before.closing, before.notes = slide.text, f"{before.notes}\n\n{slide.notes}".strip()
+        else:
+            joined.append(slide)
+    return joined
+
+
+def _text_slides(source: str, before: Slide) -> list[Slide]:
     """A slide for every heading in a cell of text, and one for text before the first."""
     slides = []
+    section, title = before.section, _title_after(before)
     for part in re.split(r"^(?=#{1,4} )", source, flags=re.MULTILINE):
         if not part.strip():
             continue
         heading = re.match(r"(#{1,4}) (.+)\n?", part)
         body = part[heading.end() :].strip() if heading else part.strip()
-        name = heading[2].strip() if heading else title
+        title = heading[2].strip() if heading else title
+        section = title if heading and len(heading[1]) <= 2 else section
         is_first = bool(heading) and heading[1] == "#"
         text = shown_text(body)
         if is_first:  # what the lesson is about and its goals; not the ways through the notebook
             text = "\n\n".join(text.split("\n\n")[:2])
-        slides.append(Slide(name, is_first, text=text, notes=body))
+        slides.append(
+            Slide(title, is_first, text, notes=body, section=section, is_continued=not heading)
+        )
     return slides
+
+
+def _title_after(slide: Slide) -> str:
+    """The title of what follows without a heading: an answered exercise is over."""
+    return slide.section if slide.title.endswith(SOLUTION) else slide.title
 
 
 def shown_text(body: str) -> str:
@@ -94,10 +121,14 @@ def _is_short_text(slide: Slide) -> bool:
 
 def _code_slides(cell: dict, before: Slide, blanks: dict[str, str]) -> list[Slide]:
     """The slides of a code cell, with the notes of the text before them."""
-    show_statically(cell, before.title)
+    title = _title_after(before)
+    show_statically(cell, title)
     alt = cell["metadata"]["mystnb"]["image"]["alt"]
-    done = Slide(before.title, code=_source(cell), outputs=cell["outputs"], alt=alt)
+    done = Slide(
+        title, code=_source(cell), outputs=cell["outputs"], alt=alt, section=before.section
+    )
     if "exercise" not in cell["metadata"]:
         return [done]
-    done.title = f"{before.title}: a solution"
-    return [Slide(before.title, code=blanks.get(cell["id"], ""), notes="Your turn."), done]
+    done.title += SOLUTION
+    blank = Slide(title, code=blanks.get(cell["id"], ""), notes="Your turn.")
+    return [blank, done]

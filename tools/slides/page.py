@@ -76,6 +76,8 @@ def _section(slide: Slide, number: int, markdown: MarkdownIt) -> str:
         body.append(f'<div class="text">{markdown.render(slide.text)}</div>')
     if slide.code:
         body.append(f'<div class="work">{_code(slide.code)}{_outputs(slide)}</div>')
+    if slide.closing:
+        body.append(f'<div class="text">{markdown.render(slide.closing)}</div>')
     if slide.notes:
         body.append(f"<aside>{markdown.render(slide.notes)}</aside>")
     return f'<section id="{number}" class="{kind}">{"".join(body)}</section>'

@@ -12,24 +12,26 @@ import numpy
 import pytest
 from PIL import Image, PngImagePlugin
 
-from helpers.app import limits
+from helpers.app import limits, markup
 from helpers.app.album import USER_PICTURES, Album
 from helpers.app.engine import Engine, EngineFull
 from helpers.denoise import Cell
 from helpers.images import image_settings
 from tests.pipelines import plain_call, tiny_sd_pipeline
 
+SECONDS = 300  # a computer that is busy with other things is no fault
+
 
 @pytest.fixture
 def engine(tiny_pipe):
     """Turned by hand; four U-Net rows a call are two pictures with guidance."""
-    return Engine({"tiny": tiny_pipe}, max_rows=4, capacity=40, user_capacity=30)
+    return Engine({"tiny": tiny_pipe}, max_rows=4, capacity=40, user_capacity=30, patience=SECONDS)
 
 
 @pytest.fixture
 def served(tiny_pipe):
-    """At work in its thread."""
-    engine = Engine({"tiny": tiny_pipe}).start()
+    """At work in its thread, and patient: a test asks about one job after the other."""
+    engine = Engine({"tiny": tiny_pipe}, patience=SECONDS).start()
     yield engine
     engine.shutdown()
 
@@ -72,7 +74,7 @@ def test_users_with_different_settings_get_what_pipe_gives(served, tiny_pipe):
     ]
     jobs = [served.submit(f"user {i}", "tiny", some) for i, some in enumerate(asked)]
     for job, some in zip(jobs, asked, strict=True):
-        progress = served.wait(job, timeout=60)
+        progress = served.wait(job, timeout=SECONDS)
         assert [picture.cell for picture in progress.pictures] == some
         for picture in progress.pictures:
             assert_is_pipes(tiny_pipe, picture)
@@ -80,11 +82,11 @@ def test_users_with_different_settings_get_what_pipe_gives(served, tiny_pipe):
 
 def test_each_model_draws_its_own_pictures(tiny_pipe):
     other = tiny_sd_pipeline(seed=5)
-    engine = Engine({"tiny": tiny_pipe, "other": other}).start()
+    engine = Engine({"tiny": tiny_pipe, "other": other}, patience=SECONDS).start()
     try:
         jobs = {name: engine.submit("ada", name, cells(1)) for name in ("tiny", "other")}
         for name, pipe in {"tiny": tiny_pipe, "other": other}.items():
-            assert_is_pipes(pipe, engine.wait(jobs[name], timeout=60).pictures[0])
+            assert_is_pipes(pipe, engine.wait(jobs[name], timeout=SECONDS).pictures[0])
     finally:
         engine.shutdown()
     assert engine.versions["tiny"] != engine.versions["other"]
@@ -114,7 +116,7 @@ def test_one_failing_picture_leaves_the_others_alone(engine):
 
 
 def test_previews_come_between_and_not_when_the_class_is_busy(tiny_pipe):
-    engine = Engine({"tiny": tiny_pipe}, max_rows=40)
+    engine = Engine({"tiny": tiny_pipe}, max_rows=40, patience=SECONDS)
     job = engine.submit("ada", "tiny", cells(1, steps=12))
     seen = []
     while not engine.progress(job).finished:
@@ -149,6 +151,9 @@ def test_the_place_that_is_told_is_the_order_in_which_pictures_start(engine):
     }
     places = {name: engine.progress(job).place for name, job in jobs.items()}
     assert places == {"ada": 1, "ben": 2, "cy": 3, "ada again": 11}
+    told = {name: markup.sentence(engine.progress(job)) for name, job in jobs.items()}
+    assert told["ada"] == "Waiting: 0 of 5 done, and you are next in line."
+    assert told["ada again"] == "Waiting: 0 of 1 done, and you are number 11 in line."
     started = []
     while not all(engine.progress(job).finished for job in jobs.values()):
         engine.turn()
@@ -376,6 +381,8 @@ def test_the_settings_of_an_upload_are_settings(tmp_path):
         if stored:
             text.add_text("settings", stored)
         Image.new("RGB", (8, 8)).save(paths[name], pnginfo=text)
+    paths["bomb"] = tmp_path / "bomb.png"
+    paths["bomb"].write_bytes(png_that_claims_to_be(20_000, 20_000))
     for path in paths.values():
         with pytest.raises(ValueError, match="This file holds no settings"):
             limits.uploaded_settings(path)

@@ -173,7 +173,7 @@ def uploaded_settings(path: object) -> dict[str, object]:
     """The settings inside an uploaded PNG, not checked yet."""
     try:
         settings = image_settings(str(path))
-    except (OSError, ValueError, SyntaxError, RecursionError):
+    except (OSError, ValueError, SyntaxError, RecursionError, Image.DecompressionBombError):
         settings = None
     if not isinstance(settings, dict):
         raise ValueError(

@@ -39,11 +39,9 @@ def sentence(progress: JobProgress) -> str:
             f"Stopped. {done} of {total} done." if progress.stopped else f"{done} of {total} done."
         )
         return " ".join([told, *errors])
-    if progress.place > 1 and not progress.count("running"):
-        return (
-            f"Waiting: you are number {progress.place} in line. "
-            "The others' pictures are drawn together with yours."
-        )
+    if progress.place and not progress.count("running"):
+        place = "next" if progress.place == 1 else f"number {progress.place}"
+        return f"Waiting: {done} of {total} done, and you are {place} in line."
     return f"Drawing: {done} of {total} done."
 
 

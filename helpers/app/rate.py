@@ -61,7 +61,7 @@ def build(studio: Studio, tab: gr.Tab) -> None:
         if which == MINE:
             mine = studio.album.of(visitor(request))
             return entries(mine), mine[0].number if mine else None, []
-        pictures = studio.feedback.pictures()[-SHOWN:][::-1]
+        pictures = [p for p in studio.feedback.pictures() if p.path.exists()][-SHOWN:][::-1]
         return _class_entries(pictures), 1 if pictures else None, pictures
 
     def choose(which, event: gr.SelectData, request: gr.Request):
@@ -120,7 +120,6 @@ def _class_entries(pictures: list[RatedPicture]) -> list[tuple[str, str]]:
     return [
         (str(p.path), f"{number} · {p.ups} up, {p.downs} down · {p.ratings[0].prompt}")
         for number, p in enumerate(pictures, start=1)
-        if p.path.exists()
     ]
 
 

@@ -35,4 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    # A learner's name may have letters that Windows' old code page lacks: `… --csv > marks.csv`.
+    sys.stdout.reconfigure(encoding="utf-8")
     main()

@@ -1,6 +1,9 @@
 """The record of a learner's checks: when it is written, what it says, what a class's files say."""
 
 import json
+import os
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -172,3 +175,11 @@ def test_command_prints_a_class(tmp_path, capsys):
     assert "took hints" in printed and "anna" in printed
     with pytest.raises(SystemExit, match="there is no progress file nowhere"):
         main(["progress", "nowhere"])
+
+
+def test_names_with_any_letter_reach_a_file(tmp_path):
+    write(tmp_path / "Łukasz.jsonl", ("01.grid", "right"))
+    command = [sys.executable, "-m", "helpers", "progress", str(tmp_path), "--csv"]
+    old = os.environ | {"PYTHONIOENCODING": "cp1252"}  # as Windows does into a file
+    done = subprocess.run(command, env=old, capture_output=True, check=True)
+    assert "\nŁukasz,1," in done.stdout.decode("utf-8").replace("\r", "")

@@ -4,17 +4,20 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e
+# --no-compile: of 18000 files Python translates the few that are imported, when they are.
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compile \
+  -c constraints.txt -e
 # Jupyter refuses to start for root, which is who one is in a container.
 LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab app test test-classic notebooks site slides guide bench train
+.PHONY: help lab app test test-classic test-colab notebooks site slides guide bench train
 
 help:
 	@echo "make lab        open the lessons in JupyterLab"
 	@echo "make app        start the web app; for a class: OPTIONS='--host 0.0.0.0 --password WORD'"
-	@echo "make test       run the tests, then every solution"
+	@echo "make test       run every solution, then the tests; one by one: OPTIONS='-n 0'"
 	@echo "make test-classic  try the face client against a real Gradio 3, in an environment of its own"
+	@echo "make test-colab    run tests and solutions with Colab's versions of the libraries"
 	@echo "make notebooks  build lessons/ and solutions/ from course/"
 	@echo "make site       build the website into site/: reading, lessons, solutions, search"
 	@echo "make slides     build slides/*.html, one deck a lesson"
@@ -49,10 +52,14 @@ app: $(VENV)/.installed
 	$(RUN) -m helpers app $(OPTIONS)
 
 # nbval compares the printed text of each solution, never its pictures: tests/test_solutions.py
-# reads those.
+# reads those. Files are dealt out whole to several workers (tests/conftest.py says how many), of
+# which each computes with one thread. In the order given: solutions are long, and come first.
+PYTEST = -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+  --nbval --nbval-current-env --nbval-cell-timeout=600 solutions tests $(OPTIONS)
+
 test: $(VENV)/.installed
 	$(RUN) -m tools.notebooks --check
-	$(RUN) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=120 tests solutions
+	OMP_NUM_THREADS=1 $(RUN) $(PYTEST)
 
 # Gradio 3 cannot be installed beside the course's Gradio. The first run needs the network.
 CLASSIC := .venv-classic
@@ -64,10 +71,22 @@ $(CLASSIC)/.installed: tests/classic/requirements.txt
 test-classic: $(VENV)/.installed $(CLASSIC)/.installed
 	CLASSIC_PYTHON=$(CLASSIC)/bin/python $(RUN) -m pytest tests/classic/check_client.py
 
-# The reading's pictures are drawn by the same model as the lessons', so they are made together.
+# Colab's versions, in an environment of their own. The first run needs the network.
+COLAB := .venv-colab
+$(COLAB)/.installed: tests/colab/requirements.txt pyproject.toml
+	$(PYTHON) -m venv --clear $(COLAB)
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -r $< -e ".[test]"
+	@touch $@
+
+test-colab: $(COLAB)/.installed
+	OMP_NUM_THREADS=1 $(COLAB)/bin/python $(PYTEST)
+
+# The pictures of the reading and of the apps are drawn by the same model as the lessons', so they
+# are made together. Those of the apps are photographs and need Chromium.
 notebooks: $(VENV)/.installed
 	$(RUN) -m tools.notebooks
 	$(RUN) -m tools.reading_pictures
+	$(RUN) -m tools.app_pictures
 
 $(VENV)/.installed-site: $(VENV)/.installed
 	$(INSTALL) ".[site]"

@@ -1,9 +1,34 @@
 """Fixtures that several test modules share."""
 
+import os
 import shutil
 from pathlib import Path
 
+import psutil
 import pytest
+
+GIBIBYTES_A_WORKER = 3
+"""A worker with real pipelines and a kernel or a browser beside it takes about 2."""
+
+MOST_WORKERS = 8
+"""Each loads the libraries anew, and the longest file takes as long as an eighth of them all."""
+
+
+@pytest.hookimpl(optionalhook=True)  # only pytest-xdist asks, and not every environment has it
+def pytest_xdist_auto_num_workers() -> int:
+    """How many workers `pytest -n auto` starts; PYTEST_XDIST_AUTO_NUM_WORKERS names another."""
+    if named := os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return int(named)
+    fitting = psutil.virtual_memory().available // (GIBIBYTES_A_WORKER * 2**30)
+    return max(1, min(os.cpu_count() or 1, fitting, MOST_WORKERS))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_uploads(tmp_path_factory):
+    """Gradio keeps uploads in one folder for all of a computer's programs; here, one a worker."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +37,22 @@ def tiny_pipe():
     from tests.pipelines import tiny_sd_pipeline
 
     return tiny_sd_pipeline()
+
+
+@pytest.fixture
+def own_pipe():
+    """A pipeline like `tiny_pipe` that the test may damage."""
+    from tests.pipelines import tiny_sd_pipeline
+
+    return tiny_sd_pipeline()
+
+
+@pytest.fixture(scope="session")
+def saved_model(tiny_pipe, tmp_path_factory):
+    """The folder of `tiny_pipe`, saved. Tests share it, so they must only read it."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_pipe.save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture

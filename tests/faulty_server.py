@@ -195,7 +195,8 @@ class FaultyServer(socketserver.ThreadingTCPServer):
         return "file" if path.startswith("/file=") else names.get(path, "unknown")
 
     def __enter__(self) -> "FaultyServer":
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        # It looks for its end every 5 ms: hundreds of tests wait for that.
+        threading.Thread(target=self.serve_forever, args=(0.005,), daemon=True).start()
         return self
 
     def __exit__(self, *exception) -> None:

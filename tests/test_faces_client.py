@@ -39,8 +39,8 @@ from tests.faulty_server import (
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT = 20  # seconds; what is not slow by itself must not fail on a busy computer
-SHORT = 1.2
-SLACK = 3
+SHORT = 0.6  # long enough for the steps before the one that hangs
+SLACK = 10
 TOKEN = "secret-token"
 GENERATIONS = ("classic", "modern")
 POSTS = {"classic": "predict", "modern": "call"}  # the step that must not be done twice
@@ -48,7 +48,7 @@ POSTS = {"classic": "predict", "modern": "call"}  # the step that must not be do
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
-    monkeypatch.setattr(wire, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(wire, "FIRST_PAUSE", 0.002)
     monkeypatch.setattr(wire, "MAX_RESPONSE_BYTES", 3_000_000)
     monkeypatch.setattr(client, "_known", {})
     monkeypatch.delenv(client.URL_VARIABLE, raising=False)
@@ -179,7 +179,9 @@ def test_1_addresses_where_nobody_is(image, url, says):
 
 def test_1_a_lookup_that_hangs_does_not_hold_the_caller(image, monkeypatch):
     monkeypatch.setattr(wire.socket, "getaddrinfo", lambda *_, **__: time.sleep(9))
-    assert "within 1.2 seconds" in failure(image, "http://slow-name.invalid", timeout=SHORT).what
+    assert (
+        f"within {SHORT} seconds" in failure(image, "http://slow-name.invalid", timeout=SHORT).what
+    )
 
 
 STEPS = [("classic", step) for step in ("config", "predict")] + [
@@ -224,7 +226,7 @@ def test_2_the_deadline_holds_at_every_step(image, fault):
         thread.join()
     assert set(found) == set(STEPS)
     for error in found.values():
-        assert error.side == "server" and "within 1.2 seconds" in error.what
+        assert error.side == "server" and f"within {SHORT} seconds" in error.what
 
 
 def test_2_at_the_deadline_the_connection_is_shut_and_the_thread_ends(image):
@@ -238,12 +240,12 @@ def test_2_at_the_deadline_the_connection_is_shut_and_the_thread_ends(image):
 
     with FaultyServer("classic", {"config": answer}) as server:
         failure(image, server.url, timeout=SHORT)
-        assert gone.wait(5)
+        assert gone.wait(TIMEOUT)
     wait_for(lambda: not any(t.name == "face client" for t in threading.enumerate()))
 
 
 def wait_for(condition):
-    end = time.monotonic() + 5
+    end = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -322,12 +324,12 @@ def too_many(retry_after: str):
 def test_5_retry_after_is_honoured(image, generation):
     server = FaultyServer(generation)
     step = POSTS[generation]
-    server.answers[step] = first(1, too_many("2"), server.answers[step])
+    server.answers[step] = first(1, too_many("1"), server.answers[step])
     began = time.monotonic()
     with server:
         improve_face(image, url=server.url)
     assert server.hits(step) == 2
-    assert 2 <= time.monotonic() - began < 2 + SLACK
+    assert 1 <= time.monotonic() - began < 1 + SLACK
 
 
 @pytest.mark.parametrize(
@@ -700,17 +702,20 @@ def test_13_the_servers_words_are_shown_short_and_on_one_line(image, generation,
 
 def test_14_ctrl_c_ends_the_call_at_once(image):
     code = f"""
-import threading, _thread, time
+import _thread, time
 from PIL import Image
 from helpers.faces.client import improve_face
 from tests.faulty_server import FaultyServer, silence
-with FaultyServer("classic", {{"predict": silence}}) as server:
-    threading.Timer(0.5, _thread.interrupt_main).start()
-    began = time.monotonic()
+interrupted = []
+def interrupt(connection):  # the call has come in, and its caller waits
+    interrupted.append(time.monotonic())
+    _thread.interrupt_main()
+    silence(connection)
+with FaultyServer("classic", {{"predict": interrupt}}) as server:
     try:
-        improve_face(Image.new("RGB", {image.size}), url=server.url, timeout=30)
+        improve_face(Image.new("RGB", {image.size}), url=server.url, timeout=100)
     except KeyboardInterrupt:
-        print("interrupted", time.monotonic() - began < 10)
+        print("interrupted", time.monotonic() - interrupted[0] < {SLACK})
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "interrupted True", done.stderr

@@ -115,9 +115,10 @@ print(type(six_lines).__name__)
 
 # %% [markdown]
 # It is built, but nobody can see it yet. `launch` starts a **server**, a program that waits for a
-# browser to ask for the page. We give it four settings, here and for every app below:
+# browser to ask for the page. We give it five settings, here and for every app below:
 #
 # - `server_name="127.0.0.1"`: only this computer can reach it;
+# - `share=False`: no public address. On Colab, Gradio makes one unless we say this;
 # - `inline=False`: the page opens in a browser tab of its own, not inside this notebook;
 # - `prevent_thread_lock=True`: the notebook goes on while the server runs;
 # - `quiet=True`: no messages.
@@ -129,6 +130,7 @@ print(type(six_lines).__name__)
 # NBVAL_IGNORE_OUTPUT
 LAUNCH = {
     "server_name": "127.0.0.1",
+    "share": False,
     "inline": False,
     "prevent_thread_lock": True,
     "quiet": True,
@@ -528,7 +530,7 @@ two_tabs.close(verbose=False)
 #
 # ## 6 · Sharing, and what it exposes
 #
-# `launch(share=True)` gives your app a public address for some time. The page is then reached
+# `launch(share=True)` gives your app a public address for up to a week. The page is then reached
 # through a server of Gradio's makers; the model still runs on *your* computer. Before you do that,
 # know what you open. Everybody with the address can press your buttons, and programs can do the
 # same: each connection is an **endpoint** that has a name. We ask the server for the list.

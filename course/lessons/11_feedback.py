@@ -26,7 +26,7 @@
 # - compare the people's word with CLIP's score;
 # - export a set to train on, and delete a rating when its author asks.
 #
-# **Time:** about 60 minutes. **You need:** lessons 01 and 10; lesson 08 helps. No network.
+# **Time:** about 60 minutes. **You need:** lessons 01 and 10; lesson 07 helps. No network.
 #
 # **Three ways through this lesson**
 #
@@ -373,7 +373,7 @@ print(both.unstack().round(2).to_string())
 #
 # ## 6 · People and CLIP
 #
-# Lesson 08 ranked pictures with CLIP, which asks nobody: it scores how well a picture fits its
+# Lesson 07 ranked pictures with CLIP, which asks nobody: it scores how well a picture fits its
 # prompt. Does it agree with people? If it did always, we could save ourselves the asking.
 #
 # ### Exercise 3 · Do they agree?

@@ -50,6 +50,7 @@ class Model:
         fp16_vae: A VAE that survives float16, for a model whose own does not.
         text_width: Width of the text states that its cross-attention reads. A LoRA tells by it
             which family it belongs to.
+        lora: The folder of this package with a LoRA to put on top of `source`.
     """
 
     source: Path | Source
@@ -66,11 +67,18 @@ class Model:
     dtypes: tuple[tuple[str, str], ...] = (("cuda", "float16"),)
     fp16_vae: Source | None = None
     text_width: int | None = None
+    lora: Path | None = None
 
     @property
     def is_embedded(self) -> bool:
         """Whether the weights come with this package, so that no network is needed."""
         return isinstance(self.source, Path)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders of this package that hold its weights; none for a model of the hub."""
+        found = (self.source, self.lora)
+        return tuple(folder for folder in found if isinstance(folder, Path))
 
     def dtype_on(self, device_type: str) -> str:
         """The name of the dtype for "cuda", "mps" or "cpu"."""

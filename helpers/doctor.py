@@ -160,8 +160,13 @@ def models() -> Finding:
     """Are the models that come with the course whole?"""
     from .models import MODELS
 
-    embedded = {name: model.source for name, model in MODELS.items() if model.is_embedded}
-    faults = {name: fault for name, folder in embedded.items() if (fault := _fault(folder))}
+    embedded = {name: model.folders for name, model in MODELS.items() if model.is_embedded}
+    faults = {
+        name: fault
+        for name, folders in embedded.items()
+        for folder in folders
+        if (fault := _fault(folder))
+    }
     if faults:
         message = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
         fix = "Fetch the course anew, and keep helpers/weights/ as it comes."

@@ -73,7 +73,10 @@ def put_on(pipe, file: Path) -> None:
             pipe.load_lora_weights(str(file.parent), weight_name=file.name, local_files_only=True)
         except Exception as error:  # whatever shapes and names that do not fit make peft raise
             raise ValueError(_misfit(pipe, file, first_line(error))) from error
-    if not any(pipe.get_list_adapters().values()):  # diffusers only warns
+    names = sorted({name for part in pipe.get_list_adapters().values() for name in part})
+    if len(names) > 1:
+        pipe.set_adapters(names)  # without a word diffusers uses the newest only
+    if not names:  # diffusers only warns
         raise ValueError(_misfit(pipe, file, "none of its weights has a place there"))
 
 

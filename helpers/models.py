@@ -86,12 +86,14 @@ def load_pipeline(
         name_or_path, lora = _base_of(alone), alone
     model = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
     dtype = checked_dtype(_default_dtype(model, device) if dtype is None else dtype, device)
-    extra = None if lora is None else lora_file(lora, _instead())
+    loras = [lora_file(lora, _instead())] if lora is not None else []
     folder, variant = _find(name_or_path, _is_half(dtype), allow_pickle)
     _check_main_memory(str(name_or_path), folder, variant, dtype)
     vae = _fp16_vae(model, dtype)
     pipe = _load_folder(folder, variant, dtype, allow_pickle, vae)
-    if extra is not None:
+    if model is not None and model.lora is not None:
+        loras.insert(0, lora_file(model.lora, _instead(name_or_path)))
+    for extra in loras:
         put_on(pipe, extra)
     pipe = _place(pipe, device, str(name_or_path))
     pipe.set_progress_bar_config(disable=model is not None and model.is_embedded)
@@ -133,11 +135,12 @@ def _find_in_catalogue(name: str, half: bool, allow_pickle: bool) -> Found:
     model = MODELS[name]
     if not model.is_embedded:
         return _from_sources(name, model, half, allow_pickle)
-    if not model.source.is_dir():
-        raise FileNotFoundError(
-            f"The weights of {name!r} are missing from this copy of the course "
-            f"({model.source}). Fetch the newest course (git pull). {_instead(name)}"
-        )
+    for folder in model.folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"The weights of {name!r} are missing from this copy of the course "
+                f"({folder}). Fetch the newest course (git pull). {_instead(name)}"
+            )
     return _whole(model.source, (None,), allow_pickle)
 
 
@@ -235,6 +238,8 @@ def _instead(name: str | None = None) -> str:
 
 
 def _is_here(model: Model) -> bool:
+    if not all(folder.is_dir() for folder in model.folders):
+        return False
     folders = [model.source] if model.is_embedded else cached_folders(model.source.hub_id)
     return any(fault(folder, variant) is None for folder in folders for variant in (None, "fp16"))
 

@@ -83,7 +83,7 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch):
     (tmp_path / "unet").mkdir()
     weights = tmp_path / "unet" / "model.safetensors"
     weights.write_text("version https://git-lfs.github.com/spec/v1\n", encoding="utf-8")
-    model = SimpleNamespace(source=tmp_path, is_embedded=True)
+    model = SimpleNamespace(folders=(tmp_path,), is_embedded=True)
     monkeypatch.setattr("helpers.models.MODELS", {"stickers": model})
     finding = doctor.models()
     assert finding.state == State.PROBLEM

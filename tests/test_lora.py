@@ -10,13 +10,14 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
 import helpers
-from helpers import load_pipeline, lora
+from helpers import doctor, load_pipeline, lora
+from helpers.commands import models as models_command
 from tests.pipelines import TEXT_WIDTH, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 
-def save_lora(pipe, folder):
+def save_lora(pipe, folder, seed=7):
     """A LoRA with random weights, written as diffusers' training scripts do."""
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     config = LoraConfig(r=2, lora_alpha=2, init_lora_weights=False, target_modules=["to_q", "to_k"])
     pipe.unet.add_adapter(config)
     layers = get_peft_model_state_dict(pipe.unet)
@@ -73,6 +74,42 @@ def test_a_lora_alone_goes_onto_the_model_that_it_fits(as_stickers, lora_path, a
         pipe = load_pipeline(path, device="cpu")
     assert warned[0].filename == __file__
     assert any(pipe.get_list_adapters().values())
+
+
+@pytest.fixture
+def tuned(monkeypatch, model_folder, lora_path):
+    """A model of the catalogue that is another one with a LoRA."""
+    model = replace(helpers.MODELS["stickers"], source=model_folder, lora=lora_path.parent)
+    monkeypatch.setitem(helpers.MODELS, "tuned", model)
+    return model
+
+
+def test_a_model_of_the_catalogue_may_be_another_with_a_lora(tuned, lora_path, model_folder):
+    by_hand = load_pipeline(model_folder, device="cpu", lora=lora_path)
+    assert torch.equal(prediction(load_pipeline("tuned", device="cpu")), prediction(by_hand))
+
+
+def test_a_second_lora_works_beside_the_models_own(tuned, lora_path, tmp_path):
+    other = tiny_sd_pipeline()
+    other_path = save_lora(other, tmp_path, seed=8)
+    both = load_pipeline("tuned", device="cpu", lora=other_path)
+    (names,) = both.get_list_adapters().values()
+    assert len(names) == 2 and sorted(both.get_active_adapters()) == sorted(names)
+    own = prediction(load_pipeline("tuned", device="cpu"))
+    assert not torch.allclose(prediction(both), own, atol=1e-3)
+    assert not torch.allclose(prediction(both), prediction(other), atol=1e-3)
+
+
+def test_a_model_whose_lora_is_missing(tuned, monkeypatch, tmp_path):
+    gone = replace(tuned, lora=tmp_path / "gone")
+    monkeypatch.setitem(helpers.MODELS, "tuned", gone)
+    with pytest.raises(
+        FileNotFoundError, match=r"weights of 'tuned' are missing.*gone\).*git pull"
+    ):
+        load_pipeline("tuned", device="cpu")
+    assert "missing from this copy" in models_command.paragraph("tuned", gone)
+    finding = doctor.models()
+    assert finding.state == doctor.State.PROBLEM and "tuned: no weights in" in finding.message
 
 
 def test_a_lora_of_an_unknown_model(lora_path, monkeypatch):

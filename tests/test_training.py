@@ -239,6 +239,65 @@ def test_the_curve_measures_each_kept_average(trained):
     assert [json.loads(row)["step"] for row in rows] == [2]
 
 
+def test_the_lora_is_trained_measured_and_described(trained):
+    from helpers import load_pipeline
+
+    trained.lora()
+    folder = trained.weights / "stickers-golden"
+    names = {file.name for file in folder.iterdir()}
+    assert names == {"README.md", "figures.json", "pytorch_lora_weights.safetensors"}
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    models = {"stickers", "stickers-golden"}
+    assert figures["pictures"] == 24 and figures["steps"] == TINY.lora.steps
+    assert set(figures["golden"]) == {"subjects of the pictures", "other subjects"}
+    for rows in (*figures["golden"].values(), figures["old"]):
+        assert set(rows) == models
+        assert all(0 <= value <= 100 for row in rows.values() for value in row.values())
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    for row in figures["old"].values():
+        assert " | ".join(f"{value:g}" for value in row.values()) in card
+    pipe = load_pipeline(trained.weights / "stickers", device="cpu", lora=folder)
+    assert any(pipe.get_list_adapters().values())
+
+
+def test_golden_prompts_have_subjects_of_the_pictures_and_others():
+    from training.golden import abouts
+    from training.lora import asked_for
+
+    known = {about.subject for about in abouts()}
+    assert len(known) == 24
+    seen, unseen = asked_for(12).values()
+    assert len(seen) == len(unseen) == 12
+    assert {about.subject for about in seen} <= known
+    assert not {about.subject for about in unseen} & known
+
+
+def test_the_golden_pictures_are_what_their_module_draws(tmp_path):
+    from PIL import Image
+
+    from training.golden import GOLDEN, golden_share, write_golden
+
+    write_golden(tmp_path)
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == sorted(file.name for file in GOLDEN.iterdir()) and len(names) == 25
+    captions = [(folder / "metadata.jsonl").read_text(encoding="utf-8")
+                for folder in (tmp_path, GOLDEN)]  # fmt: skip
+    assert captions[0] == captions[1]
+    for name in names:
+        if name != "metadata.jsonl":
+            drawn, kept = (np.asarray(Image.open(folder / name)).astype(int)
+                           for folder in (tmp_path, GOLDEN))  # fmt: skip
+            assert np.abs(drawn - kept).mean() < 0.5, name  # other versions of Pillow round
+            assert golden_share(kept.astype(np.uint8)) > 0.1, name
+
+
+def test_gold_is_a_shade_and_not_a_brightness():
+    from training.golden import golden_share
+
+    colours = [(214, 160, 32), (252, 250, 250), (230, 210, 185), (90, 200, 40)]
+    assert golden_share(np.array([colours], np.uint8)) == 0.25
+
+
 def test_the_judge_finds_the_picture_that_was_described():
     """With embeddings that are known, the verdict is right exactly when they agree."""
     from training.evaluate import Judge, prompt

@@ -31,7 +31,9 @@ from training.export import (
     export_pipeline,
     export_unet,
 )
+from training.golden import write_golden
 from training.loop import Loop
+from training.lora import golden_of_pictures, measure, train_lora, write_lora_card
 from training.pictures import write_pictures
 from training.presets import PRESETS, ClipSettings, Preset
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
@@ -189,6 +191,23 @@ class Recipe:
         export_restorer(Restorer(loop.model), folder)
         evaluate_restorer(vae, folder, self.preset.name, settings, self.restorer_logs)
 
+    def golden(self) -> None:
+        """The pictures that the LoRA and lesson 12 learn from."""
+        write_golden()
+
+    def lora(self) -> None:
+        """Trains a LoRA on the shipped U-Net, measures it and writes its card."""
+        folder, settings = self.weights / "stickers-golden", self.preset.lora
+        figures = train_lora(self.shipped(), settings, folder)
+        tuned = load_pipeline(self.weights / "stickers", device="cpu", lora=folder)
+        tuned.set_progress_bar_config(disable=True)
+        pipes = {"stickers": self.shipped(), folder.name: tuned}
+        ranker = load_ranker(self.judge_folder, device="cpu")
+        prompts = settings.evaluation_prompts
+        figures |= {"prompts": prompts, "golden_of_pictures": golden_of_pictures()}
+        figures |= measure(pipes, ranker, self.judge_of_pictures(), prompts)
+        write_lora_card(folder, figures, self.preset.name)
+
     def curve(self) -> None:
         """What each kept average of this sitting can do."""
         snapshots = {}
@@ -224,6 +243,7 @@ class Recipe:
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
     "evaluate", "curve", "pictures", "distil", "evaluate_distilled", "restorer",
+    "golden", "lora",
 )  # fmt: skip
 
 

@@ -43,7 +43,8 @@ def paragraph(name: str, model) -> str:
 
 def _origin(model) -> str:
     if model.is_embedded:
-        here = "" if model.source.is_dir() else ", but is missing from this copy"
+        here = all(folder.is_dir() for folder in model.folders)
+        here = "" if here else ", but is missing from this copy"
         return f"Comes with the course{here}"
     origin = f"Hub: {model.source.hub_id}"
     if model.source.revision:

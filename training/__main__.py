@@ -2,8 +2,9 @@
 
 Every stage keeps its state in `checkpoints/<preset>/` and goes on where it was when it was
 stopped; a stage that is done is passed over. `--sitting 2` (3, 4, …) goes on from the shipped
-CLIP, decoder and U-Net: fresh optimisers, short warm-up, new pictures. `distil` then trains the
-student of the shipped U-Net, and `evaluate_distilled` measures it beside its teacher.
+CLIP, decoder and U-Net: fresh optimisers, short warm-up, new pictures; `--keep clip` leaves CLIP
+as it is shipped. `distil` then trains the student of the shipped U-Net, and `evaluate_distilled`
+measures it beside its teacher.
 """
 
 import argparse
@@ -58,8 +59,10 @@ class Recipe:
         weights: Path,
         sitting: int = 1,
         records: Path = RECORDS,
+        keep: tuple[str, ...] = (),
     ) -> None:
         self.preset, self.folder, self.weights, self.sitting = preset, folder, weights, sitting
+        self.keep = keep  # parts that stay as they are shipped
         self.judge_folder, self.logs = records / "judge", records / "logs"
         self.student_logs = records / "distilled"
         self.restorer_logs = records / "faces"
@@ -86,6 +89,8 @@ class Recipe:
         return loop.model.eval().requires_grad_(False).cpu()
 
     def clip(self) -> StickerClip:
+        if "clip" in self.keep:
+            return StickerClip.from_pretrained(self.weights / "stickers-clip").eval()
         return self.trained_clip("clip", self.preset.clip, self.weights / "stickers-clip")
 
     def train_judge(self) -> None:
@@ -108,6 +113,8 @@ class Recipe:
     def decoder(self) -> AutoencoderKL:
         """The autoencoder with its decoder trained further in this sitting."""
         vae, settings = self.vae(), self.preset.vae
+        if "decoder" in self.keep:
+            return vae.eval().requires_grad_(False)
         loop = refine_decoder(vae, settings, self.folder, self.preset.machine, self.sitting)
         self.keep_log(loop)
         return vae.eval().requires_grad_(False).cpu()
@@ -254,12 +261,17 @@ def main() -> None:
     parser.add_argument(
         "--sitting", type=int, default=1, help="2, 3, … go on from the shipped U-Net"
     )
+    parser.add_argument(
+        "--keep", nargs="+", choices=("clip", "decoder"), default=(),
+        help="parts that a later sitting leaves as they are shipped",
+    )  # fmt: skip
     parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     chosen = parser.parse_args()
     preset = PRESETS[chosen.preset]
     folder = chosen.checkpoints / preset.name
-    stage: Callable = getattr(Recipe(preset, folder, chosen.weights, chosen.sitting), chosen.stage)
+    recipe = Recipe(preset, folder, chosen.weights, chosen.sitting, keep=tuple(chosen.keep))
+    stage: Callable = getattr(recipe, chosen.stage)
     stage()
 
 

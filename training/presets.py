@@ -38,7 +38,7 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 2800  # of each sitting
+    steps: int = 1600  # of each sitting
     batch_size: int = 32
     learning_rate: float = 7e-4
     warm_up: int = 100
@@ -69,16 +69,14 @@ class RestorerSettings:
     """The face restorer."""
 
     seed: int = 11
-    channels: tuple[int, ...] = (40, 80, 128, 128)
-    tail: int = 24  # channels at the size of the input
+    channels: int = 32
+    looks: tuple[tuple[int, int], ...] = ((32, 1), (64, 4), (32, 1), (64, 4), (32, 1))
     portrait_share: float = 0.7  # the others are stickers
-    steps: int = 800  # of each sitting
+    steps: int = 4000  # of each sitting
     batch_size: int = 4
-    crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
-    whole_from: float = 0.85
+    crop: int = 48  # pixels; two parts of each picture
     learning_rate: float = 1e-3
-    edge_weight: float = 0.5
-    ema: float = 0.99
+    ema: float = 0.998
     evaluation_pictures: int = 16  # for each line of the card
 
 
@@ -151,7 +149,7 @@ TINY = Preset(
     ),
     distil=DistilSettings(steps=3, batch_size=2, warm_up=1, evaluation_prompts=3),
     restorer=RestorerSettings(
-        channels=(8, 8, 12, 12), tail=4, steps=3, batch_size=2, evaluation_pictures=1
+        channels=8, looks=((8, 1), (8, 4)), steps=3, batch_size=2, evaluation_pictures=1
     ),
     lora=LoraSettings(rank=2, steps=3, batch_size=2, evaluation_prompts=2),
 )

@@ -23,10 +23,8 @@ from training.export import replaced, write_text
 from training.loop import Loop
 from training.pairs import Pair, Pairs, as_jpeg, shrunk, truth, with_noise
 from training.presets import Machine, RestorerSettings
-from training.vae import edges
 
 HEAD = (36, 100)  # the rows of a 128 x 128 portrait that hold the face, as in evaluate.py
-SOFT = 0.1  # of 2, the range of pixels: where the loss turns from squared to absolute
 DRAWN_NOISE = 0.15  # on the latents, for "drawn" in the card
 EXAMPLE_SIZE = 256  # pixels a side of the example portraits that ship beside the weights
 
@@ -55,7 +53,7 @@ def train_restorer(
     `before` is the folder of a restorer to go on from.
     """
     torch.manual_seed(settings.seed)
-    network = RestorerNetwork(settings.channels, settings.tail)
+    network = RestorerNetwork(settings.channels, settings.looks)
     if before:
         network.load_state_dict(Restorer.from_pretrained(before).network.state_dict())
     network.to(machine.device, memory_format=torch.channels_last)
@@ -65,8 +63,7 @@ def train_restorer(
 
     def loss_of(step: int):
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        crop = settings.crop if step < settings.whole_from * settings.steps else None
-        spoiled, clean, deviations = batch_of(samples_of(step), crop, generator)
+        spoiled, clean, deviations = batch_of(samples_of(step), settings.crop, generator)
         drawn = [i for i, deviation in enumerate(deviations) if deviation is not None]
         spoiled, clean = (
             pixels.to(machine.device).contiguous(memory_format=torch.channels_last)
@@ -80,29 +77,32 @@ def train_restorer(
                 vae, spoiled[drawn], noise.to(machine.device), shares.to(machine.device)
             ).to(spoiled.dtype)
         factor = clean.shape[-1] // spoiled.shape[-1]
-        loss, figures = restoring_loss(network(spoiled, factor), clean, settings.edge_weight)
+        restored = network(spoiled, factor)
         plain = F.interpolate(spoiled, scale_factor=factor, mode="bicubic")
-        return loss, {**figures, "gain": figures["psnr"] - batch_psnr(plain, clean)}
+        reached = batch_psnr(restored.detach(), clean)
+        figures = {"psnr": reached, "gain": reached - batch_psnr(plain, clean)}
+        return F.mse_loss(restored, clean), figures
 
     loop = Loop(name, network, loss_of, folder, settings.steps, settings.learning_rate,
-                machine=machine, ema=settings.ema, weight_decay=0.0)  # fmt: skip
+                machine=machine, ema=settings.ema, weight_decay=0.0,
+                report_every=100)  # fmt: skip
     loop.run()
     loop.use_average()
     return loop
 
 
-def batch_of(pairs: list[Pair], crop: int | None, generator: torch.Generator):
-    """Spoiled and clean pixels, and the latent noise of each: whole pictures, or parts of them.
+def batch_of(pairs: list[Pair], crop: int, generator: torch.Generator):
+    """Spoiled and clean pixels, and the latent noise of each.
 
     Two parts of `crop` pixels a side, as the restorer gets them, are cut from each picture that is
-    larger: they cost half of it, and edges are learned as well from parts.
+    larger: they cost less, and edges are learned as well from parts.
     """
     spoiled, clean = (
         to_pixels([getattr(pair, name) for pair in pairs]) for name in ("spoiled", "truth")
     )
     noise = [pair.latent_noise for pair in pairs]
     side, factor = spoiled.shape[-1], clean.shape[-1] // spoiled.shape[-1]
-    if crop is None or crop >= side:
+    if crop >= side:
         return spoiled, clean, noise
     small, large = [], []
     for one, other in zip(spoiled.repeat(2, 1, 1, 1), clean.repeat(2, 1, 1, 1), strict=True):
@@ -113,29 +113,9 @@ def batch_of(pairs: list[Pair], crop: int | None, generator: torch.Generator):
     return torch.stack(small), torch.stack(large), noise * 2
 
 
-def restoring_loss(restored: torch.Tensor, clean: torch.Tensor, edge_weight: float):
-    """Soft L1 of pixels and edges, (n, 3, height, width) each from -1 to 1.
-
-    Plain L1 stands still at first: nearly all pixels are flat and right already, and its best
-    guess for the few others, a median, is to change nothing.
-    """
-    error = soft_l1(restored - clean)
-    pairs = zip(edges(restored), edges(clean), strict=True)
-    edge = sum(soft_l1(one - other) for one, other in pairs) / 6
-    return error + edge_weight * edge, {"psnr": batch_psnr(restored.detach(), clean)}
-
-
 def batch_psnr(pixels: torch.Tensor, clean: torch.Tensor) -> float:
-    """In dB, of all pictures of a batch together, from -1 to 1."""
-    return -10 * torch.log10((pixels - clean).square().mean() / 4).item()
-
-
-def soft_l1(error: torch.Tensor) -> torch.Tensor:
-    """The mean of a loss that is squared for small errors and absolute for large ones.
-
-    Charbonnier et al. 1994, doi:10.1109/ICIP.1994.413553.
-    """
-    return ((error.square() + SOFT**2).sqrt() - SOFT).mean()
+    """In dB, of all pictures of a batch together, from -1 to 1; at most 60, beyond what is seen."""
+    return -10 * torch.log10((pixels - clean).square().mean().div(4).clamp(min=1e-6)).item()
 
 
 # ------------------------------------------------------------------------------- figures

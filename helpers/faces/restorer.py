@@ -1,11 +1,10 @@
 """The face restorer: a small convolutional network that cleans and enlarges cartoon portraits.
 
 It was trained by `training/restorer.py` on portraits of the sticker family that were spoiled on
-purpose, beside the portraits before that. It looks at the picture at its own size and at a half, a
-quarter, an eighth and a sixteenth of it, so that it sees a whole face and not only its edges, and
-adds what it finds to the picture enlarged smoothly. Sub-pixel output: Shi et al. 2016,
-arXiv:1609.05158; several factors on one body: Lim et al. 2017, arXiv:1707.02921; the U-shape:
-Ronneberger et al. 2015, arXiv:1505.04597.
+purpose, beside the portraits before that. It keeps the picture at its full size and adds what it
+finds to it, looking at single pixels and, to see more of a face, at blocks of 4 x 4. Residual
+blocks: He et al. 2016, arXiv:1512.03385; sub-pixel output: Shi et al. 2016, arXiv:1609.05158;
+several factors on one body: Lim et al. 2017, arXiv:1707.02921.
 """
 
 import json
@@ -27,92 +26,83 @@ FACTORS = (1, 2, 3, 4)
 MAX_PIXELS = 2**24
 """Of the output: 4096 x 4096. More would need gigabytes of memory."""
 
-ALIGNMENT = 16
-"""Pixels: the coarsest look takes 16 x 16 pixels for one."""
+ALIGNMENT = 4
+"""Pixels: the coarser looks take 4 x 4 pixels for one."""
 
 TILE = 704
 """Side of the part of a large picture that is done at once, in pixels; a multiple of ALIGNMENT."""
 
-MARGIN = 160
+MARGIN = 64
 """Pixels around a tile that are looked at too. No output pixel depends on more than these."""
 
+SURROUNDINGS = 17
+"""Pixels: side of the square whose mean is taken from each pixel before the network sees it."""
 
-FOUND_SCALE = 0.2
-"""Of what the network adds to the enlarged picture: a step of training then moves it less."""
+DETAIL_GAIN = 6.0
+"""Of the difference to that mean. Flat areas fill most of a cartoon; without this their colour is
+nearly all that a layer sees, and the network learns many times more slowly."""
 
 
-def convolution(inputs: int, outputs: int, size: int, gain: float = 1.0, **options) -> nn.Conv2d:
-    """A convolution whose output begins about as large as its input, times `gain`."""
+def convolution(inputs: int, outputs: int, size: int, gain: float = 2**0.5, **options) -> nn.Conv2d:
+    """A convolution; after ReLU, `gain` of sqrt(2) keeps the size of what comes in."""
     layer = nn.Conv2d(inputs, outputs, size, **options)
     nn.init.normal_(layer.weight, std=gain / layer.weight[0].numel() ** 0.5)
     nn.init.zeros_(layer.bias)
     return layer
 
 
-class PixelNorm(nn.LayerNorm):
-    """Layer normalisation of each pixel's channels, (n, channels, height, width) in and out.
+class Look(nn.Module):
+    """A residual block that looks at `scale` x `scale` pixels at once, (n, channels, h, w) in and
+    out."""
 
-    It lets the network learn ten times as fast (Chen et al. 2022, arXiv:2204.04676), and looks at
-    no other pixel, so that a picture can be done in parts.
-    """
-
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return super().forward(hidden.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-class Block(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, (n, channels, height, width) in and out."""
-
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, wide: int, scale: int) -> None:
         super().__init__()
-        self.norm = PixelNorm(channels)
-        self.first = convolution(channels, channels, 3, padding=1)
-        # The block begins as the shortcut alone.
-        self.second = convolution(channels, channels, 3, gain=0, padding=1)
+        self.scale = scale
+        if scale == 1:
+            self.found = nn.Sequential(convolution(channels, wide, 3, padding=1), nn.ReLU())
+        else:
+            self.found = nn.Sequential(
+                convolution(channels, wide, scale, stride=scale), nn.ReLU(),
+                convolution(wide, wide, 3, padding=1), nn.ReLU(),
+            )  # fmt: skip
+        # The block begins without effect, so that many of them learn as fast as one.
+        self.add = convolution(wide, channels * scale**2, 3, gain=0, padding=1)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        return hidden + self.second(F.silu(self.first(self.norm(hidden))))
+        return hidden + F.pixel_shuffle(self.add(self.found(hidden)), self.scale)
 
 
 class RestorerNetwork(nn.Module):
-    """Pictures (n, 3, height, width) from -1 to 1, sides multiples of 16, and a factor of FACTORS
+    """Pictures (n, 3, height, width) from -1 to 1, sides multiples of 4, and a factor of FACTORS
     -> (n, 3, factor * height, factor * width).
 
-    Before training it enlarges by bicubic interpolation.
+    `looks` are the channels and the scale, 1 or 4, of each residual block. Before training it
+    enlarges by bicubic interpolation.
     """
 
-    def __init__(self, channels: tuple[int, ...] = (40, 80, 128, 128), tail: int = 24) -> None:
+    def __init__(
+        self,
+        channels: int = 32,
+        looks: tuple[tuple[int, int], ...] = ((32, 1), (64, 4), (32, 1), (64, 4), (32, 1)),
+    ) -> None:
         super().__init__()
-        self.config = {"channels": list(channels), "tail": tail}
-        pairs = list(zip(channels, channels[1:], strict=False))
-        self.stem = convolution(3 * 4, channels[0], 3, padding=1)
-        self.down_blocks = nn.ModuleList(Block(wide) for wide, _ in pairs)
-        self.downs = nn.ModuleList(
-            convolution(wide, wider, 4, stride=2, padding=1) for wide, wider in pairs
-        )
-        self.middle = nn.Sequential(Block(channels[-1]), Block(channels[-1]))
-        self.ups = nn.ModuleList(convolution(wider, wide, 1) for wide, wider in reversed(pairs))
-        self.up_blocks = nn.ModuleList(Block(wide) for wide, _ in reversed(pairs))
-        self.head = convolution(channels[0], 4 * tail, 3, padding=1)
-        # The tails see the picture too: what a sharpening filter can do is learned at once.
+        self.config = {"channels": channels, "looks": [list(look) for look in looks]}
+        self.first = nn.Sequential(
+            convolution(6, channels, 3, padding=1), nn.ReLU(),
+            convolution(channels, channels, 3, padding=1), nn.ReLU(),
+        )  # fmt: skip
+        self.looks = nn.Sequential(*[Look(channels, wide, scale) for wide, scale in looks])
+        self.last = nn.Sequential(convolution(channels, channels, 3, padding=1), nn.ReLU())
         self.tails = nn.ModuleDict(
-            {str(f): convolution(tail + 3, 3 * f**2, 3, gain=0, padding=1) for f in FACTORS}
+            {str(f): convolution(channels, 3 * f**2, 3, gain=0, padding=1) for f in FACTORS}
         )
 
     def forward(self, pixels: torch.Tensor, factor: int) -> torch.Tensor:
-        hidden = self.stem(F.pixel_unshuffle(pixels, 2))
-        seen = []
-        for block, down in zip(self.down_blocks, self.downs, strict=True):
-            hidden = block(hidden)
-            seen.append(hidden)
-            hidden = down(hidden)
-        hidden = self.middle(hidden)
-        for up, block in zip(self.ups, self.up_blocks, strict=True):
-            wider = F.interpolate(up(hidden), scale_factor=2, mode="nearest")
-            hidden = block(seen.pop() + wider)
-        fine = F.silu(F.pixel_shuffle(self.head(hidden), 2))
-        found = self.tails[str(factor)](torch.cat([fine, pixels], 1))
-        found = FOUND_SCALE * F.pixel_shuffle(found, factor)
+        reach = SURROUNDINGS // 2
+        mean = F.avg_pool2d(pixels, SURROUNDINGS, 1, reach, count_include_pad=False)
+        hidden = self.first(torch.cat([mean, DETAIL_GAIN * (pixels - mean)], 1))
+        hidden = self.last(self.looks(hidden))
+        found = F.pixel_shuffle(self.tails[str(factor)](hidden), factor)
         if factor == 1:
             return pixels + found
         return found + F.interpolate(pixels, scale_factor=factor, mode="bicubic")

@@ -279,7 +279,8 @@ else:
 birds = ["owl", "parrot", "penguin", "fox", "cat", "ghost"]
 texts = [f"a cartoon sticker of a {bird} in the snow" for bird in birds]
 beliefs = ranker.scores([images[best]], texts).logits.softmax(dim=1)[0]
-figure, (left, right) = plt.subplots(1, 2, figsize=(8, 2.6), gridspec_kw={"width_ratios": [1, 2.5]})
+figure, (left, right) = plt.subplots(1, 2, width_ratios=[1, 2], layout="constrained")
+figure.set_size_inches(8, 2.6)
 left.imshow(images[best])
 left.axis("off")
 right.barh(birds[::-1], beliefs.flip(0))
@@ -316,7 +317,7 @@ def draw_all(guidance_scale):
 
 drawn = draw_all(5.0)
 table = ranker.scores(drawn, prompts)
-plt.figure(figsize=(4.2, 3.4))
+plt.figure(figsize=(4.2, 3.4), layout="constrained")
 plt.imshow(table.cosine)
 plt.xticks(range(10), animals, rotation=90)
 plt.yticks(range(10), animals)

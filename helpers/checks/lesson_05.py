@@ -91,10 +91,9 @@ def off(off: Sweep) -> str:
             "At guidance 5 the two pictures are equal as well, so with this model and this seed "
             "nothing is proved. Try another seed, by eye."
         )
-    equal = "equal to the last bit" if at_one == 0 else "equal but for rounding"
     return (
-        f"Proved for this seed: at guidance 1 the two pictures are {equal}; at guidance 5 they "
-        f"differ by up to {at_five} of 255 levels."
+        "Proved for this seed: at guidance 5 the negative prompt changes the picture, at "
+        "guidance 1 it does not."
     )
 
 

@@ -36,7 +36,7 @@ def build(studio: Studio) -> None:
             columns, column_values = _axis("Columns", "guidance_scale")
             with gr.Accordion("The settings that stay", open=False):
                 controls = settings_controls(studio, "explore")
-            with gr.Row():
+            with gr.Row(elem_classes="actions"):
                 run = gr.Button("Draw the sweep", variant="primary", elem_id="sweep")
                 stop = gr.Button("Stop", variant="stop", elem_id="stop-sweep")
         with gr.Column(scale=3, min_width=300):

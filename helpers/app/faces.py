@@ -19,10 +19,14 @@ def build(studio: Studio, tab: gr.Tab) -> None:
             source = gr.Radio(
                 [MINE, UPLOADED], value=MINE, label="Which picture", elem_id="face-source"
             )
-            number = own_pictures(studio, tab, "face-pictures")
+            with gr.Column() as mine:
+                number = own_pictures(studio, tab, "face-pictures")
             # Not gr.Image, which would decode whatever comes, however large.
             upload = gr.File(
-                label="An uploaded picture", file_types=["image"], elem_id="face-upload"
+                label="An uploaded picture",
+                file_types=["image"],
+                visible=False,
+                elem_id="face-upload",
             )
             factor = gr.Radio(FACTORS, value=2, label="Enlarge this many times")
             run = gr.Button("Improve the face", variant="primary", elem_id="improve")
@@ -31,10 +35,23 @@ def build(studio: Studio, tab: gr.Tab) -> None:
                 markup.note("Choose a portrait and press Improve the face."), elem_id="face-status"
             )
             with gr.Row():
-                before = gr.Image(label="Before", format="png", interactive=False, buttons=[])
-                after = gr.Image(
-                    label="After", format="png", interactive=False, buttons=["download"]
+                before = gr.Image(
+                    label="Before",
+                    format="png",
+                    interactive=False,
+                    buttons=[],
+                    elem_id="face-before",
                 )
+                after = gr.Image(
+                    label="After",
+                    format="png",
+                    interactive=False,
+                    buttons=["download"],
+                    elem_id="face-after",
+                )
+
+    def show(source):
+        return gr.Column(visible=source == MINE), gr.File(visible=source == UPLOADED)
 
     async def improve(source, number, upload, factor, request: gr.Request):
         with told_to_the_visitor():
@@ -55,6 +72,7 @@ def build(studio: Studio, tab: gr.Tab) -> None:
         told += f"{improved.width} x {improved.height} after."
         yield markup.note(told), image, improved
 
+    source.change(show, source, [mine, upload], api_visibility="private", show_progress="hidden")
     run.click(
         improve,
         [source, number, upload, factor],

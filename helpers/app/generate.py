@@ -25,7 +25,7 @@ def build(studio: Studio) -> None:
             images = gr.Slider(
                 *LIMITS.images, value=4, step=1, label="Number of images", elem_id="images"
             )
-            with gr.Row():
+            with gr.Row(elem_classes="actions"):
                 run = gr.Button("Draw", variant="primary", elem_id="draw")
                 stop = gr.Button("Stop", variant="stop", elem_id="stop")
             with gr.Accordion("Make a picture again", open=False):

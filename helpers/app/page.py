@@ -57,6 +57,8 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover_dark="*primary_600",
         button_primary_text_color="white",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
         block_label_text_color="*neutral_700",
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_300",
@@ -76,7 +78,7 @@ def serve(
     Args:
         host: The address to listen on. None is this computer alone, "0.0.0.0" its network.
         port: None takes the first free one from 7860.
-        share: Make a public address through Gradio's servers, for 72 hours.
+        share: Make a public address through Gradio's servers, for up to a week.
         password: Ask for it, with the name "class".
 
     Raises OSError if the port is taken.
@@ -99,10 +101,21 @@ def serve(
         pwa=False,
         mcp_server=False,
         prevent_thread_lock=True,
+        quiet=True,
     )
     if block:
+        print(about(blocks.local_url, host), flush=True)
         try:
             blocks.block_thread()
         finally:
-            blocks.close()
+            blocks.close(verbose=False)
     return blocks
+
+
+def about(url: str, host: str | None) -> str:
+    """What a person who started the app wants to know."""
+    lines = [f"The app runs at {url} (Ctrl-C stops it)."]
+    if host not in (None, "127.0.0.1", "localhost"):
+        port = url.rstrip("/").rpartition(":")[2]
+        lines.append(f"Others open http://THIS-COMPUTER:{port}, with this computer's address.")
+    return "\n".join(lines)

@@ -11,8 +11,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--models",
         nargs="+",
         metavar="NAME",
-        help="models to offer, by their names in `python -m helpers models` (default: all that "
-        "come with the course)",
+        help="models to offer, by their names in `python -m helpers models`; real ones, such as "
+        "sd-v1-5, where they can run (default: all that come with the course)",
     )
     parser.add_argument("--ratings", type=Path, default=RATINGS, help="default: %(default)s")
     parser.add_argument("--faces", metavar="URL", help="a face service (default: the course's own)")
@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="0.0.0.0 lets other computers of your network in (default: this computer alone)",
     )
     parser.add_argument(
-        "--share", action="store_true", help="a public address through Gradio's servers, 72 hours"
+        "--share",
+        action="store_true",
+        help="make a public address through Gradio's servers, for up to a week",
     )
     parser.add_argument("--password", help="ask visitors for it; the name is class")
 
@@ -60,5 +62,5 @@ def shipped_models() -> list[str]:
     return [
         name
         for name, model in MODELS.items()
-        if model.is_embedded and (Path(model.source) / "model_index.json").is_file()
+        if model.is_embedded and all(folder.is_dir() for folder in model.folders)
     ]

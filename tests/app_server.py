@@ -1,0 +1,38 @@
+"""The course's app with a tiny model, served on a free port of this computer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio
+
+from helpers.app.engine import Engine
+from helpers.app.page import serve
+from helpers.app.studio import Studio
+from helpers.feedback import Feedback
+
+PATIENCE = 300.0  # seconds
+
+
+@contextmanager
+def tiny_studio(pipe, folder: Path) -> Iterator[Studio]:
+    """An engine at work with `pipe` as the model "tiny"; ratings in `folder`.
+
+    It is patient: on a busy computer half a minute of silence does not mean that somebody left.
+    """
+    engine = Engine({"tiny": pipe}, patience=PATIENCE).start()
+    studio = Studio(engine, Feedback(folder / "ratings.sqlite"))
+    try:
+        yield studio
+    finally:
+        studio.close()
+
+
+@contextmanager
+def served(studio: Studio, **options) -> Iterator[gradio.Blocks]:
+    """The app while it is served; `options` are those of `helpers.app.page.serve`."""
+    blocks = serve(studio, block=False, **options)
+    try:
+        yield blocks
+    finally:
+        blocks.close(verbose=False)

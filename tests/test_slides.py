@@ -34,7 +34,7 @@ SOLUTION = {"cells": [
     text("*On Google Colab:* run this.") | {"metadata": {"tags": ["colab"]}},
     code("import os", tags=["colab"]),
     text("## 1 · Draw\n\nWe draw. It takes a second. Wait for it."),
-    code("draw(1)", picture()),
+    code("# NBVAL_IGNORE_OUTPUT\ndraw(1)", picture()),
     text("It is a square."),
     text("### Exercise 1 · Yours\n\nFill the gap."),
     code("x = 42", cell_id="e", exercise="02.x"),
@@ -60,7 +60,8 @@ def test_remarks_stay_with_the_code_and_an_exercise_ends_with_its_solution():
     assert draw.closing == "It is a square." and draw.notes.endswith("It is a square.")
     assert [slide.closing for slide in (blank, solved, rest)] == ["", "", ""]
     assert (rest.title, rest.text, rest.code) == ("1 · Draw", "Now the rest.", "draw(x)")
-    assert "It is a square." in render([draw], folder=ROOT)
+    html = render([draw], folder=ROOT)
+    assert "It is a square." in html and 'class="slide"' in html
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from tools.site.stage import show_statically
 SHOWN_SENTENCES = 2
 SOLUTION = ": a solution"
 MAX_TEXT_BESIDE_CODE = 320  # characters; more would push the code off the slide
+MAX_LINES_ABOVE_REMARK = 10  # of code; the remark would be pushed off
 
 
 @dataclass
@@ -53,7 +54,8 @@ def cut(solution: dict, lesson: dict) -> list[Slide]:
 
 
 def _source(cell: dict) -> str:
-    return "".join(cell["source"])
+    """A cell's text or code, without the lines that speak to nbval."""
+    return re.sub(r"^# NBVAL_\w+\n", "", "".join(cell["source"]), flags=re.MULTILINE)
 
 
 def _is_for_the_notebook_alone(cell: dict) -> bool:
@@ -67,7 +69,9 @@ def _with_remarks(slides: list[Slide]) -> list[Slide]:
     joined: list[Slide] = []
     for slide in slides:
         before = joined[-1] if joined else Slide("")
-        if slide.is_continued and _is_short_text(slide) and before.code and not before.closing:
+        is_remark = slide.is_continued and _is_short_text(slide)
+        has_room = before.code and before.code.count("\n") < MAX_LINES_ABOVE_REMARK
+        if is_remark and has_room and not before.closing:
             before.closing, before.notes = slide.text, f"{before.notes}\n\n{slide.notes}".strip()
         else:
             joined.append(slide)

@@ -14,6 +14,7 @@ from tools.slides.deck import Slide
 HERE = Path(__file__).parent
 FORMATTER = HtmlFormatter(nowrap=True)
 DENSE_LINES, DENSER_LINES = 12, 18  # from so many lines of code on, the letters are smaller
+BRIEF_LINES = 5  # printed text up to this stands below the code, and longer text beside it
 
 
 def render(slides: list[Slide], folder: Path) -> str:
@@ -75,7 +76,8 @@ def _section(slide: Slide, number: int, markdown: MarkdownIt) -> str:
     if slide.text:
         body.append(f'<div class="text">{markdown.render(slide.text)}</div>')
     if slide.code:
-        body.append(f'<div class="work">{_code(slide.code)}{_outputs(slide)}</div>')
+        work = "work with-remark" if slide.closing else "work"
+        body.append(f'<div class="{work}">{_code(slide.code)}{_outputs(slide)}</div>')
     if slide.closing:
         body.append(f'<div class="text">{markdown.render(slide.closing)}</div>')
     if slide.notes:
@@ -92,7 +94,9 @@ def _code(source: str) -> str:
 
 def _outputs(slide: Slide) -> str:
     shown = "".join(_output(output, slide.alt) for output in slide.outputs)
-    return f'<div class="outputs">{shown}</div>' if shown else ""
+    is_brief = "<img" not in shown and "<table" not in shown and shown.count("\n") <= BRIEF_LINES
+    kind = "outputs brief" if is_brief else "outputs"
+    return f'<div class="{kind}">{shown}</div>' if shown else ""
 
 
 def _output(output: dict, alt: str) -> str:

@@ -64,13 +64,13 @@ def test_two_processes_one_killed_and_the_run_resumed(tiny_pipe, tmp_path):
     second = wait_for(lambda: process_of_rank(run, 1))
     wait_for(lambda: _rows(folder / PART_NAME.format(1)))
     second.kill()
-    run.communicate(timeout=100)
+    run.communicate(timeout=300)
     assert run.returncode != 0
     before = {path: path.stat().st_mtime_ns for path in pictures(folder)}
     assert 1 <= len(before) < PICTURES
 
     run = start(model, folder)
-    told = run.communicate(timeout=100)
+    told = run.communicate(timeout=300)
     assert run.returncode == 0, told
     assert f"pictures to make: {PICTURES - len(before)} of {PICTURES} (" in told[0]
     assert f"pictures in {folder}: {PICTURES};" in told[0]
@@ -105,7 +105,7 @@ def process_of_rank(run: subprocess.Popen, rank: int) -> psutil.Process | None:
     return None
 
 
-def wait_for(condition, seconds: float = 100):
+def wait_for(condition, seconds: float = 300):
     """The first true value of `condition()`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -2,7 +2,8 @@
 
 A lesson is run once, cell by cell, in one namespace, as a notebook would. At each exercise the
 run branches: the blank and each known wrong answer are tried, what they left behind is undone, and
-the solution goes on to the next cell. What each answer's check said is one test.
+the solution goes on to the next cell. What each answer's check said is one test. Cells that no
+exercise rests on are left out, since most of them draw: nbval runs the solutions whole.
 
 A second run leaves every blank as it is, as a learner does who only presses "run all". What the
 pictures show does not matter there, so a random pipeline of 32 x 32 pixels draws them.
@@ -16,11 +17,12 @@ import linecache
 import pytest
 
 import helpers
+import helpers.timing
 from helpers.exercises import Result
 from tests.pipelines import tiny_sd_pipeline
 from tools.notebooks.__main__ import ROOT
 from tools.notebooks.rules import check_cell
-from tools.notebooks.scripts import Lesson, read_lesson
+from tools.notebooks.scripts import Cell, Lesson, read_lesson
 
 LESSONS = {path.stem: path for path in sorted((ROOT / "course" / "lessons").glob("*.py"))}
 
@@ -79,6 +81,53 @@ def answers(lesson: Lesson) -> dict[tuple[str, str], str]:
     return found
 
 
+def reads_and_changes(source: str) -> tuple[set[str], set[str]]:
+    """The names that a cell reads, and those that it gives a value or changes in place.
+
+    Taken for a change are `x = …`, `x.y = …`, `x[y] = …` and, on a line of its own, `x.y(…)`.
+    """
+    reads, changes = set(), set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                reads.add(name)
+            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                changes.add(name)
+            case ast.alias(name=name, asname=other):
+                changes.add(other or name.partition(".")[0])
+            case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
+                changes.add(whose(node))
+            case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
+                changes.add(whose(method))
+    return reads, changes
+
+
+def whose(node: ast.AST) -> str | None:
+    """`x` of `x.y`, `x[y]`, `x(…).y` and the like; None where no name stands in front."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def cells_for_exercises(lesson: Lesson) -> list[Cell]:
+    """The exercises, and the cells before them that they rest on; without the checks."""
+    checks = [check_cell(lesson, item) for item in lesson.exercises.values()]
+    kept, read_later = [], set()
+    for cell in reversed([cell for cell in lesson.cells if cell.kind == "code"]):
+        reads, changes = reads_and_changes(cell.source("complete"))
+        if cell in checks:
+            read_later |= reads
+        elif item := lesson.exercises.get(cell.options.get("exercise")):
+            for source in (cell.source("blank"), *(wrong.source for wrong in item.wrong_answers)):
+                reads |= reads_and_changes(source)[0]
+            kept.insert(0, cell)
+            read_later |= reads
+        elif changes & read_later:
+            kept.insert(0, cell)
+            read_later |= reads
+    return kept
+
+
 @functools.cache
 def outcomes(name: str) -> dict[tuple[str, str], Result | Exception]:
     """Run a lesson, branching at each exercise; the solution comes last and stays."""
@@ -87,9 +136,7 @@ def outcomes(name: str) -> dict[tuple[str, str], Result | Exception]:
     sources = answers(lesson)
     found = {}
     notebook = Notebook()
-    for cell in lesson.cells:
-        if cell.kind != "code" or cell in checks.values():
-            continue
+    for cell in cells_for_exercises(lesson):
         exercise_id = cell.options.get("exercise")
         if exercise_id is None:
             notebook.run(cell.source("complete"))
@@ -109,9 +156,10 @@ def untouched(name: str) -> dict[int, object]:
     given = {}
     with pytest.MonkeyPatch.context() as patched:
         if name not in LOOKS_AT_TOKENS:
-            patched.setitem(
-                vars(helpers), "load_pipeline", lambda *name, **options: tiny_sd_pipeline()
-            )
+            for module in (helpers, helpers.timing):
+                patched.setitem(
+                    vars(module), "load_pipeline", lambda *name, **options: tiny_sd_pipeline()
+                )
         for cell in read_lesson(LESSONS[name]).cells:
             if cell.kind == "code":
                 try:
@@ -119,6 +167,26 @@ def untouched(name: str) -> dict[int, object]:
                 except Exception as error:
                     given[cell.start.number] = error
     return given
+
+
+@pytest.mark.parametrize(
+    "needed, source",
+    [
+        (True, "x, y = 1, 2"),
+        (True, "import helpers.timing as x"),
+        (True, "def x(): pass"),
+        (True, "x.scheduler = other"),
+        (True, "x[0].names['a'] += 1"),
+        (True, "for x in y: pass"),
+        (True, "with y as x: pass"),
+        (True, "x.append(y)"),
+        (False, "display(x)"),
+        (False, "y = x.run()"),
+        (False, "print(x[0])"),
+    ],
+)
+def test_cells_are_kept_that_change_what_an_exercise_reads(needed, source):
+    assert ("x" in reads_and_changes(source)[1]) == needed
 
 
 CASES = [

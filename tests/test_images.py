@@ -159,7 +159,7 @@ show_images(pictures[:3], labels=["<b>fox</b>", 'a "b"', 7])
 show_images(pictures)
 """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=60).execute()
+    nbclient.NotebookClient(notebook, kernel_name="python3", timeout=300).execute()
     outputs = notebook.cells[0].outputs
     assert [output.output_type for output in outputs] == ["display_data"] * 2
     return [output.data["text/html"] for output in outputs]

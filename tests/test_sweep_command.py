@@ -14,14 +14,6 @@ from helpers.sweep_result import SHEET_NAME
 from helpers.sweeps import sweep
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory, tiny_pipe):
-    """A folder with a tiny random pipeline."""
-    folder = tmp_path_factory.mktemp("model")
-    tiny_pipe.save_pretrained(folder)
-    return folder
-
-
 def command(model, folder, *words) -> list[str]:
     common = ["--num-inference-steps", "2", "--scheduler", "ddim", "--model", str(model)]
     return ["sweep", *words, *common, "--device", "cpu", "--folder", str(folder)]
@@ -66,9 +58,9 @@ def test_bad_values(name, text, says):
         values_of(name, [text])
 
 
-def test_it_writes_the_folder_that_sweep_writes(tiny_pipe, model, tmp_path, capsys):
+def test_it_writes_the_folder_that_sweep_writes(tiny_pipe, saved_model, tmp_path, capsys):
     words = ["--guidance-scale", "1:8:3", "--prompt", "a fox", "--seed", "1", "2"]
-    main(command(model, tmp_path / "ours", *words))
+    main(command(saved_model, tmp_path / "ours", *words))
     told = capsys.readouterr()
     assert f"pictures in {tmp_path / 'ours'}: 6;" in told.out
     sweep(
@@ -104,19 +96,19 @@ def test_it_writes_the_folder_that_sweep_writes(tiny_pipe, model, tmp_path, caps
         (["--prompt", "a", "--height", "33"], "height must be divisible by 2"),
     ],
 )
-def test_what_is_wrong_is_one_line_and_status_2(model, tmp_path, capsys, words, says):
+def test_what_is_wrong_is_one_line_and_status_2(saved_model, tmp_path, capsys, words, says):
     with pytest.raises(SystemExit) as exit:
-        main(command(model, tmp_path / "out", *words))
+        main(command(saved_model, tmp_path / "out", *words))
     told = capsys.readouterr().err.splitlines()
     assert exit.value.code == 2 and len(told) == 1
     assert told[0].startswith("python -m helpers sweep: ") and says in told[0]
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_of_another_sweep_and_a_model_that_is_not_there(model, tmp_path, capsys):
-    main(command(model, tmp_path / "out", "--prompt", "a fox"))
+def test_a_folder_of_another_sweep_and_a_model_that_is_not_there(saved_model, tmp_path, capsys):
+    main(command(saved_model, tmp_path / "out", "--prompt", "a fox"))
     for wrong in (
-        command(model, tmp_path / "out", "--prompt", "an owl"),
+        command(saved_model, tmp_path / "out", "--prompt", "an owl"),
         command(tmp_path / "nowhere", tmp_path / "new", "--prompt", "a fox"),
     ):
         capsys.readouterr()
@@ -125,7 +117,9 @@ def test_a_folder_of_another_sweep_and_a_model_that_is_not_there(model, tmp_path
         assert exit.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_a_failed_picture_is_told_and_is_status_1(own_pipe, model, tmp_path, capsys, monkeypatch):
+def test_a_failed_picture_is_told_and_is_status_1(
+    own_pipe, saved_model, tmp_path, capsys, monkeypatch
+):
     poison = own_pipe.encode_prompt("poison", "cpu", 1, False)[0]
 
     def spoil(unet, args, kwargs, output):
@@ -134,16 +128,8 @@ def test_a_failed_picture_is_told_and_is_status_1(own_pipe, model, tmp_path, cap
     own_pipe.unet.register_forward_hook(spoil, with_kwargs=True)
     monkeypatch.setattr(models, "load_pipeline", lambda name, device: own_pipe)
     with pytest.raises(SystemExit) as exit:
-        main(command(model, tmp_path / "out", "--prompt", "poison", "a fox"))
+        main(command(saved_model, tmp_path / "out", "--prompt", "poison", "a fox"))
     told = capsys.readouterr()
     assert exit.value.code == 1
     assert f"pictures in {tmp_path / 'out'}: 1;" in told.out
     assert "NaN" in told.err and "'prompt': 'poison'" in told.err
-
-
-@pytest.fixture
-def own_pipe():
-    """A pipeline that the test may damage."""
-    from tests.pipelines import tiny_sd_pipeline
-
-    return tiny_sd_pipeline()

@@ -10,6 +10,7 @@ from helpers.checks import Wrong, check, describe
 
 LARGEST_DIFFERENCE = 1e-5  # of a latent in float32; the same loop gives the same numbers
 OTHER_DIFFERENCE = 2e-2  # in half precision
+CLOSE = 1e-4  # a formula written another way rounds differently
 
 
 @check("06.tokens")
@@ -54,8 +55,6 @@ def clean(clean_from_velocity: Callable, pipe: DiffusionPipeline) -> str:
         a, s = kept.sqrt(), (1 - kept).sqrt()
         noisy, velocity = a * wanted + s * noise, a * noise - s * wanted
         answer = clean_from_velocity(noisy, velocity, timestep)
-        if not isinstance(answer, torch.Tensor) or answer.shape != wanted.shape:
-            raise Wrong(f"Your function should return latents; it returns {describe(answer)}.")
         slips = {
             "Check the sign: what the velocity says must be taken away from `noisy`.": (
                 a * noisy + s * velocity
@@ -66,15 +65,11 @@ def clean(clean_from_velocity: Callable, pipe: DiffusionPipeline) -> str:
             "This is the first line of the table, as if the U-Net had predicted the noise. Take "
             "the line of the velocity.": (noisy - s * velocity) / a,
         }
-        if torch.allclose(answer, wanted, atol=1e-4):
-            continue
-        for message, slip in slips.items():
-            if torch.allclose(answer, slip, atol=1e-4):
-                raise Wrong(message)
-        raise Wrong(
+        _check_latents(
+            answer, wanted, slips,
             f"At timestep {timestep} these are not the clean latents. Compare with the line "
-            "*velocity* of the table, and look whether a and s belong to this `timestep`."
-        )
+            "*velocity* of the table, and look whether a and s belong to this `timestep`.",
+        )  # fmt: skip
     return "Right at every timestep, and without a division."
 
 
@@ -83,8 +78,6 @@ def guidance(guide: Callable) -> str:
     untold, told = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     for scale in (5.0, 1.0, 0.0):
         answer = guide(untold, told, scale)
-        if not isinstance(answer, torch.Tensor) or answer.shape != told.shape:
-            raise Wrong(f"Your function should return a prediction; it returns {describe(answer)}.")
         way = told - untold
         slips = {
             "It starts at the told prediction. Start at the untold one, so that a scale of 1 "
@@ -94,16 +87,29 @@ def guidance(guide: Callable) -> str:
             ),
             "This is only the way. Add it to the place where you start.": scale * way,
         }
-        if torch.allclose(answer, untold + scale * way, atol=1e-5):
-            continue
-        for message, slip in slips.items():
-            if torch.allclose(answer, slip, atol=1e-5):
-                raise Wrong(message)
-        raise Wrong(
+        _check_latents(
+            answer, untold + scale * way, slips,
             f"With a scale of {scale:g} the result is not the untold prediction plus {scale:g} "
-            "times the way to the told one."
-        )
+            "times the way to the told one.",
+        )  # fmt: skip
     return "Scale 0 ignores the prompt, 1 arrives at it, and more goes beyond."
+
+
+def _check_latents(
+    answer: object, wanted: torch.Tensor, slips: dict[str, torch.Tensor], otherwise: str
+) -> None:
+    """`slips` has what known mistakes give, by the message for each."""
+    if not isinstance(answer, torch.Tensor) or answer.shape != wanted.shape:
+        raise Wrong(
+            f"Your function should return a tensor of the shape {tuple(wanted.shape)}; it returns "
+            f"{describe(answer)}."
+        )
+    if torch.allclose(answer, wanted, atol=CLOSE):
+        return
+    for message, slip in slips.items():
+        if torch.allclose(answer, slip, atol=CLOSE):
+            raise Wrong(message)
+    raise Wrong(otherwise)
 
 
 @check("06.loop")

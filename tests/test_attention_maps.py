@@ -77,8 +77,10 @@ def test_only_the_half_that_is_told_the_prompt_is_recorded(tiny_pipe):
 
 
 def test_several_images_are_refused(tiny_pipe):
-    with watch_attention(tiny_pipe), pytest.raises(ValueError, match="a batch of 2 images"):
+    before = tiny_pipe.unet.attn_processors
+    with pytest.raises(ValueError, match="a batch of 2 images"), watch_attention(tiny_pipe):
         tiny_pipe([PROMPT] * 2, num_inference_steps=1)
+    assert tiny_pipe.unet.attn_processors == before
 
 
 def test_a_word_has_its_tokens(tiny_pipe):
@@ -90,12 +92,20 @@ def test_a_word_has_its_tokens(tiny_pipe):
 
 
 def test_a_word_gets_the_map_of_its_tokens(tiny_pipe):
-    attention = Attention(tiny_pipe.tokenizer, [torch.zeros(32, 4, 4), torch.zeros(32, 2, 2)])
-    attention.maps[0][2:5, 1, 3] = 1.0  # "fox"
-    attention.maps[0][1, 0, 0] = 1.0  # "a"
-    heat = attention.of_word("a fox", "fox")
-    assert heat.shape == (4, 4) and heat.max() == 1 and heat.min() == 0
-    assert heat.argmax() == 1 * 4 + 3
+    shares = torch.full((32, 4, 4), 0.25)
+    shares[2:5, 1, 3] = 1.0  # "fox"
+    shares[2, 3, 0] = 1.0  # its first letter alone
+    shares[1, 0, 0] = 1.0  # "a"
+    heat = Attention(tiny_pipe.tokenizer, [shares]).of_word("a fox", "fox")
+    expected = torch.zeros(4, 4)
+    expected[1, 3], expected[3, 0] = 1, 1 / 3
+    torch.testing.assert_close(heat, expected)
+
+
+def test_maps_of_all_calls_and_sizes_have_one_mean(tiny_pipe):
+    maps = [torch.zeros(32, 2, 2), torch.zeros(32, 4, 4), torch.ones(32, 2, 2)]
+    mean = Attention(tiny_pipe.tokenizer, maps).of_tokens()
+    torch.testing.assert_close(mean, torch.full((32, 4, 4), 1 / 3))
 
 
 @pytest.mark.parametrize("word", ["owl", "fo", ""])

@@ -16,7 +16,7 @@
 # Until now every model ran inside your notebook. Many models run somewhere else: on a computer with
 # a large graphics card, behind an address. You send a picture, the model works on it there, and the
 # result comes back. In this lesson you call such a model by hand, byte for byte, and let it repair
-# the face on a movie poster. Then you measure what it got right and see what it made up.
+# the face on a film poster. Then you measure what it got right and see what it made up.
 #
 # **At the end you will be able to**
 #
@@ -95,11 +95,11 @@ print(answer.status_code, answer.json())
 #
 # ## 2 · A picture that needs help
 #
-# Imagine a movie poster. The portrait for it once had 256 × 256 pixels. All that is left is a
+# Imagine a film poster. The portrait for it once had 256 × 256 pixels. All that is left is a
 # thumbnail from a web page: 64 × 64 pixels, saved as JPEG, which throws fine detail away to make
 # the file small. We make one from a portrait that we do have. So later we can compare with the
 # truth. (The portrait is drawn from building blocks, like those that the sticker model learned
-# from, and the restorer never saw this one.)
+# from. The **restorer**, the model that repairs faces, never saw this one.)
 
 
 # %% picture="09.thumbnail"
@@ -197,10 +197,10 @@ def as_text(image):
 # %% [markdown]
 # ## 4 · The request, by hand
 #
-# Our service understands the language that the demos of GFP-GAN spoke in 2022, when this exercise
-# was first given to classes: `POST` to `/api/predict`, with a JSON body `{"data": [picture,
-# factor]}`. The factor says how many times as wide and as high the result shall be: 1, 2, 3 or 4.
-# From here on we use the package's own `to_data_url`, which does what your function does.
+# Our service understands the language that web demos of GFP-GAN (section 10) spoke in 2022: `POST`
+# to `/api/predict`, with a JSON body `{"data": [picture, factor]}`. The factor says how many times
+# as wide and as high the result shall be: 1, 2, 3 or 4. From here on we use the package's own
+# `to_data_url`, which does what your function does.
 #
 # `requests` turns the dictionary into JSON for us (`json=`). What comes back looks like what went
 # in: a dictionary with `"data"`, and in it a list with one picture as text.
@@ -303,8 +303,8 @@ before_after(poster(small), poster(improved), labels=("thumbnail", "repaired"))
 #
 # $$\mathrm{PSNR} = 10 \cdot \log_{10} \frac{255^2}{\text{mean of the squared differences}}$$
 #
-# 255 is the largest value of a pixel. The unit is the decibel (dB), and more is better: equal
-# pictures have an infinite PSNR, and 6 dB more mean half the error.
+# 255 is the largest value of a pixel. The unit is the decibel (dB), and more is better. About 6 dB
+# more mean differences half as large, and equal pictures have an infinite PSNR.
 #
 # ### Exercise 3 · PSNR
 #
@@ -412,9 +412,9 @@ display(image_grid(rows, cols=4, labels=labels))
 print("repaired:", len(rows) - len(people))
 
 # %% [markdown]
-# Here is the same as a number. We take a thumbnail of 16 pixels and its repaired version, and
-# compare the repaired one with two things: with the thumbnail, by making it just as small again,
-# and with the truth.
+# Here is the same as a number. We take a thumbnail of 16 pixels and have it repaired. Then we
+# compare the repaired picture with the thumbnail, by making it just as small again, and with the
+# truth.
 
 # %%
 tiny = thumbnail(people[0], 16)
@@ -446,10 +446,10 @@ print("nearer to its thumbnail than to the truth:", fits_the_thumbnail > fits_th
 #
 # ## 8 · Your own poster
 #
-# A sticker model draws portraits whose eyes and mouths are a little soft, because its VAE keeps
-# only few numbers for each. That is another kind of damage, and the restorer has learned it too.
-# Draw one and let it be repaired. Here no truth exists, since nobody ever stood in front of a
-# camera. So we can only look. Then change the prompt, and make the poster yours.
+# The sticker model often draws eyes and mouths a little soft, because its VAE keeps only few
+# numbers for each. That is another kind of damage, and the restorer has learned it too. The next
+# cell draws a portrait and has it repaired. Here no truth exists, since nobody ever stood in front
+# of a camera. So we can only look. Then change the prompt, and make the poster yours.
 
 # %% picture="09.own"
 pipe = load_pipeline("stickers")
@@ -583,7 +583,9 @@ print("running:", service.running)
 # - **Service with an account.** [tencentarc/gfpgan](https://replicate.com/tencentarc/gfpgan) on
 #   Replicate. It wants a token and has a language of its own, which `improve_face` does not speak.
 # - **On your own computer.** The [code](https://github.com/TencentARC/GFPGAN) and its weights. The
-#   packages `gfpgan` 1.3.8 and `basicsr` 1.4.2 date from 2022, and do not install on Python 3.13.
+#   packages [`gfpgan` 1.3.8](https://pypi.org/project/gfpgan/) and
+#   [`basicsr` 1.4.2](https://pypi.org/project/basicsr/) date from 2022, and do not install on
+#   Python 3.13.
 # - **Licence.** Apache 2.0, says
 #   [its README](https://github.com/TencentARC/GFPGAN#scroll-license-and-acknowledgement).
 # - **Cost.** The Space takes no money. A Space on free hardware
@@ -614,3 +616,7 @@ print("running:", service.running)
 # - **PSNR** and **SSIM** measure how near a picture is to the truth, where the truth is known.
 # - A restorer draws **plausible** detail. The less is left of a face, the more of it is invented.
 #   Never use it to find out who somebody is.
+#
+# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md).
+#
+# Next: [lesson 10](10_app.ipynb), in which your own model gets a page.

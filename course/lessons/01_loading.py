@@ -25,8 +25,8 @@
 # - change the scheduler without breaking the model;
 # - say where a model comes from and what its licence lets you do.
 #
-# **Time:** about 45 minutes. **You need:** a little Python (variables, lists, `for` loops). No
-# graphics card, and no network once the course is installed.
+# **Time:** about 45 minutes. **You need:** a little Python (variables, lists, `for` loops,
+# functions). No graphics card, and no network once the course is installed.
 #
 # **Three ways through this lesson**
 #
@@ -42,9 +42,10 @@
 #
 # A **model** is a large pile of numbers that was learned from examples. A **pipeline** is the
 # program that puts several models together, so that you can give it a text and get a picture.
-# Ours come from [diffusers](https://huggingface.co/docs/diffusers), the open library that most
-# people use for this. `helpers` is the small package of this course. It saves you typing where the
-# typing is not the lesson.
+# Ours comes from [diffusers](https://huggingface.co/docs/diffusers), an open library for such
+# models. `helpers` is the small package of this course. It saves you typing where the typing is not
+# the lesson. A word that you have forgotten is in the
+# [glossary](../course/reading/glossary.md).
 
 # %%
 import torch
@@ -58,7 +59,7 @@ from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 # %% [markdown]
 # The next cell loads a model that comes with the course. We trained it ourselves on small
 # pictures, *stickers*, so that it is small enough to run on any laptop. In its parts and in its
-# controls it is a true Stable Diffusion, only smaller: whatever you learn on it holds for the big
+# controls it is a true Stable Diffusion, only smaller. What you learn about these holds for the big
 # one too.
 #
 # **Would you rather use the big one?** Write `MODEL = "sd-v1-5"` and run the notebook from here.
@@ -93,8 +94,8 @@ for name, part in pipe.components.items():
 # - The `tokenizer` cuts the prompt into **tokens**, words or bits of words, and numbers them.
 # - The `text_encoder` turns each token into a vector, a list of numbers that carries its meaning
 #   in this sentence.
-# - The `unet` sees a noisy picture and the vectors of the prompt, and estimates what in it is noise
-#   and what is picture.
+# - The `unet`, a network of the kind **U-Net**, sees a noisy picture and the vectors of the prompt.
+#   It estimates what in the noisy picture is noise and what is picture.
 # - The `scheduler` decides how much of the noise is removed in each step. It is a formula, not a
 #   learned model.
 # - The `vae` turns the small, compressed picture on which the U-Net works, the **latents**, into
@@ -102,7 +103,7 @@ for name, part in pipe.components.items():
 #
 # The pipeline starts from pure noise. The U-Net and the scheduler take turns, 25 times, say: the
 # noise becomes less and the picture more. That is **diffusion** run backwards. Lesson 02 looks at
-# the noise, and a later one opens the loop itself.
+# the noise, and lesson 06 opens the loop itself.
 #
 # Three more names may stand in the list. `safety_checker` is a filter that the original Stable
 # Diffusion uses to black out pictures that it finds offensive; `feature_extractor` prepares
@@ -192,7 +193,7 @@ print("size in pixels:", image.size, "· all black:", image.getbbox() is None)
 #
 # ### Which words does it know?
 #
-# The big model has read captions of billions of pictures. Ours has seen a short list of words and
+# The big model has read a great many captions from the web. Ours has seen a short list of words and
 # nothing else, so it pays to know them.
 
 # %%
@@ -316,7 +317,11 @@ display(grid)
 #
 # Every picture depends on a handful of settings. To try them without typing the same line again
 # and again, we write a small function. It holds our usual settings; whatever you name in the call
-# takes their place. (`|` merges two dictionaries, and the right one wins.)
+# takes their place.
+#
+# Two marks in it may be new. `|` merges two dictionaries, and the right one wins. In the first line
+# of the function, `**changes` makes a dictionary of the settings that you name. In the call, `**`
+# hands the entries of a dictionary over, each by its name.
 
 # %%
 USUAL = {"num_inference_steps": 25, "guidance_scale": 5.0}
@@ -361,12 +366,12 @@ print(len(by_steps), "pictures of", by_steps[0].size, "pixels")
 # %% [markdown]
 # ### `guidance_scale`: how strictly the prompt is followed
 #
-# In each step the U-Net looks twice: once with your prompt and once with an empty one. The
-# difference between the two answers points to *what the prompt adds*, and the **guidance scale**
-# says how far to go in that direction (the method is called
-# [classifier-free guidance](https://arxiv.org/abs/2207.12598)). At 1 there is no extra push, and
-# the picture is only loosely tied to the prompt. Between 3 and 8 is the usual range. At 20 the
-# colours are far too strong.
+# At each look the U-Net gives two answers: one with your prompt and one with an empty prompt. The
+# difference between the two points to *what the prompt adds*. The **guidance scale** says how far
+# to go in that direction. (The method is called
+# [classifier-free guidance](https://arxiv.org/abs/2207.12598), and lesson 05 is about it.) At 1
+# there is no extra push, and the picture is only loosely tied to the prompt. Start between 3 and 8.
+# Far above that, expect colours that are too strong.
 #
 # ### Exercise 3 · See it with your own eyes
 #
@@ -419,10 +424,10 @@ else:
 # ### `negative_prompt`: what you do not want
 #
 # Guidance pushes away from the empty prompt. Put something else in its place, and the picture is
-# pushed away from *that*. This is all there is to a **negative prompt**. Below, the prompt leaves
-# the background open. Above is what the model chooses, below what it draws with the same seeds
-# when we add `negative_prompt="at night"`. If a house stood under a night sky, what has become of
-# it? And are the other houses still the same ones?
+# pushed away from *that*. This is all there is to a **negative prompt**. In the next cell the
+# prompt leaves the background open. The upper row is what the model chooses. The lower row is what
+# it draws with the same seeds when we add `negative_prompt="at night"`. If a house stood under a
+# night sky, what has become of it? And are the other houses still the same ones?
 
 # %% picture="01.negative"
 seeds = [1, 2, 3]
@@ -519,10 +524,11 @@ quick = draw_with(euler, prompt, num_inference_steps=8)
 #
 # **Stable Diffusion 1.x.** It was made in 2022 by the group CompVis in Munich with Runway,
 # Stability AI and LAION, and it is described in
-# [a paper by Rombach and others](https://arxiv.org/abs/2112.10752). It learned from LAION-5B, a
-# list of billions of pictures that were found on the web together with their captions. Nobody
-# asked the people who made them. The model repeats what is in that data, prejudice included, and
-# its own [model card](https://huggingface.co/CompVis/stable-diffusion-v1-4) says so.
+# [a paper by Rombach and others](https://arxiv.org/abs/2112.10752). It learned from parts of
+# [LAION-5B](https://arxiv.org/abs/2210.08402), a list of billions of pictures that were found on
+# the web together with their captions. Nobody asked the people who made them. The model repeats
+# what is in that data, prejudice included, and its own
+# [model card](https://huggingface.co/CompVis/stable-diffusion-v1-4) says so.
 #
 # Its licence is the **CreativeML OpenRAIL-M**. In plain words:
 #
@@ -560,6 +566,9 @@ quick = draw_with(euler, prompt, num_inference_steps=8)
 #
 # **Try on your own:** your favourite subject in all four styles, as a grid. A word that is not in
 # the list. A guidance scale of 0.
+#
+# **Read on:** [How diffusion works](../course/reading/how-diffusion-works.md), and
+# [models and their licences](../course/reading/models-and-licences.md).
 #
 # Next: [lesson 02](02_seeds.ipynb), in which you and a neighbour make the same picture on two
 # computers.

@@ -14,8 +14,8 @@
 # # 02 · Seeds and fixed latents: the same picture twice
 #
 # Stable Diffusion starts every picture from random noise. Does that mean that a picture which you
-# liked and lost is gone for good? No. With one number you get it back, you can hand it to your
-# neighbour, and you can change one word and keep all the rest. This lesson shows how.
+# liked and lost is gone for good? No. With one number you get it back, and you can hand it to your
+# neighbour. You can also change one word and see what that word alone does. This lesson shows how.
 #
 # **At the end you will be able to**
 #
@@ -40,7 +40,7 @@
 # %% [markdown]
 # ## 1 · Random numbers that come out the same
 #
-# The tools are those of lesson 01, and `seeded_latents`, which comes near the end. `SETTINGS` holds
+# The tools are those of lesson 01, and `seeded_latents`, which section 6 explains. `SETTINGS` holds
 # the knobs that stay the same all through this lesson.
 
 # %%
@@ -57,9 +57,9 @@ SETTINGS = {"num_inference_steps": 25, "guidance_scale": 5.0}
 # %% [markdown]
 # A computer cannot throw dice. It works out numbers by a fixed rule which *look* random: the next
 # number follows from the **state** of the generator, and the state changes with every number. The
-# **seed** is the state to begin with. In PyTorch this is a `torch.Generator`, and `torch.randn`
-# takes numbers from it: *rand* for random, *n* for the **normal distribution**, the bell curve
-# around 0 (so most lie between −2 and 2).
+# **seed** sets the state to begin with. PyTorch's generator is a `torch.Generator`, and
+# `torch.randn` takes numbers from it: *rand* for random, *n* for the **normal distribution**, the
+# bell curve around 0 (so most lie between −2 and 2).
 #
 # We take three numbers twice from one generator. Will they be the same? `torch.equal` says whether
 # two tensors have the same shape and the same number at each place. Decide before you run the cell.
@@ -81,8 +81,8 @@ again = torch.randn(3, generator=generator)
 print("equal to the first:", torch.equal(first, again))
 
 # %% [markdown]
-# Keep this picture in mind. Nearly every *but I did set the seed!* comes from a bookmark that had
-# moved.
+# Keep the bookmark in mind. When you say *but I did set the seed!*, look first for a bookmark that
+# has moved.
 #
 # ## 2 · How much noise does a picture need?
 #
@@ -472,8 +472,8 @@ print("the noise of seed 2:", torch.equal(batch[1:2], seeded_latents(pipe, 2)))
 #
 # The scheduler *DDIM* ([paper](https://arxiv.org/abs/2010.02502)) has a control for it, named
 # **`eta`**: 0 adds no noise on the way, 1 adds a lot. The next cell makes a second pipeline from
-# the same parts, with this scheduler (nothing is loaded again), and a function that draws *the
-# same latents* twice.
+# the same parts, with this scheduler (nothing is loaded again). It also makes a function that draws
+# a picture twice from *the same latents*. (Lesson 03 says what `clip_sample=False` is for.)
 
 # %%
 ddim = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
@@ -514,18 +514,18 @@ display(draw_pair(eta=1.0))
 display(draw_pair(eta=1.0, seed=7))
 
 # %% [markdown]
-# With `generator` alone, and no latents, the pipeline draws both from it, first the start and then
-# the way. That works as well, and is why both habits are common.
+# With `generator` alone, and no latents, the pipeline draws all noise from it: first that of the
+# start, then that of the way. This works as well, so in other people's code you will see both.
 #
 # Schedulers with *ancestral* in their name (*Euler a*) always add noise on the way, and so does
-# *DDPM*, the oldest. If a picture with fixed latents still will not hold still, look at the
-# scheduler.
+# *DDPM* ([paper](https://arxiv.org/abs/2006.11239)). If a picture with fixed latents still will not
+# hold still, look at the scheduler.
 #
 # ## 8 · Another device, another noise
 #
-# A seed is a page number, and it is of use only if both readers have the same book. Other
-# libraries, and other devices, work out their numbers by other rules. We ask NumPy, another library
-# for numbers, for the noise of seed 42, and then a graphics card if there is one.
+# A seed says which list of numbers to read, and that is of use only if both readers have the same
+# lists. Other libraries, and other devices, work out their numbers by other rules. We ask NumPy,
+# another library for numbers, for the noise of seed 42, and then a graphics card if there is one.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -539,8 +539,8 @@ else:
 
 # %% [markdown]
 # This is why the course always draws noise on the **CPU** (the ordinary processor), in 32-bit
-# numbers, and then moves it to wherever the model is: `torch.Generator()` without a device is a CPU
-# generator. It takes no time worth mentioning, and you and your neighbour get the same noise,
+# numbers, and then moves it to wherever the model is. (`torch.Generator()` without a device is a
+# CPU generator.) It takes no time worth mentioning, and you and your neighbour get the same noise,
 # whether you have a graphics card or not. The pictures are then the same to the eye, though not to
 # the last bit, since each device rounds in its own way.
 #
@@ -555,8 +555,8 @@ else:
 #   numbers again means a *new* generator with the same seed.
 # - The **latents** have the shape (pictures, channels, height / factor, width / factor), all of it
 #   from the pipeline's own configuration, and 48 times fewer numbers than the pixels.
-# - Equal latents and equal settings give the equal picture, on your computer and, to the eye, on
-#   your neighbour's.
+# - Equal latents and equal settings give the same picture: on your computer to the last bit, on
+#   your neighbour's to the eye.
 # - The prompt decides what is drawn, the noise the rest. Change one thing at a time.
 # - In a batch: **one generator a picture**. `seeded_latents` does it.
 # - Schedulers that add noise on the way need a `generator` besides the `latents`.
@@ -566,3 +566,5 @@ else:
 # message to someone. Mix the noise of two seeds, `0.7 * a + 0.7 * b`, and draw it. Why 0.7 and not
 # 0.5? (Print `.std()`, the spread of the numbers.) Draw noise from
 # `neighbour_seed % 2**32`: on the CPU, PyTorch looks at no more of a seed than this remainder.
+#
+# Next: [lesson 03](03_steps.ipynb), in which you measure how many steps a picture needs.

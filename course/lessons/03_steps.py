@@ -13,9 +13,10 @@
 # %% [markdown]
 # # 03 · Steps and schedulers: how long is long enough?
 #
-# We have used 25 steps so far. diffusers takes 50 if you say nothing, and others swear by more.
-# Each step costs time. What does it buy? In this lesson you stop believing the numbers of other
-# people and measure your own.
+# We have used 25 steps so far. diffusers takes [50 if you say
+# nothing](https://huggingface.co/docs/diffusers/api/pipelines/stable_diffusion/text2img). Each step
+# costs time. What does it buy? In this lesson you stop believing the numbers of other people and
+# measure your own.
 #
 # **At the end you will be able to**
 #
@@ -262,7 +263,7 @@ for steps, picture in zip(few, by_hand, strict=True):
 # and average. The result is in **levels**: black and white are 255 of them apart. How many your
 # eye notices, you will soon find out.
 #
-# Pixels are whole numbers from 0 to 255, stored in 8 bits each, and in such numbers 10 − 30 is 236:
+# Pixels are whole numbers from 0 to 255, stored in 8 bits each. In such numbers 10 − 30 is 236:
 # there is nothing below zero, so it starts again from the top. Therefore `dtype=float` comes first.
 
 
@@ -286,7 +287,7 @@ print("first to last:", " ".join(f"{number:.1f}" for number in distances))
 # Complete the function. `steps` and `distances` are lists of the same length, in order, and the
 # last distance is 0. Return the smallest number of steps **from which on** no distance is more than
 # `limit`. The curve may dip and rise again (look at yours), so the first number below the limit is
-# not always the answer: `enough([1, 6, 11, 16], [40, 2, 9, 0], limit=5)` is 16, not 6.
+# not always the answer. For example, `enough([1, 6, 11, 16], [40, 2, 9, 0], limit=5)` is 16, not 6.
 
 
 # %% exercise="03.enough"
@@ -368,9 +369,10 @@ print(len(order), "pictures")
 # ## 5 · Watching a picture form
 #
 # A pipeline can report to you after every step. You give it a function as `callback_on_step_end`,
-# and it calls this function with itself, the number of the step, the timestep, and a dictionary of
-# tensors that holds the `latents` as they are now. The function must give the dictionary back. Ours
-# keeps each state of the latents in a list, behind the noise of the start.
+# and it calls this function with four things: itself, the number of the step, the timestep (we come
+# to it below), and a dictionary of tensors. In the dictionary are the `latents` as they are now.
+# The function must give the dictionary back. Ours keeps each state of the latents in a list, behind
+# the noise of the start.
 
 # %%
 states = [latents]
@@ -430,10 +432,12 @@ for steps in (24, 6):
 # The U-Net says which way is downhill; the scheduler decides how to walk. DDIM and *Euler* walk
 # straight on for one stride. Others look at where they came from and bend the path: *DPM++*
 # ([paper](https://arxiv.org/abs/2211.01095)), *UniPC* ([paper](https://arxiv.org/abs/2302.04867)),
-# *PNDM* ([paper](https://arxiv.org/abs/2202.09778)), which was Stable Diffusion's first. *Heun*
-# ([paper](https://arxiv.org/abs/2206.00364)) tries a stride, looks again where it landed, and takes
-# the average. None of the six throws noise in, and with many steps all come to nearly the same
-# picture. With few they do not.
+# *PNDM* ([paper](https://arxiv.org/abs/2202.09778)), the one that
+# [comes with Stable Diffusion
+# 1.5](https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5/tree/main/scheduler).
+# *Heun* ([paper](https://arxiv.org/abs/2206.00364)) tries a stride, looks again where it landed,
+# and takes the average. None of the six throws noise in, and with many steps all come to nearly the
+# same picture. With few they do not.
 #
 # ### Exercise 3 · The race
 #
@@ -538,9 +542,9 @@ else:
 #
 # ### Exercise 4 · A fair race
 #
-# Complete the function. It gets one of our six names and a number of `evaluations`, 2 or more, and
-# returns the **largest** number of steps that takes no more than these. For example,
-# `steps_for("pndm", 26)` is 25.
+# Complete the function. It gets the name of one of our six schedulers and a number of
+# `evaluations`, 2 or more. It returns the **largest** number of steps for which this scheduler
+# needs no more evaluations than that. For example, `steps_for("pndm", 26)` is 25.
 
 
 # %% exercise="03.fair"

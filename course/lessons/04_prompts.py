@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 04 · Prompts: say what you want to see
 #
-# A prompt is the only thing that you *tell* the model. Books of magic formulas are sold for it. In
-# this lesson you find out by experiment what a prompt does: five film posters from one noise, word
-# by word, and also where words are of no use at all.
+# A prompt is the only thing that you *tell* the model. On the web you find long lists of magic
+# words for it. In this lesson you find out by experiment what a prompt does. You draw five film
+# posters from one noise, change prompts word by word, and see where words are of no use at all.
 #
 # **At the end you will be able to**
 #
@@ -189,7 +189,7 @@ else:
 # %% [markdown]
 # ## 3 · Words that the model has never read
 #
-# We wanted film posters, and yet never wrote *film poster*. Why not? See what becomes of a prompt.
+# We wanted film posters, and yet never wrote *movie poster*. Why not? See what becomes of a prompt.
 # The **tokenizer** cuts it into tokens and looks each of them up in its list. Words that often
 # stood in the captions are one token, and `</w>` marks the end of a word. What happens to *movie*
 # and *poster*?
@@ -323,8 +323,8 @@ print("equal:", "".join("=" if same else "x" for same in equal))
 # From the word that changed on, *all* vectors differ, up to the filling at the end; before it,
 # none. The text encoder reads from left to right: each token sees itself and what stands before it,
 # and nothing after it (so it was built [in CLIP](https://arxiv.org/abs/2103.00020)). A word at the
-# front colours everything that follows. A word at the end colours only the end. So put what matters
-# first, and say it as captions say it.
+# front changes the vectors of all that follows. A word at the end changes only the end. So put what
+# matters first, and say it as captions say it.
 #
 # ## 5 · A prompt matrix
 #
@@ -529,9 +529,11 @@ display(cut_off)
 
 # %% [markdown]
 # The model never saw the fox or the whale: both are beyond the end. Stable Diffusion 1.x has room
-# for 77 tokens, and each of its prompts is cut in the same way. Some programs read longer prompts
-# in several pieces and join the vectors; that is a trick of the program, and the model was never
-# trained for it. The better cure is a shorter prompt with the subject first.
+# for 77 tokens (`model_max_length` in [its
+# tokenizer](https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5/tree/main/tokenizer)),
+# and each of its prompts is cut in the same way. Some programs read longer prompts in several
+# pieces and join the vectors; that is a trick of the program, and the model was never trained for
+# it. The better cure is a shorter prompt with the subject first.
 #
 # ## 8 · Putting things together, and where it fails
 #
@@ -555,8 +557,8 @@ sweep(pipe, prompt=never_seen, seed=7, **SETTINGS)
 
 # %% [markdown]
 # This is what makes such models useful: they **compose**. What they learned about styles holds for
-# subjects that they never saw in that style. The model's card counts how often it works
-# (`helpers/weights/stickers/README.md`).
+# subjects that they never saw in that style. The
+# [model card](../helpers/weights/stickers/README.md) says how often it works.
 #
 # And now two subjects in one picture, with four seeds. Count: in how many do you see both, and in
 # how many one, or a mixture?
@@ -578,10 +580,10 @@ sweep(pipe, prompt=two, seed=[1, 2, 3, 4], **SETTINGS)
 #
 # The large models have seen pictures with many things, and do better. But the second reason holds
 # for them as well. A [study of Stable Diffusion](https://arxiv.org/abs/2301.13826) calls it
-# *catastrophic neglect* when one of the subjects is left out, and shows that colours land on the
-# wrong thing: ask for *a blue cat and a red bowl*, and look closely. Counting (*five apples*) and
-# places (*left of*) are hard for the same reason. No magic word helps, but other tools do: draw the
-# parts apart and put them together, or give the model a sketch.
+# *catastrophic neglect* when one of the subjects is left out. It also shows that colours land on
+# the wrong thing: ask for *a blue cat and a red bowl*, and look closely. Counting (*five apples*)
+# and places (*left of*) are hard for the same reason. No magic word helps, but other tools do: draw
+# the parts apart and put them together, or give the model a sketch.
 
 # %% [markdown]
 # ## 9 · Your own prompts
@@ -617,5 +619,7 @@ explorer(
 # **Try on your own:** a portrait, such as *a portrait of a sad man with short grey hair and a red
 # shirt on a blue background*. Does the red stay on the shirt? Which of the words can be left out
 # before the picture changes? And what does the empty prompt, `""`, draw?
+#
+# **Read on:** [Prompt writing](../course/reading/prompt-writing.md).
 #
 # Next: [lesson 05](05_guidance.ipynb), about the number that says how hard the prompt pushes.

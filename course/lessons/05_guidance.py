@@ -70,8 +70,8 @@ poster = "a 3d sticker of a rocket under the night sky"
 # ### Exercise 1 · From 2 to 20
 #
 # Make the sweep `by_guidance` of the `poster` with seed 7 and the guidance scales 2, 5, 8 and so on
-# up to 20. Python's `range(start, stop, step)` gives such numbers; like a list, it is an axis. Mind
-# where a `range` ends. Vary nothing else.
+# up to 20. Python's `range(start, stop, step)` gives such numbers, and `sweep` takes it like a
+# list. Mind where a `range` ends. Vary nothing else.
 #
 # Before you run it, guess: which of the seven will be the best poster?
 
@@ -122,8 +122,8 @@ by_guidance = sweep(pipe, prompt=poster, guidance_scale=range(2, 21, 3), num_inf
 # ## 2 · Is it the seed?
 #
 # One seed is one case, and a case may be chance. Here are three seeds, a row each, and six scales,
-# this time from 1 on and further apart. Cover all columns but one with your hand: is the order from
-# weak to strong the same in each row? And is the best column the same?
+# this time from 1 on and further apart. Choose the best picture of the first row while your hand
+# covers the other two. Then do the same with each of these. Is the best column the same?
 
 # %% picture="05.seeds"
 scales = [1, 2, 4, 7, 12, 20]
@@ -216,8 +216,8 @@ def guided(without, with_prompt, guidance_scale):
 # %% [markdown]
 # Is your line really all there is to it? Let us draw a whole picture with it. The function below is
 # a pipeline in small: in each step two predictions, your formula, and one step of the scheduler. At
-# the end the VAE turns the latents into pixels. (A later lesson takes this loop apart. Here, look
-# at the line with `guided`.) Beside it stands the picture of the pipeline itself.
+# the end the VAE turns the latents into pixels. (Lesson 06 takes this loop apart. Here, look at the
+# line with `guided`.) Beside it stands the picture of the pipeline itself.
 
 
 # %% picture="05.by_hand"
@@ -250,8 +250,8 @@ else:
 # %% [markdown]
 # One line of arithmetic is the whole of guidance. Where does the empty prompt come from? During the
 # training of such a model, the caption is left out now and then (ours: one time in ten, says
-# `training/unet.py`), so that the same U-Net also learns to draw without being told what. Without
-# this, `empty` would mean nothing.
+# `training/unet.py`). So the same U-Net also learns to draw without being told what. Without this,
+# `empty` would mean nothing.
 #
 # The formula also says what a **negative prompt** is: a text that stands where the empty prompt
 # stood. The arrow then begins at *a picture of what you do not want*, and to walk along it is to
@@ -344,9 +344,9 @@ off = sweep(
 )  # fmt: skip
 
 # %% [markdown]
-# Remember this when a negative prompt does not seem to work. It has one more consequence: models
-# that were made for guidance 1, such as the fast ones with one to four steps, take no negative
-# prompt at all.
+# Remember this when a negative prompt does not seem to work. It has one more consequence: a model
+# that was made to work without guidance takes no negative prompt at all. One of these is [SDXL
+# Turbo](https://huggingface.co/stabilityai/sdxl-turbo), which needs only one to four steps.
 #
 # And below 1? The formula has an answer: at 0 the prompt would cancel out, and the picture would be
 # one of the *empty* prompt. But the pipeline has its rule: no more than 1 means no guidance. Do the
@@ -376,7 +376,7 @@ else:
 #
 # *The colours scream* is a feeling. What could we measure? A pixel has three numbers from 0 to 255.
 # If the latents lie far outside of what the VAE has seen, it wants to paint brighter than white or
-# darker than black; it cannot, so the number stops at 255 or at 0. It is **clipped**, and whatever
+# darker than black. It cannot, so the number stops at 255 or at 0. It is **clipped**, and whatever
 # detail there was is gone. So we count the numbers that stand at one of the two ends.
 #
 # ### Exercise 4 · The share that is clipped
@@ -480,11 +480,11 @@ print(len(rescaled), "pictures, different:", rescaled[0].tobytes() != rescaled[1
 # For this we need a judge. [CLIP](https://arxiv.org/abs/2103.00020) is a model with two halves: one
 # turns a text into a vector, the other a picture. They were trained together, so that a picture and
 # its own caption point the same way. The cosine of the angle between the two vectors is the **CLIP
-# score**: 1 is the same direction, 0 is none in common. `load_ranker` loads a small CLIP for
-# stickers, and a later lesson ranks pictures with it.
+# score**: 1 means the same direction, 0 a right angle. `load_ranker` loads a small CLIP for
+# stickers. Lesson 07 looks at it closely, and ranks pictures with it.
 #
-# A score alone says little. So we ask the judge twice about each picture of section 2: how well
-# does it fit the prompt, and how well does it fit a prompt that *nobody* gave, with another
+# A score alone says little. So we ask the judge twice about each picture of section 2. How well
+# does it fit the prompt? And how well does it fit a prompt that *nobody* gave, with another
 # subject? The second is the control.
 
 # %% picture="05.clip"
@@ -559,3 +559,7 @@ explorer(
 # second; a [study](https://arxiv.org/abs/2404.07724) found that it helps only in the middle. And
 # draw the curves of section 5 for a poster on a white background: what does the clipped share
 # measure there?
+#
+# **Read on:** [Guidance](../course/reading/guidance.md).
+#
+# Next: [lesson 06](06_inside.ipynb), in which you write the whole pipeline yourself.

@@ -191,8 +191,8 @@ print(f"{pixels.numel() / clean.numel():.0f} times fewer")
 # should know how to keep those. We compare our sticker with a test card of thin lines and letters,
 # which it has never seen.
 #
-# We measure the loss as the mean distance of a colour value, of 255, between before and after.
-# Guess first: how many times larger is it for the test card?
+# To measure it, we take the mean distance between the colour values before and after. (Each value
+# is a number from 0 to 255.) Guess first: how many times larger is it for the test card?
 
 # %% picture="06.vae"
 # NBVAL_IGNORE_OUTPUT
@@ -212,10 +212,10 @@ labels = ["sticker", "sticker, after", "test card", "test card, after"]
 display(enlarge(image_grid([before[0], after[0], before[1], after[1]], rows=2, labels=labels)))
 
 # %% [markdown]
-# What the decoder makes of the lines is its best guess. This is why small letters and far away
-# faces go wrong in pictures by Stable Diffusion: the U-Net can be as good as it likes, the decoder
-# has to draw what it gets. It is also why `image` itself comes back nearly unchanged: it came out
-# of this very decoder.
+# What the decoder makes of the lines is its best guess. This is one reason why small letters and
+# faraway faces go wrong in pictures by Stable Diffusion. The U-Net can be as good as it likes; the
+# decoder has to draw what it gets. Our sticker had an easier exam: it came out of this very
+# decoder.
 #
 # ## 4 · The scheduler: how much noise, and when
 #
@@ -228,8 +228,8 @@ for name in ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "
     print(f"{name:20} {pipe.scheduler.config[name]}")
 
 # %% [markdown]
-# The **betas** say how much noise each timestep adds to the one before. Multiplied through, they
-# give what matters: how much of the picture is left at a timestep, and how much noise there is.
+# The **betas** say how much noise each timestep adds to the one before. All betas up to a timestep
+# together give what matters: how much of the picture is left there, and how much noise there is.
 #
 #     noisy = a · clean + s · noise        where  a = sqrt(alphas_cumprod[t]),  s = sqrt(1 - a²)
 #
@@ -280,7 +280,7 @@ display(image_grid(film, rows=1, labels=[f"timestep {timestep}" for timestep in 
 #   a · noise - s · clean` ([Salimans and Ho 2022](https://arxiv.org/abs/2202.00512)). Move along
 #   the timesteps, and this is the direction in which the latents change.
 #
-# Since `noisy` is known and a² + s² = 1, each answer gives the other two:
+# Since `noisy` is known and a² + s² = 1, each answer gives the other two. We need these:
 #
 # | from | clean | noise |
 # | --- | --- | --- |
@@ -411,8 +411,8 @@ def guide(untold_prediction, told_prediction, guidance_scale):
 
 
 # %% [markdown]
-# The four pictures below are beliefs at timestep 800: untold, told, and two guided ones. With the
-# scale the prompt becomes plainer, and the colours stronger.
+# The four pictures below are beliefs at timestep 800: untold, told, and two guided ones. What does
+# a larger scale do to the subject, and what to the colours?
 
 # %% picture="06.guided"
 timestep = 800
@@ -545,8 +545,8 @@ print("largest difference below 0.00001:", difference < 1e-5)
 display(enlarge(decode(my_latents)[0]))
 
 # %% [markdown]
-# That is all there is inside `pipe(...)`. Every tool that you will meet, negative prompts,
-# inpainting, ControlNet, changes one of these few lines.
+# That is the heart of `pipe(...)`. Many tools that you will meet change only one of these few
+# lines. A negative prompt, for example, takes the place of the empty text.
 #
 # ## 8 · Which word paints which pixels?
 #
@@ -569,7 +569,8 @@ display(image_grid([watched, *maps], rows=1, labels=["the picture", *words]))
 # %% [markdown]
 # A map shows where the U-Net *looked*, which is not quite the same as what it *did*: later layers
 # mix the places again. In large models the maps are sharp enough to cut a word's object out of its
-# picture, and editing tools steer them.
+# picture (says the paper above), and editing tools steer them ([Hertz et al.
+# 2022](https://arxiv.org/abs/2208.01626)).
 #
 # ## 9 · From one picture to another
 #
@@ -593,10 +594,10 @@ print(len(strip), "pictures on the way from seed 7 to seed 11")
 display(image_grid(strip, rows=1, labels=[f"{share:.0%}" for share in shares]))
 
 # %% [markdown]
-# Neighbours in the noise are neighbours in the picture, and every point on the way is a picture.
-# With many small steps such strips become films.
+# Neighbours in the noise mostly give pictures that are alike, and every point on the way gives a
+# picture. With many small steps such strips become films.
 #
-# ## What you have learned
+# ## What you learned
 #
 # - The **tokenizer** cuts text into numbered tokens, pads and truncates; the **text encoder**
 #   gives each a vector that knows its context.
@@ -610,5 +611,8 @@ display(image_grid(strip, rows=1, labels=[f"{share:.0%}" for share in shares]))
 # - The **loop** is: predict, guide, step. Yours equals the pipeline's.
 # - Cross-attention maps show where words act; spherical interpolation walks between seeds.
 #
-# **Next:** you can draw as many pictures as you like. Lesson 07 lets a model choose among them,
-# and asks whether you agree.
+# **Read on:** [Latent diffusion](../course/reading/latent-diffusion.md), and
+# [the mathematics](../course/reading/mathematics.md) behind the formulas.
+#
+# Next: [lesson 07](07_ranking.ipynb), in which a model chooses among your pictures, and you see
+# whether you agree with it.

@@ -13,8 +13,8 @@
 # %% [markdown]
 # # 08 · Distilled models: smaller, faster, and how much worse?
 #
-# A large model can teach a small one. The small one is faster, and often nearly as good. In this
-# lesson you take blocks out of a U-Net, meet the student that learned to do without them, and
+# A large model can teach a small one. The small one is faster, and may be nearly as good. In this
+# lesson you take blocks out of a U-Net, meet the **student** that learned to do without them, and
 # measure what was won and what was lost.
 #
 # **At the end you will be able to**
@@ -51,9 +51,10 @@ from helpers.timing import compare
 # %% [markdown]
 # ## 1 · Two models
 #
-# `stickers` you know. `stickers-distilled` is its student. They share the tokenizer, the text
-# encoder and the VAE; only the U-Net differs. We print its blocks, on the way down, in the middle
-# and on the way up, with their numbers of parameters. What is missing in the student?
+# `stickers` you know; it is the **teacher** here. `stickers-distilled` is its student. They share
+# the tokenizer, the text encoder and the VAE; only the U-Net differs. It is made of blocks: they
+# shrink the latents on the way down, work on them in the middle, and enlarge them again on the way
+# up. We print the blocks of both with their numbers of parameters. What is missing in the student?
 
 # %%
 teacher = load_pipeline("stickers")
@@ -235,7 +236,7 @@ def distillation_loss(student_says, teacher_says, target, output_weight):
 # that. It loads one model at a time, lets each warm up, and takes the median of the rounds. With a
 # ranker it also gives the mean CLIP score and R-precision (lesson 07).
 #
-# Before you run it: how many times as fast do you expect the student to be? And how many points of
+# Before you run it: how many times as fast do you expect the student to be? And how much of its
 # CLIP score will it lose?
 
 # %%
@@ -406,7 +407,7 @@ else:
     print("the comparison of the large models is left out")
 
 # %% [markdown]
-# ## What you have learned
+# ## What you learned
 #
 # - **Distillation** lets a small model learn from a large one: from the task, from its output and
 #   from its features.
@@ -415,3 +416,7 @@ else:
 # - A faster part makes the whole faster only as far as that part's share goes.
 # - Fewer blocks and fewer steps are two ways to be fast; compare them in the same time.
 # - Published times belong to one machine. Ratios travel better, and your own measurement best.
+#
+# **Read on:** [Distillation](../course/reading/distillation.md).
+#
+# Next: lesson 09, in which you call a model that runs outside your notebook.

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from helpers.faces import restorer as module
+from helpers.faces.examples import example_portrait
 from helpers.faces.quality import psnr, ssim
 from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork
 from helpers.vocabulary import SKIN_TONES
@@ -310,3 +311,35 @@ def test_a_few_steps_bring_a_restorer_nearer_to_the_truth():
         optimizer.step()
     restored = network(blurred, 1).detach()
     assert batch_psnr(restored, clean) > batch_psnr(blurred, clean) + 1
+
+
+# ------------------------------------------------------------------------------- what ships
+@pytest.fixture(scope="module")
+def shipped() -> Restorer:
+    return Restorer.from_pretrained()
+
+
+def as_thumbnail(portrait: Image.Image, side: int) -> Image.Image:
+    """What is left of a portrait on a web page: small, and a JPEG."""
+    return pairs.as_jpeg(portrait.resize((side, side), Image.BOX), 75)
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("tone", SKIN_TONES)
+def test_the_shipped_restorer_beats_interpolation_on_faces_it_never_saw(shipped, tone, factor):
+    portrait = example_portrait(tone)
+    small = as_thumbnail(portrait, portrait.width // factor)
+    restored = shipped.improve(small, factor)
+    for usual in (Image.BICUBIC, Image.LANCZOS):
+        enlarged = small.resize(portrait.size, usual)
+        assert psnr(restored, portrait) > psnr(enlarged, portrait)
+        assert ssim(restored, portrait) > ssim(enlarged, portrait)
+
+
+def test_the_shipped_restorer_leaves_a_clean_picture_nearly_as_it_is(shipped):
+    portrait = example_portrait("dark").resize((128, 128), Image.BOX)
+    assert psnr(shipped.improve(portrait, 1), portrait) > 35
+
+
+def test_the_shipped_restorer_is_small():
+    assert sum(file.stat().st_size for file in module.FOLDER.rglob("*")) < 10 * 2**20

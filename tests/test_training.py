@@ -217,6 +217,20 @@ def test_a_second_sitting_starts_from_the_shipped_unet(trained):
         assert torch.allclose(value.float(), after[name], atol=1e-3), name
 
 
+def test_what_a_sitting_keeps_stays_as_it_is_shipped(trained):
+    from helpers.sticker_clip import StickerClip
+    from training.__main__ import Recipe
+
+    records = trained.logs.parent
+    third = Recipe(TINY, trained.folder, trained.weights, 3, records, keep=("clip", "decoder"))
+    clip = StickerClip.from_pretrained(trained.weights / "stickers-clip")
+    for kept, shipped in ((third.clip(), clip), (third.decoder(), third.vae())):
+        expected = shipped.state_dict()
+        for name, value in kept.state_dict().items():
+            assert torch.equal(value, expected[name]), name
+    assert not list(trained.folder.glob("*-3.pt"))  # nothing was trained
+
+
 def test_the_evaluation_writes_every_figure_and_the_card(trained):
     from training.evaluate import GUIDANCE_SCALES
 

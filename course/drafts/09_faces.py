@@ -74,7 +74,7 @@ from helpers.faces.quality import psnr, ssim
 from helpers.faces.server import start
 
 # %% [markdown]
-# Our server is the class's own face service. Usually it runs on the teacher's computer, started
+# Our server is the class's own face service. Usually it runs on the instructor's computer, started
 # with `python -m helpers faces`. Here we start one inside the notebook. Its address begins with
 # `127.0.0.1`, which always means *this computer*; the number after the colon is the **port**, the
 # door at which it listens. (Yours is another one each time.)
@@ -604,8 +604,8 @@ print("running:", service.running)
 # promise. That is why the course has a service of its own, and why a program should be ready for
 # every failure of section 9.
 #
-# Your teacher's computer can serve the whole class: `python -m helpers faces --host 0.0.0.0` there,
-# and `improve_face(image, url="http://…:7870")` with its address here.
+# Your instructor's computer can serve the whole class: `python -m helpers faces --host 0.0.0.0`
+# there, and `improve_face(image, url="http://…:7870")` with its address here.
 #
 # ## What you learned
 #

@@ -44,8 +44,7 @@
 # program that puts several models together, so that you can give it a text and get a picture.
 # Ours comes from [diffusers](https://huggingface.co/docs/diffusers), an open library for such
 # models. `helpers` is the small package of this course. It saves you typing where the typing is not
-# the lesson. A word that you have forgotten is in the
-# [glossary](../course/reading/glossary.md).
+# the lesson.
 
 # %%
 import torch

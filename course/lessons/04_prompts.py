@@ -572,8 +572,8 @@ sweep(pipe, prompt=two, seed=[1, 2, 3, 4], **SETTINGS)
 # Did you count both four times? Hardly, although every word is known. There are two reasons, and
 # neither can be mended by better words.
 #
-# - *The data.* Each picture that this model learned from shows one subject. It has never seen what
-#   "and" does to a picture.
+# - *The data.* Each picture that this model learned from shows one subject. It has read *and* in
+#   captions of portraits (*red hair and glasses*), and never between two subjects.
 # - *The machine.* Each place in the latents looks at all words of the prompt at once and takes from
 #   them what fits. Nothing tells it which place belongs to which word. So both subjects compete for
 #   the middle of the picture.

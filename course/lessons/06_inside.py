@@ -372,7 +372,7 @@ display(image_grid(seen + believed, rows=2, labels=labels))
 #
 # Complete the function so that it starts at the untold prediction and goes `guidance_scale` times
 # the way to the told one. With a scale of 1 it arrives exactly there; with 0 the prompt has no
-# effect.
+# effect. (It is the formula of lesson 05. Your own loop needs it again.)
 
 
 # %% exercise="06.guidance"

@@ -269,8 +269,8 @@ display(image_grid(pictures, rows=2, labels=labels))
 
 # %% [markdown]
 # Six pictures are enough to see something, and too few for a judgement. The [card of the distilled
-# model](../helpers/weights/stickers-distilled/README.md) has R-precision on a hundred prompts of
-# each kind, marked by a CLIP that took no part in the training.
+# model](../helpers/weights/stickers-distilled/README.md) has R-precision on more prompts, marked by
+# a CLIP that took no part in the training.
 #
 # ## 5 · Speed against quality
 #

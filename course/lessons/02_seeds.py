@@ -55,11 +55,11 @@ pipe = load_pipeline("stickers")
 SETTINGS = {"num_inference_steps": 25, "guidance_scale": 5.0}
 
 # %% [markdown]
-# A computer cannot throw dice. It works out numbers by a fixed rule which *look* random: the next
-# number follows from the **state** of the generator, and the state changes with every number. The
-# **seed** sets the state to begin with. PyTorch's generator is a `torch.Generator`, and
-# `torch.randn` takes numbers from it: *rand* for random, *n* for the **normal distribution**, the
-# bell curve around 0 (so most lie between −2 and 2).
+# A computer cannot throw dice. It has a **generator**, which works out numbers by a fixed rule and
+# so that they *look* random. The next number follows from the generator's **state**, and the state
+# changes with every number. The **seed** sets the state to begin with. PyTorch's generator is a
+# `torch.Generator`, and `torch.randn` takes numbers from it: *rand* for random, *n* for the
+# **normal distribution**, the bell curve around 0 (so most lie between −2 and 2).
 #
 # We take three numbers twice from one generator. Will they be the same? `torch.equal` says whether
 # two tensors have the same shape and the same number at each place. Decide before you run the cell.

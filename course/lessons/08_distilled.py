@@ -125,9 +125,8 @@ def removed_share(teacher_unet, student_unet):
 # %% [markdown]
 # ## 2 · Just take blocks out?
 #
-# Could one not just take blocks out? Try it: we copy the teacher's U-Net and remove only its
-# middle. The blocks around it are all there, but none of them has ever worked without it. Decide
-# first: will it still draw?
+# Try it: we copy the teacher's U-Net and remove only its middle. The blocks around it are all
+# there, but none of them has ever worked without it. Decide first: will it still draw?
 #
 # Above are the teacher's pictures, below those of the cut copy, from the same noise.
 

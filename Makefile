@@ -40,10 +40,14 @@ $(VENV)/.installed-train: $(VENV)/.installed
 	$(INSTALL) ".[train]"
 	@touch $@
 
-# Nothing is fetched without being asked for: no news, no look for updates. Jupyter prints its
-# address, which is what one opens by hand where no browser starts. Its root is the whole course,
+# Nothing is fetched without being asked for: no news, no look for updates, and no question whether
+# news are wanted, which the settings file answers. Jupyter prints its address, which is what one opens by hand where no browser starts. Its root is the whole course,
 # because lessons show pictures from course/pictures/.
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings
 lab: $(VENV)/.installed
+	@mkdir -p $(LAB_SETTINGS)
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' \
+	  > $(LAB_SETTINGS)/overrides.json
 	$(RUN) -m jupyter lab $(LAB_OPTIONS) --LabApp.news_url=None \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  --LabApp.default_url=/lab/tree/lessons

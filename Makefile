@@ -41,8 +41,9 @@ $(VENV)/.installed-train: $(VENV)/.installed
 	@touch $@
 
 # Nothing is fetched without being asked for: no news, no look for updates, and no question whether
-# news are wanted, which the settings file answers. Jupyter prints its address, which is what one opens by hand where no browser starts. Its root is the whole course,
-# because lessons show pictures from course/pictures/.
+# news are wanted, which the settings file answers. Jupyter prints its address, which is what one
+# opens by hand where no browser starts. Its root is the whole course, because lessons show pictures
+# from course/pictures/.
 LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings
 lab: $(VENV)/.installed
 	@mkdir -p $(LAB_SETTINGS)

@@ -122,6 +122,20 @@ def test_table_of_a_real_comparison(comparison):
         assert 0 <= table.loc[name, "r_precision"] <= 1
 
 
+def test_seconds_are_those_of_one_picture_and_leave_the_warm_up_out(monkeypatch):
+    now = [0.0]  # by a clock on which each U-Net call takes a second, and nothing else any time
+
+    def load():
+        pipe = tiny_sd_pipeline()
+        pipe.unet.register_forward_pre_hook(lambda *inputs: now.insert(0, now[0] + 1))
+        return pipe
+
+    monkeypatch.setattr("helpers.timing.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    prompts = ["a fox", "a bee", "a cat"]
+    timed = compare({"mine": load}, prompts, rounds=1, batch_size=3, **QUICK)
+    assert timed.seconds("mine") == [1.0]  # PNDM asks three times in two steps, for all at once
+
+
 def a_comparison(memory=None, clip_score=None) -> Comparison:
     seconds = {"teacher": [4.0, 2.0, 9.0], "student": [1.0, 2.5, 2.0]}
     measurements = [
@@ -147,6 +161,7 @@ def test_plot_of_seconds_alone():
     axes = a_comparison().plot()
     assert [bar.get_width() for bar in axes.patches] == [4.0, 2.0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["teacher", "student"]
+    assert axes.yaxis_inverted()  # the first on top
     assert sorted(axes.lines[0].get_xdata()) == [2.0, 4.0, 9.0]
     assert "seconds" in axes.get_xlabel()
 

@@ -418,4 +418,4 @@ else:
 #
 # **Read on:** [Distillation](../course/reading/distillation.md).
 #
-# Next: lesson 09, in which you call a model that runs outside your notebook.
+# Next: [lesson 09](09_faces.ipynb), in which you call a model that runs outside your notebook.

@@ -395,9 +395,11 @@ for name, candidate in ways.items():
 #
 # A thumbnail of 64 × 64 pixels has 16 times fewer pixels than the portrait. Where does the rest
 # come from? From what the network saw in training. It draws what is *likely*. As long as enough is
-# left of the true face, that is also true. With less left, the drawing stays just as clean, but it
-# is a guess. We go down in steps: portraits of 64, 32 and 16 pixels, each repaired with factor 4.
-# Compare each column with the top row: what changes, apart from the sharpness?
+# left of the true face, that is also true. With less left, it is a guess, and a small network like
+# ours, which dares little, stays vague. A large one such as GFP-GAN draws a sharp face all the
+# same, and you cannot see that it is guessed. We go down in steps: portraits of 64, 32 and 16
+# pixels, each repaired with factor 4. Compare each column with the top row: what changes, apart
+# from the sharpness?
 
 # %% picture="09.invented"
 people = [example_portrait(skin) for skin in ("light", "tan", "brown", "dark")]
@@ -447,9 +449,10 @@ print("nearer to its thumbnail than to the truth:", fits_the_thumbnail > fits_th
 # ## 8 · Your own poster
 #
 # The sticker model often draws eyes and mouths a little soft, because its VAE keeps only few
-# numbers for each. That is another kind of damage, and the restorer has learned it too. The next
-# cell draws a portrait and has it repaired. Here no truth exists, since nobody ever stood in front
-# of a camera. So we can only look. Then change the prompt, and make the poster yours.
+# numbers for each. That is another kind of damage. The restorer met it in training too, but it is
+# harder to undo than a JPEG's: what the VAE left out is gone. See for yourself. The next cell draws
+# a portrait and has it repaired. Here no truth exists, since nobody ever stood in front of a
+# camera. So we can only look. Then change the prompt, and make the poster yours.
 
 # %% picture="09.own"
 pipe = load_pipeline("stickers")

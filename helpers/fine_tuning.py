@@ -27,8 +27,12 @@ from tqdm.auto import tqdm
 from .lora import STANDARD_NAME
 from .quiet import quiet
 
-LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 """The layers of attention: what diffusers' own training scripts put a LoRA on."""
+
+LAYERS = (*ATTENTION, "conv1", "conv2")
+"""With the convolutions of the residual blocks. The sticker model has no attention at its full
+resolution, and learned more of a style with these (`LoraSettings` in training/presets.py)."""
 
 EXAM_TIMESTEPS = (150, 350, 550, 750)
 
@@ -83,14 +87,14 @@ def read_pictures(folder: str | Path) -> list[Captioned]:
     return [_captioned(folder, f"{metadata}, line {number}", line) for number, line in numbered]
 
 
-def add_lora(pipe, rank: int = 8, seed: int = 0, layers: Sequence[str] = LAYERS) -> int:
+def add_lora(pipe, rank: int = 4, seed: int = 0, layers: Sequence[str] = LAYERS) -> int:
     """Freeze a pipeline's U-Net and put a LoRA on it, which does nothing until it is trained.
 
     Args:
         pipe: A pipeline of the family of Stable Diffusion 1 and 2.
         rank: Width of the two thin matrices of each layer.
         seed: Of their first values.
-        layers: The ends of the names of the layers that get one.
+        layers: The ends of the names of the layers that get one; `ATTENTION` takes fewer.
 
     Returns:
         How many numbers there are to train.

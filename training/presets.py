@@ -85,12 +85,14 @@ class LoraSettings:
     """`stickers-golden`, which lesson 12 teaches: short enough to begin anew when it was killed."""
 
     seed: int = 13
-    rank: int = 8
-    layers: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
+    rank: int = 4
+    # One trial of 60 steps on 18 golden pictures: the exam loss on 6 others fell from 0.347 to
+    # 0.338 with attention alone (rank 8, 8e-3), to 0.326 with convolutions too (rank 4, 4e-3).
+    layers: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2")
     old_pictures: int = 24  # of the data set, so that it also learns when not to use gold
-    steps: int = 400
+    steps: int = 500
     batch_size: int = 4
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     evaluation_prompts: int = 12  # for each kind
 
 

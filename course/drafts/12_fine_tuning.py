@@ -54,7 +54,14 @@ from peft import LoraConfig
 
 from helpers import exercise, image_grid, load_pipeline, load_ranker, seeded_latents
 from helpers.feedback import Feedback
-from helpers.fine_tuning import TrainingSet, add_lora, fine_tune, read_pictures, save_lora
+from helpers.fine_tuning import (
+    ATTENTION,
+    TrainingSet,
+    add_lora,
+    fine_tune,
+    read_pictures,
+    save_lora,
+)
 from helpers.fingerprint import model_fingerprint
 from helpers.vocabulary import unknown_words
 
@@ -123,18 +130,18 @@ display(image_grid(few + again, rows=2))
 # %% [markdown]
 # ## 3 · What a LoRA is
 #
-# The U-Net's layers of attention are linear: they multiply their input by a large matrix, $W$.
-# Ordinary fine-tuning changes all numbers of all these matrices. A
+# Most layers of a U-Net are linear: they multiply their input by a large matrix, $W$. Ordinary
+# fine-tuning changes all numbers of all these matrices. A
 # [**LoRA**](https://arxiv.org/abs/2106.09685) (*low-rank adaptation*) leaves $W$ alone and adds a
 # second way beside it, through two thin matrices:
 #
 # $$y = W x + w \cdot B A x$$
 #
-# $A$ turns the input into a few numbers, say 8. This count is the **rank**. $B$ makes a full output
+# $A$ turns the input into a few numbers, say 4. This count is the **rank**. $B$ makes a full output
 # of them. $w$ is the LoRA's **weight**, a knob from 0 (off) to 1 (as trained) and beyond.
 #
-# Say $W$ is 256 × 256, which makes 65,536 numbers. With rank 8, $A$ is 8 × 256 and $B$ 256 × 8:
-# 4,096 numbers. Only these are trained and stored.
+# Say $W$ is 256 × 256, which makes 65,536 numbers. With rank 4, $A$ is 4 × 256 and $B$ 256 × 4:
+# 2,048 numbers. Only these are trained and stored.
 #
 # ### Exercise 1 · A layer with a LoRA
 #
@@ -178,15 +185,16 @@ def lora_layer(x, W, A, B, weight):
 # Now put one on the U-Net. `LoraConfig` is a class of the library `peft`, and `add_adapter` is
 # diffusers' own way to use it. (`lora_alpha`, divided by the rank, is another factor in front of
 # $BA$. Set equal to the rank it is 1, and one knob is enough.) `to_q`, `to_k`, `to_v` and
-# `to_out.0` are the four linear layers of each attention. Everything else is frozen: it gets no
-# gradient.
+# `to_out.0` are the four linear layers of each attention; diffusers' own scripts train these.
+# `conv1` and `conv2` are the convolutions of each residual block. Our model has no attention at its
+# full resolution, and learned more in a trial with these. There $A$ and $B$ are two thin
+# convolutions. Everything else is frozen: it gets no gradient.
 
 # %%
 torch.manual_seed(0)
 pipe.unet.requires_grad_(False)
-pipe.unet.add_adapter(
-    LoraConfig(r=8, lora_alpha=8, target_modules=["to_q", "to_k", "to_v", "to_out.0"])
-)
+layers = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2"]
+pipe.unet.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=layers))
 trained = [weights for weights in pipe.unet.parameters() if weights.requires_grad]
 count = sum(weights.numel() for weights in trained)
 print(f"{len(trained)} thin matrices, {count:,} numbers to train")
@@ -285,7 +293,7 @@ print("clean latents", list(clean.shape), "target", None if target is None else 
 # NBVAL_IGNORE_OUTPUT
 STEPS = 80
 exams = {"learned": [training_set.exam_loss(pipe)], "kept back": [exam_set.exam_loss(pipe)]}
-optimizer = torch.optim.AdamW(trained, lr=2e-3)
+optimizer = torch.optim.AdamW(trained, lr=4e-3)
 losses = []
 began = time.monotonic()
 for step in range(STEPS):
@@ -486,7 +494,7 @@ plt.show()
 
 # %% picture="12.overfitting"
 student = load_pipeline("stickers")
-add_lora(student, rank=8)
+add_lora(student, rank=4)
 two = TrainingSet(student, to_learn[:2])
 steps, seen, unseen = [0], [two.exam_loss(student)], [exam_set.exam_loss(student)]
 for turn in range(4):
@@ -597,9 +605,10 @@ print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(student, 
 # | predicts | the velocity | the noise: `TrainingSet` sees to it |
 # | numbers | float32 | the model in float16, the LoRA in float32: `add_lora` sees to it |
 # | memory | no matter | `enable_gradient_checkpointing()`: compute again, keep less |
-# | batch, learning rate | 4, 0.002 | 1, 0.0001 |
+# | layers with a LoRA | attention and convolutions | attention |
+# | batch, learning rate | 4, 0.004 | 1, 0.0001 |
 #
-# The last line is what [diffusers' own training
+# The last two lines are what [diffusers' own training
 # script](https://github.com/huggingface/diffusers/blob/main/examples/text_to_image/README.md)
 # suggests, with float16, for GPUs such as the T4 that Colab lends. Our model is small and bears a
 # far higher rate. For the number of steps, look at pictures on the way, and at the exam. (The cell
@@ -613,7 +622,7 @@ REAL = False
 if REAL and torch.cuda.is_available():
     real = load_pipeline("sd-v1-5")
     real.unet.enable_gradient_checkpointing()
-    add_lora(real, rank=8)
+    add_lora(real, rank=4, layers=ATTENTION)
     fine_tune(real, TrainingSet(real, pictures), steps=1000, batch_size=1, learning_rate=1e-4)
     save_lora(real, "my-lora")
     display(image_grid(real([pictures[0].prompt] * 2).images))

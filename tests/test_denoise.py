@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import time
+import weakref
 from concurrent.futures import CancelledError, as_completed
 from dataclasses import replace
 
@@ -31,17 +33,6 @@ def pipe(request):
     return MAKERS[request.param]()
 
 
-@pytest.fixture(scope="module")
-def sd():
-    return tiny_sd_pipeline()
-
-
-@pytest.fixture
-def own_sd():
-    """A pipeline that the test may damage."""
-    return tiny_sd_pipeline()
-
-
 def cells_of(scheduler) -> list[Cell]:
     """Guidance below and above 1, with and without a negative prompt; ancestral noise included."""
     return [
@@ -51,15 +42,15 @@ def cells_of(scheduler) -> list[Cell]:
     ]
 
 
-REFERENCES = {}
+REFERENCES = weakref.WeakKeyDictionary()
 
 
 def reference(pipe, cell: Cell):
     """(latents, pixels) of a plain `pipe()` call with the cell's settings, kept for later tests."""
-    key = (id(pipe), cell)
-    if key not in REFERENCES:
-        REFERENCES[key] = plain_call(pipe, cell)
-    return REFERENCES[key]
+    known = REFERENCES.setdefault(pipe, {})
+    if cell not in known:
+        known[cell] = plain_call(pipe, cell)
+    return known[cell]
 
 
 def finished(engine: Denoiser, cells: list[Cell]):
@@ -108,16 +99,16 @@ def test_fast_mode_is_at_most_one_level_away(pipe, two_threads):
         assert_close(pipe, trajectory)
 
 
-def test_fast_mode_deals_the_rows_of_a_call_over_one_thread_each(own_sd, two_threads):
+def test_fast_mode_deals_the_rows_of_a_call_over_one_thread_each(own_pipe, two_threads):
     parts, both = [], threading.Barrier(2)
 
     def note(unet, args):
         both.wait(60)  # for the part of the other worker, or fail
         parts.append((torch.get_num_threads(), len(args[0])))
 
-    own_sd.unet.register_forward_pre_hook(note)
+    own_pipe.unet.register_forward_pre_hook(note)
     cells = [Cell("a fox", None, seed, 2, 5.0, "ddim") for seed in range(3)]
-    trajectories = finished(Denoiser(own_sd, fast=True), cells)
+    trajectories = finished(Denoiser(own_pipe, fast=True), cells)
     assert [trajectory.state for trajectory in trajectories] == ["done"] * 3
     assert parts == [(1, 3)] * 4
     elsewhere = []
@@ -125,6 +116,7 @@ def test_fast_mode_deals_the_rows_of_a_call_over_one_thread_each(own_sd, two_thr
     thread.start()
     thread.join()
     assert elsewhere == [torch.get_num_threads()] == [2]
+    assert Denoiser(own_pipe)._workers is None  # only where it was asked for
 
 
 def test_workers_keep_the_order_and_hand_errors_on(two_threads):
@@ -133,8 +125,16 @@ def test_workers_keep_the_order_and_hand_errors_on(two_threads):
         0, 2, 4, 6, 8, 10, 12,
     ]  # fmt: skip
     assert workers.run(list, [1]) == [1] and workers.run(list, []) == []
+    ended = []
+
+    def fail_or_take_time(some):
+        1 / some[0]
+        time.sleep(0.2)
+        ended.append(some)
+
     with pytest.raises(ZeroDivisionError):
-        workers.run(lambda some: [1 / item for item in some], [1, 1, 1, 0])
+        workers.run(fail_or_take_time, [0, 1])
+    assert ended == [[1]]  # nobody is at work any more
 
 
 @pytest.fixture
@@ -146,28 +146,30 @@ def two_threads():
 
 
 @pytest.mark.parametrize("scheduler", ["ddim", "tcd"])
-def test_eta_reaches_the_scheduler(sd, scheduler):
+def test_eta_reaches_the_scheduler(tiny_pipe, scheduler):
     quiet, noisy = (Cell("a fox", None, 1, 4, 7.5, scheduler, eta=eta) for eta in (0.0, 0.8))
-    for trajectory in finished(Denoiser(sd, mode="exact"), [quiet, noisy]):
-        assert_identical(sd, trajectory)
-    assert not numpy.array_equal(reference(sd, quiet)[1], reference(sd, noisy)[1])
+    for trajectory in finished(Denoiser(tiny_pipe, mode="exact"), [quiet, noisy]):
+        assert_identical(tiny_pipe, trajectory)
+    assert not numpy.array_equal(reference(tiny_pipe, quiet)[1], reference(tiny_pipe, noisy)[1])
 
 
 @pytest.mark.parametrize("scheduler", ["euler ancestral", "dpm++ sde"])
-def test_the_largest_seed(sd, scheduler):
+def test_the_largest_seed(tiny_pipe, scheduler):
     [ours] = finished(
-        Denoiser(sd, mode="exact"), [Cell("a fox", None, 2**63 - 1, 2, 5.0, scheduler)]
+        Denoiser(tiny_pipe, mode="exact"), [Cell("a fox", None, 2**63 - 1, 2, 5.0, scheduler)]
     )
-    assert_identical(sd, ours)
+    assert_identical(tiny_pipe, ours)
 
 
-def test_the_pipelines_own_scheduler_a_class_and_a_configured_one(sd):
-    karras = DPMSolverMultistepScheduler.from_config(sd.scheduler.config, use_karras_sigmas=True)
+def test_the_pipelines_own_scheduler_a_class_and_a_configured_one(tiny_pipe):
+    karras = DPMSolverMultistepScheduler.from_config(
+        tiny_pipe.scheduler.config, use_karras_sigmas=True
+    )
     cells = [Cell("a fox", num_inference_steps=4, scheduler=s) for s in (None, DDIMScheduler)]
     cells.append(replace(cells[0], scheduler=karras))
-    ours = finished(Denoiser(sd, mode="exact"), cells)
+    ours = finished(Denoiser(tiny_pipe, mode="exact"), cells)
     for trajectory in ours:
-        assert_identical(sd, trajectory)
+        assert_identical(tiny_pipe, trajectory)
     assert ours[2].cell.scheduler is karras and karras.num_inference_steps is None
 
 
@@ -204,7 +206,7 @@ def test_half_precision_starts_from_the_same_float32_noise(make, dtype):
     assert pipe.vae.dtype == dtype
 
 
-def test_the_safety_checker_is_applied_as_in_pipe(own_sd):
+def test_the_safety_checker_is_applied_as_in_pipe(own_pipe):
     class Extracted:
         pixel_values = torch.zeros(1)
 
@@ -214,19 +216,19 @@ def test_the_safety_checker_is_applied_as_in_pipe(own_sd):
     def refuse(images, clip_input):
         return torch.zeros_like(images), [True] * len(images)
 
-    own_sd.feature_extractor = lambda pictures, return_tensors: Extracted()
-    own_sd.safety_checker = refuse
-    [ours] = finished(Denoiser(own_sd), [Cell("a fox", num_inference_steps=2)])
-    assert numpy.array_equal(numpy.asarray(ours.result()), plain_call(own_sd, ours.cell)[1])
+    own_pipe.feature_extractor = lambda pictures, return_tensors: Extracted()
+    own_pipe.safety_checker = refuse
+    [ours] = finished(Denoiser(own_pipe), [Cell("a fox", num_inference_steps=2)])
+    assert numpy.array_equal(numpy.asarray(ours.result()), plain_call(own_pipe, ours.cell)[1])
     assert ours.result().getextrema() == ((0, 0),) * 3
 
 
-def test_the_pipeline_is_left_as_it_was(own_sd):
-    scheduler = own_sd.scheduler
+def test_the_pipeline_is_left_as_it_was(own_pipe):
+    scheduler = own_pipe.scheduler
     scheduler.set_timesteps(9)
     timesteps = scheduler.timesteps.clone()
-    finished(Denoiser(own_sd), cells_of("euler") + cells_of(None))
-    assert own_sd.scheduler is scheduler
+    finished(Denoiser(own_pipe), cells_of("euler") + cells_of(None))
+    assert own_pipe.scheduler is scheduler
     assert torch.equal(scheduler.timesteps, timesteps)
 
 
@@ -234,25 +236,25 @@ def test_the_pipeline_is_left_as_it_was(own_sd):
 
 
 @pytest.fixture
-def calls(own_sd):
-    """Rows of each U-Net call of `own_sd`, in order."""
+def calls(own_pipe):
+    """Rows of each U-Net call of `own_pipe`, in order."""
     rows = []
-    own_sd.unet.register_forward_pre_hook(lambda unet, args: rows.append(len(args[0])))
+    own_pipe.unet.register_forward_pre_hook(lambda unet, args: rows.append(len(args[0])))
     return rows
 
 
-def test_rows_share_calls_up_to_max_rows(own_sd, calls):
+def test_rows_share_calls_up_to_max_rows(own_pipe, calls):
     guided, unguided = (
         [Cell("a fox", None, seed, 4, guidance, "ddim") for seed in seeds]
         for guidance, seeds in ((5.0, (1, 2, 3)), (1.0, (4, 5)))
     )
-    finished(Denoiser(own_sd, max_rows=6), guided[:2] + unguided)
+    finished(Denoiser(own_pipe, max_rows=6), guided[:2] + unguided)
     assert calls == [6] * 4
     calls.clear()
-    finished(Denoiser(own_sd, max_rows=5), guided)
+    finished(Denoiser(own_pipe, max_rows=5), guided)
     assert calls == [4] * 4 + [2] * 4
     calls.clear()
-    finished(Denoiser(own_sd, mode="exact"), [guided[0], unguided[0]])
+    finished(Denoiser(own_pipe, mode="exact"), [guided[0], unguided[0]])
     assert calls == [2] * 4 + [1] * 4
 
 
@@ -293,17 +295,17 @@ def test_first_predictions_do_not_pile_up(with_alike, calls, monkeypatch):
 
 
 @pytest.fixture
-def with_alike(own_sd):
-    """`own_sd`, with references taken before its calls are counted."""
+def with_alike(own_pipe):
+    """`own_pipe`, with references taken before its calls are counted."""
     for guidance in (1.0, 4.0, 7.5):
-        reference(own_sd, replace(ALIKE[0], guidance_scale=guidance))
+        reference(own_pipe, replace(ALIKE[0], guidance_scale=guidance))
     for change in ({"prompt": "an owl"}, {"negative_prompt": None}, {"seed": 2},
                    {"scheduler": "lcm"}, {"scheduler": "euler"}):  # fmt: skip
-        reference(own_sd, replace(ALIKE[1], **change))
-    return own_sd
+        reference(own_pipe, replace(ALIKE[1], **change))
+    return own_pipe
 
 
-def test_a_text_that_is_too_long_makes_the_engine_say_nothing(own_sd):
+def test_a_text_that_is_too_long_makes_the_engine_say_nothing(own_pipe):
     heard = []
 
     class Ear(logging.Handler):
@@ -315,54 +317,54 @@ def test_a_text_that_is_too_long_makes_the_engine_say_nothing(own_sd):
     try:
         for logger in loggers:
             logger.addHandler(ear)
-        finished(Denoiser(own_sd), [cell])
+        finished(Denoiser(own_pipe), [cell])
         assert heard == []
-        plain_call(own_sd, cell)
+        plain_call(own_pipe, cell)
         assert any("truncated" in message for message in heard)
     finally:
         for logger in loggers:
             logger.removeHandler(ear)
 
 
-def test_evaluations_are_counted_truly(sd):
+def test_evaluations_are_counted_truly(tiny_pipe):
     cells = [Cell("a fox", None, 1, 6, 5.0, scheduler) for scheduler in ("ddim", "pndm", "heun")]
-    trajectories = finished(Denoiser(sd), cells)
+    trajectories = finished(Denoiser(tiny_pipe), cells)
     assert [t.evaluations for t in trajectories] == [6, 7, 11]
     assert all(t.evaluations == t.total_evaluations for t in trajectories)
     assert all(t.seconds > 0 for t in trajectories)
 
 
 @pytest.mark.parametrize("order, expected", [("longest", [5, 4, 3]), ("oldest", [3, 5, 4])])
-def test_order(sd, order, expected):
-    engine = Denoiser(sd, max_rows=2, order=order)
+def test_order(tiny_pipe, order, expected):
+    engine = Denoiser(tiny_pipe, max_rows=2, order=order)
     for steps in (3, 5, 4):
         engine.submit(Cell("a fox", None, 1, steps, 5.0, "ddim"))
     assert [trajectory.total_evaluations for trajectory in engine.run()] == expected
 
 
-def test_submitting_while_others_run(sd):
-    engine = Denoiser(sd)
+def test_submitting_while_others_run(tiny_pipe):
+    engine = Denoiser(tiny_pipe)
     first = engine.submit(Cell("a fox", None, 1, 5, 7.5, "ddim"))
     engine.tick()
     late = engine.submit(Cell("an owl", None, 2, 2, 7.5, "euler ancestral"))
     assert (first.state, late.state) == ("running", "waiting")
     assert list(engine.run()) == [late, first]
-    assert_close(sd, first)
-    assert_close(sd, late)
+    assert_close(tiny_pipe, first)
+    assert_close(tiny_pipe, late)
 
 
-def test_preview_sees_the_picture_form(sd):
+def test_preview_sees_the_picture_form(tiny_pipe):
     seen = []
 
     def preview(trajectory, latents):
         seen.append((trajectory.evaluations, latents.clone()))
         latents.zero_()  # a copy: it does no harm
 
-    engine = Denoiser(sd, mode="exact")
+    engine = Denoiser(tiny_pipe, mode="exact")
     trajectory = engine.submit(Cell("a fox", None, 1, 6, 7.5, "ddim"), preview, preview_every=2)
     list(engine.run())
     assert [evaluations for evaluations, _ in seen] == [2, 4, 6]
-    assert_identical(sd, trajectory)
+    assert_identical(tiny_pipe, trajectory)
     assert torch.equal(seen[-1][1], trajectory.latents)
 
 
@@ -375,9 +377,9 @@ def poisoned(kwargs, prompt_embeds) -> torch.Tensor:
 
 
 @pytest.fixture
-def poison(own_sd):
+def poison(own_pipe):
     """The embedding of the prompt "poison"."""
-    return own_sd.encode_prompt("poison", "cpu", 1, False)[0]
+    return own_pipe.encode_prompt("poison", "cpu", 1, False)[0]
 
 
 HEALTHY = [Cell("a fox", None, 1, 4, 7.5, "ddim"), Cell("an owl", None, 2, 3, 1.0, "lcm")]
@@ -394,11 +396,11 @@ def run_with_poison(pipe, **options):
 
 
 @pytest.fixture
-def with_references(own_sd):
-    """`own_sd`, with the healthy cells' references taken before it is damaged."""
+def with_references(own_pipe):
+    """`own_pipe`, with the healthy cells' references taken before it is damaged."""
     for cell in HEALTHY:
-        reference(own_sd, cell)
-    return own_sd
+        reference(own_pipe, cell)
+    return own_pipe
 
 
 @pytest.mark.parametrize("mode", ["exact", "batched"])
@@ -532,8 +534,8 @@ def test_kinds_of_out_of_memory(error):
 # Many submitters, one worker
 
 
-def test_many_submitters_and_one_worker(sd):
-    engine = Denoiser(sd, order="oldest")
+def test_many_submitters_and_one_worker(tiny_pipe):
+    engine = Denoiser(tiny_pipe, order="oldest")
     worker = threading.Thread(target=engine.serve)
     worker.start()
     results = {}
@@ -554,29 +556,29 @@ def test_many_submitters_and_one_worker(sd):
     for trajectories in results.values():
         assert len(trajectories) == 3
         for trajectory in trajectories:
-            assert_close(sd, trajectory)
+            assert_close(tiny_pipe, trajectory)
     with pytest.raises(RuntimeError, match="shut down"):
         engine.submit(HEALTHY[0])
 
 
-def test_shutdown_finishes_what_was_taken_in(sd):
-    engine = Denoiser(sd)
+def test_shutdown_finishes_what_was_taken_in(tiny_pipe):
+    engine = Denoiser(tiny_pipe)
     trajectory = engine.submit(HEALTHY[0])
     engine.shutdown()
     engine.serve()
     assert trajectory.state == "done"
 
 
-def test_shutdown_can_cancel_what_was_taken_in(sd):
-    engine = Denoiser(sd)
+def test_shutdown_can_cancel_what_was_taken_in(tiny_pipe):
+    engine = Denoiser(tiny_pipe)
     trajectory = engine.submit(HEALTHY[0])
     engine.shutdown(cancel_futures=True)
     engine.serve()
     assert trajectory.state == "cancelled" and trajectory.evaluations == 0
 
 
-def test_cancelling_while_it_waits_and_while_it_runs(own_sd, calls):
-    engine = Denoiser(own_sd)
+def test_cancelling_while_it_waits_and_while_it_runs(own_pipe, calls):
+    engine = Denoiser(own_pipe)
     waits, runs = engine.submit(POISON), engine.submit(POISON, lambda t, latents: t.cancel(), 3)
     healthy = engine.submit(HEALTHY[0])
     assert waits.cancel()
@@ -590,20 +592,20 @@ def test_cancelling_while_it_waits_and_while_it_runs(own_sd, calls):
     assert not healthy.cancel()
 
 
-def test_a_dying_worker_leaves_nobody_waiting(own_sd):
+def test_a_dying_worker_leaves_nobody_waiting(own_pipe):
     def die(unet, args):
         raise KeyboardInterrupt
 
-    own_sd.unet.register_forward_pre_hook(die)
-    engine = Denoiser(own_sd, max_rows=2)
+    own_pipe.unet.register_forward_pre_hook(die)
+    engine = Denoiser(own_pipe, max_rows=2)
     trajectories = [engine.submit(cell) for cell in HEALTHY]
     with pytest.raises(KeyboardInterrupt):
         engine.serve()
     assert all(trajectory.cancelled() for trajectory in as_completed(trajectories, timeout=1))
 
 
-def test_a_second_worker_is_refused(sd):
-    engine = Denoiser(sd)
+def test_a_second_worker_is_refused(tiny_pipe):
+    engine = Denoiser(tiny_pipe)
     refused = []
 
     def preview(trajectory, latents):
@@ -638,9 +640,9 @@ def test_a_second_worker_is_refused(sd):
         ({"scheduler": ["ddim"]}, TypeError, "scheduler must be a name"),
     ],
 )
-def test_bad_settings_are_refused_on_submission(sd, options, error, says):
+def test_bad_settings_are_refused_on_submission(tiny_pipe, options, error, says):
     with pytest.raises(error, match=says):
-        Denoiser(sd).submit(Cell(**{"prompt": "a fox", "scheduler": "ddim"} | options))
+        Denoiser(tiny_pipe).submit(Cell(**{"prompt": "a fox", "scheduler": "ddim"} | options))
 
 
 @pytest.mark.parametrize(
@@ -653,9 +655,9 @@ def test_bad_settings_are_refused_on_submission(sd, options, error, says):
         {"fast": True, "mode": "exact"},
     ],
 )
-def test_bad_engine_options(sd, options):
+def test_bad_engine_options(tiny_pipe, options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be"):
-        Denoiser(sd, **options)
+        Denoiser(tiny_pipe, **options)
 
 
 def test_other_pipelines_are_refused():
@@ -663,9 +665,9 @@ def test_other_pipelines_are_refused():
         Denoiser("stickers")
 
 
-def test_preview_every_must_be_positive(sd):
+def test_preview_every_must_be_positive(tiny_pipe):
     with pytest.raises(ValueError, match="preview_every must be 1 or more; got 0"):
-        Denoiser(sd).submit(HEALTHY[0], print, preview_every=0)
+        Denoiser(tiny_pipe).submit(HEALTHY[0], print, preview_every=0)
 
 
 def test_scheduler_names_go_both_ways():

@@ -15,22 +15,11 @@ from helpers import explore
 from helpers.denoise import Cell
 from helpers.explore import WIDGET, Explorer, explorer
 from helpers.images import enlarge
-from tests.pipelines import plain_call, tiny_sd_pipeline
+from tests.pipelines import plain_call
 from tools.notebooks.__main__ import ROOT
 
 SETTINGS = {"prompt": "a fox", "num_inference_steps": 4, "scheduler": "ddim", "seed": 1}
 WAIT = 60  # seconds, for a thread that takes a fraction of one
-
-
-@pytest.fixture(scope="module")
-def sd():
-    return tiny_sd_pipeline()
-
-
-@pytest.fixture
-def own_sd():
-    """A pipeline that the test may damage."""
-    return tiny_sd_pipeline()
 
 
 @pytest.fixture
@@ -59,23 +48,23 @@ def assert_same(image: Image.Image, pixels: numpy.ndarray) -> None:
     assert abs(numpy.asarray(image, dtype=int) - pixels).max() <= 2
 
 
-def test_it_shows_controls_and_then_the_first_picture(sd, shown):
-    assert explorer(sd, **SETTINGS) is None
+def test_it_shows_controls_and_then_the_first_picture(tiny_pipe, shown):
+    assert explorer(tiny_pipe, **SETTINGS) is None
     controls, (image, alt) = shown
     assert controls["text/plain"] == (
         "Controls for prompt, num_inference_steps, guidance_scale, seed. "
         "They work while the notebook runs: run this cell."
     )
     assert controls[WIDGET]["model_id"]
-    assert_same(image, expected(sd))
+    assert_same(image, expected(tiny_pipe))
     assert alt == (
         'Generated picture for the prompt "a fox", seed 1, num inference steps 4, '
         "guidance scale 7.5"
     )
 
 
-def test_draw_uses_the_controls_and_keeps_the_rest(sd, shown):
-    tool = Explorer(sd, SETTINGS | {"negative_prompt": "blue"})
+def test_draw_uses_the_controls_and_keeps_the_rest(tiny_pipe, shown):
+    tool = Explorer(tiny_pipe, SETTINGS | {"negative_prompt": "blue"})
     tool.show()
     changes = {
         "prompt": "an owl",
@@ -92,13 +81,14 @@ def test_draw_uses_the_controls_and_keeps_the_rest(sd, shown):
     assert tool.trajectory.cell == Cell(**changes, scheduler="ddim")
     tool._engine.shutdown()
     tool._worker.join(WAIT)
-    assert_same(shown[-1][0], expected(sd, **changes))
+    assert len(shown) == 4  # the controls, the first picture, after 3 of 6 steps, the second
+    assert_same(shown[-1][0], expected(tiny_pipe, **changes))
     assert 'prompt "an owl", negative prompt red, seed 5' in shown[-1][1]
     assert tool.status.value.startswith("6 of 6 U-Net evaluations, ")
 
 
-def test_the_picture_is_seen_forming(sd, shown):
-    tool = Explorer(sd, SETTINGS | {"num_inference_steps": 7})
+def test_the_picture_is_seen_forming(tiny_pipe, shown):
+    tool = Explorer(tiny_pipe, SETTINGS | {"num_inference_steps": 7})
     tool.show()
     tool.draw().result(timeout=WAIT)
     tool._engine.shutdown()
@@ -108,8 +98,8 @@ def test_the_picture_is_seen_forming(sd, shown):
     assert len(set(pictures)) == 3 and pictures[0] == pictures[-1]
 
 
-def test_the_notebook_stays_free_and_a_second_press_drops_the_first(own_sd, shown):
-    tool = Explorer(own_sd, SETTINGS)
+def test_the_notebook_stays_free_and_a_second_press_drops_the_first(own_pipe, shown):
+    tool = Explorer(own_pipe, SETTINGS)
     tool.show()
     begun, go_on = threading.Event(), threading.Event()
 
@@ -117,7 +107,7 @@ def test_the_notebook_stays_free_and_a_second_press_drops_the_first(own_sd, show
         begun.set()
         assert go_on.wait(WAIT)
 
-    hook = own_sd.unet.register_forward_pre_hook(hold)
+    hook = own_pipe.unet.register_forward_pre_hook(hold)
     tool.controls["seed"].value = 2
     dropped = tool.draw()  # comes back while the thread is held
     assert begun.wait(WAIT) and not dropped.done()
@@ -131,16 +121,18 @@ def test_the_notebook_stays_free_and_a_second_press_drops_the_first(own_sd, show
     hook.remove()
     assert dropped.cancelled() and dropped.evaluations <= 1
     assert not any("seed 2" in alt for _, alt in shown[1:])
-    assert_same(shown[-1][0], expected(own_sd, seed=3))
+    assert_same(shown[-1][0], expected(own_pipe, seed=3))
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")  # the preview of NaN
-def test_a_picture_that_fails_is_told_and_the_next_one_comes(own_sd, shown):
-    tool = Explorer(own_sd, SETTINGS)
+def test_a_picture_that_fails_is_told_and_the_next_one_comes(own_pipe, shown):
+    tool = Explorer(own_pipe, SETTINGS)
     tool.show()
     told = []
     tool.status.observe(lambda change: told.append(change["new"]), "value")
-    hook = own_sd.unet.register_forward_hook(lambda unet, args, output: (output[0] * float("nan"),))
+    hook = own_pipe.unet.register_forward_hook(
+        lambda unet, args, output: (output[0] * float("nan"),)
+    )
     with pytest.raises(FloatingPointError):
         tool.draw().result(timeout=WAIT)
     hook.remove()
@@ -162,17 +154,20 @@ def test_a_picture_that_fails_is_told_and_the_next_one_comes(own_sd, shown):
         ({"scheduler": "ddin"}, LookupError, "Did you mean 'ddim'"),
     ],
 )
-def test_wrong_settings_show_nothing(sd, shown, settings, error, says):
+def test_wrong_settings_show_nothing(tiny_pipe, shown, settings, error, says):
     with pytest.raises(error, match=says):
-        explorer(sd, **{"prompt": "a fox"} | settings)
+        explorer(tiny_pipe, **{"prompt": "a fox"} | settings)
     assert shown == []
 
 
-def test_values_beyond_the_usual_are_within_the_sliders(sd):
+def test_values_beyond_the_usual_are_within_the_sliders(tiny_pipe):
     wide = {"num_inference_steps": 96, "guidance_scale": 30.0, "seed": 6421725739674010}
-    tool = Explorer(sd, SETTINGS | wide)
+    tool = Explorer(tiny_pipe, SETTINGS | wide)
     assert {name: tool.controls[name].value for name in wide} == wide
-    assert Explorer(sd, SETTINGS | {"guidance_scale": -1}).controls["guidance_scale"].value == -1
+    assert (
+        Explorer(tiny_pipe, SETTINGS | {"guidance_scale": -1}).controls["guidance_scale"].value
+        == -1
+    )
 
 
 KERNEL_CELLS = [

@@ -12,14 +12,6 @@ import helpers
 from helpers import devices, load_pipeline, seeded_latents
 
 
-@pytest.fixture(scope="session")
-def saved_model(tiny_pipe, tmp_path_factory):
-    """A whole model in a folder; tests only read it."""
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_pipe.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def model_folder(saved_model, tmp_path):
     """A copy of the model for a test to damage."""

@@ -1,5 +1,6 @@
 """Ranking with the shipped sticker CLIP and with tiny random checkpoints of the real classes."""
 
+import math
 import shutil
 
 import pytest
@@ -100,6 +101,16 @@ def test_sticker_scores_see_what_the_model_was_trained_to_see(stickers_clip):
     backgrounds = [f"a fox on a {colour} background" for colour in ("red", "green", "blue")]
     scores = stickers_clip.scores(pictures("red", "green", "blue"), backgrounds)
     assert scores.cosine.argmax(dim=1).tolist() == [0, 1, 2]
+
+
+def test_the_scale_of_the_logits_keeps_the_limit_of_the_training(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(STICKERS_CLIP, tmp_path / "clip")
+    weights = load_file(folder / "vision.safetensors")
+    weights["logit_scale"] = torch.full_like(weights["logit_scale"], 9.0)
+    save_file(weights, folder / "vision.safetensors")
+    assert load_ranker(folder, device="cpu").logit_scale == pytest.approx(math.exp(4.6), rel=0.01)
 
 
 def test_only_the_middle_square_counts_and_transparent_is_white(stickers_clip):

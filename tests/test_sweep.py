@@ -29,22 +29,11 @@ from tests.pipelines import MAX_TOKENS, plain_call, tiny_sd_pipeline, tiny_sdxl_
 QUIET = {"progress": False, "num_inference_steps": 2, "scheduler": "ddim"}
 
 
-@pytest.fixture(scope="module")
-def sd():
-    return tiny_sd_pipeline()
-
-
 @pytest.fixture
-def own_sd():
-    """A pipeline that the test may damage."""
-    return tiny_sd_pipeline()
-
-
-@pytest.fixture
-def calls(own_sd):
-    """Rows of each U-Net call of `own_sd`."""
+def calls(own_pipe):
+    """Rows of each U-Net call of `own_pipe`."""
     rows = []
-    own_sd.unet.register_forward_pre_hook(lambda unet, args: rows.append(len(args[0])))
+    own_pipe.unet.register_forward_pre_hook(lambda unet, args: rows.append(len(args[0])))
     return rows
 
 
@@ -282,9 +271,9 @@ def test_a_sweep_equals_the_loop_of_pipe_calls(make):
             assert numpy.array_equal(numpy.asarray(result[seed, guidance_scale]), expected)
 
 
-def test_the_table_has_settings_and_measurements(sd):
+def test_the_table_has_settings_and_measurements(tiny_pipe):
     result = sweep(
-        sd,
+        tiny_pipe,
         prompt="a fox",
         progress=False,
         scheduler=["ddim", "pndm", "heun"],
@@ -297,13 +286,15 @@ def test_the_table_has_settings_and_measurements(sd):
     assert set(table["height"]) == {32} and set(table["state"]) == {"done"}
 
 
-def test_two_schedulers_of_one_class_are_told_apart(sd, tmp_path):
+def test_two_schedulers_of_one_class_are_told_apart(tiny_pipe, tmp_path):
     plain, karras = (
-        DPMSolverMultistepScheduler.from_config(sd.scheduler.config, use_karras_sigmas=karras)
+        DPMSolverMultistepScheduler.from_config(
+            tiny_pipe.scheduler.config, use_karras_sigmas=karras
+        )
         for karras in (False, True)
     )
     result = sweep(
-        sd, prompt="a fox", scheduler=[plain, karras], num_inference_steps=3, progress=False
+        tiny_pipe, prompt="a fox", scheduler=[plain, karras], num_inference_steps=3, progress=False
     )
     assert result[plain].tobytes() != result[karras].tobytes()
     assert list(map(result.axes.label, (plain, karras))) == [
@@ -314,20 +305,20 @@ def test_two_schedulers_of_one_class_are_told_apart(sd, tmp_path):
     assert len([name for name in files if "use-karras-sigmas-true" in name]) == 1 < len(files)
 
 
-def test_resuming_makes_only_what_is_missing(own_sd, calls, tmp_path):
+def test_resuming_makes_only_what_is_missing(own_pipe, calls, tmp_path):
     first = sweep(
-        own_sd, prompt="a fox", seed=[1, 2], guidance_scale=[1.0], folder=tmp_path, **QUIET
+        own_pipe, prompt="a fox", seed=[1, 2], guidance_scale=[1.0], folder=tmp_path, **QUIET
     )
     assert sum(calls) == 4
     calls.clear()
     again = sweep(
-        own_sd, prompt="a fox", seed=[1, 2], guidance_scale=[1.0], folder=tmp_path, **QUIET
+        own_pipe, prompt="a fox", seed=[1, 2], guidance_scale=[1.0], folder=tmp_path, **QUIET
     )
     assert calls == []
     assert [i.tobytes() for i in again.images] == [i.tobytes() for i in first.images]
     assert again.table["seconds"].equals(first.table["seconds"])
     more = sweep(
-        own_sd, prompt="a fox", seed=range(4), guidance_scale=[1.0], folder=tmp_path, **QUIET
+        own_pipe, prompt="a fox", seed=range(4), guidance_scale=[1.0], folder=tmp_path, **QUIET
     )
     assert sum(calls) == 4 and len(more.images) == 4
     assert more[1, 1.0].tobytes() == first[1, 1.0].tobytes()
@@ -337,7 +328,7 @@ def test_resuming_makes_only_what_is_missing(own_sd, calls, tmp_path):
     assert (tmp_path / SHEET_NAME).exists()
 
 
-def test_ctrl_c_gives_back_what_is_done_and_the_rest_follows(own_sd, tmp_path):
+def test_ctrl_c_gives_back_what_is_done_and_the_rest_follows(own_pipe, tmp_path):
     evaluations = []
 
     def interrupt(unet, args):
@@ -345,21 +336,21 @@ def test_ctrl_c_gives_back_what_is_done_and_the_rest_follows(own_sd, tmp_path):
         if len(evaluations) == 4:
             raise KeyboardInterrupt
 
-    hook = own_sd.unet.register_forward_pre_hook(interrupt)
+    hook = own_pipe.unet.register_forward_pre_hook(interrupt)
     arguments = {"prompt": "a fox", "seed": range(3), "folder": tmp_path, "max_rows": 2} | QUIET
     with pytest.warns(UserWarning, match="interrupted: 1 of 3 pictures are done"):
-        result = sweep(own_sd, **arguments)
+        result = sweep(own_pipe, **arguments)
     assert [outcome.state for outcome in result] == ["done", "not run", "not run"]
     result.grid()
     hook.remove()
     calls = []
-    own_sd.unet.register_forward_pre_hook(lambda unet, args: calls.append(len(args[0])))
-    assert len(sweep(own_sd, **arguments).images) == 3
+    own_pipe.unet.register_forward_pre_hook(lambda unet, args: calls.append(len(args[0])))
+    assert len(sweep(own_pipe, **arguments).images) == 3
     assert calls == [2] * 4
 
 
 @pytest.mark.parametrize("place", ["vae", "folder"])
-def test_ctrl_c_while_a_picture_is_decoded_or_written(own_sd, tmp_path, monkeypatch, place):
+def test_ctrl_c_while_a_picture_is_decoded_or_written(own_pipe, tmp_path, monkeypatch, place):
     seen = []
 
     def interrupt_the_second(call):
@@ -372,43 +363,43 @@ def test_ctrl_c_while_a_picture_is_decoded_or_written(own_sd, tmp_path, monkeypa
         return called
 
     if place == "vae":
-        monkeypatch.setattr(own_sd.vae, "decode", interrupt_the_second(own_sd.vae.decode))
+        monkeypatch.setattr(own_pipe.vae, "decode", interrupt_the_second(own_pipe.vae.decode))
     else:
         monkeypatch.setattr(sweep_folder, "save_image", interrupt_the_second(save_image))
     arguments = {"prompt": "a fox", "seed": range(4), "folder": tmp_path, "max_rows": 4} | QUIET
     with pytest.warns(UserWarning, match="interrupted: 2 of 4 pictures are done"):
-        result = sweep(own_sd, **arguments)
+        result = sweep(own_pipe, **arguments)
     assert [outcome.state for outcome in result] == ["done", "done", "not run", "not run"]
     store, told = reopened(tmp_path, result.header)
     assert {row["seed"] for row in store.rows.values()} == {0, 1} and told == ""
-    assert len(sweep(own_sd, **arguments).images) == 4
+    assert len(sweep(own_pipe, **arguments).images) == 4
 
 
 @pytest.mark.parametrize(
     "change", [{"prompt": "an owl"}, {"height": 48}, {"scheduler": "euler"}, {"weights": 1}]
 )
-def test_a_changed_sweep_is_not_mixed_in(own_sd, tmp_path, change):
+def test_a_changed_sweep_is_not_mixed_in(own_pipe, tmp_path, change):
     arguments = {"prompt": "a fox", "seed": [1, 2], "folder": tmp_path} | QUIET
-    sweep(own_sd, **arguments)
+    sweep(own_pipe, **arguments)
     before = sorted(path.name for path in tmp_path.iterdir())
     if change.pop("weights", None):
         with torch.no_grad():
-            for parameter in own_sd.unet.parameters():
+            for parameter in own_pipe.unet.parameters():
                 parameter.add_(0.01)
     with pytest.raises(ValueError, match="folder holds a sweep with another"):
-        sweep(own_sd, **arguments | change)
+        sweep(own_pipe, **arguments | change)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-def test_one_failing_cell_is_marked(own_sd, tmp_path):
-    poison = own_sd.encode_prompt("poison", "cpu", 1, False)[0]
+def test_one_failing_cell_is_marked(own_pipe, tmp_path):
+    poison = own_pipe.encode_prompt("poison", "cpu", 1, False)[0]
 
     def spoil(unet, args, kwargs, output):
         rows = (kwargs["encoder_hidden_states"] == poison).flatten(1).all(1)
         output[0][rows] = float("nan")
 
-    own_sd.unet.register_forward_hook(spoil, with_kwargs=True)
-    result = sweep(own_sd, prompt=["poison", "a fox"], folder=tmp_path, **QUIET)
+    own_pipe.unet.register_forward_hook(spoil, with_kwargs=True)
+    result = sweep(own_pipe, prompt=["poison", "a fox"], folder=tmp_path, **QUIET)
     assert list(result.table["state"]) == ["failed", "done"]
     assert list(result.table["nan"]) == [True, False]
     assert "NaN" in result.table["error"][0]
@@ -418,22 +409,22 @@ def test_one_failing_cell_is_marked(own_sd, tmp_path):
     assert len(list(tmp_path.glob("prompt-*.png"))) == 1
 
 
-def test_a_picture_that_is_too_large_is_marked(own_sd):
+def test_a_picture_that_is_too_large_is_marked(own_pipe):
     def run_out(unet, args):
         if args[0].shape[-2] > 16:
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    own_sd.unet.register_forward_pre_hook(run_out)
-    result = sweep(own_sd, prompt="a fox", height=[64, 32], width=32, **QUIET)
+    own_pipe.unet.register_forward_pre_hook(run_out)
+    result = sweep(own_pipe, prompt="a fox", height=[64, 32], width=32, **QUIET)
     assert list(result.table["state"]) == ["failed", "done"]
     assert "out of memory" in result.table["error"][0] and not result.table["nan"].any()
     assert len(result.images) == 1 and result.images[0].size == (32, 32)
 
 
-def test_a_prompt_of_ten_kilobytes(sd, tmp_path):
+def test_a_prompt_of_ten_kilobytes(tiny_pipe, tmp_path):
     prompt = "a fox in the meadow " * 512
     with pytest.warns(UserWarning, match="the model reads 32. It does not see: .*[.]{3}'$"):
-        result = sweep(sd, prompt=[prompt, "a fox"], folder=tmp_path, **QUIET)
+        result = sweep(tiny_pipe, prompt=[prompt, "a fox"], folder=tmp_path, **QUIET)
     assert len(result.images) == 2 and result.grid().height < 300
     assert len(result.alt_text()) <= 250 and result.alt_text().startswith("2 generated pictures")
     [path] = [p for p in tmp_path.glob("prompt-*.png") if image_settings(p)["prompt"] == prompt]
@@ -443,51 +434,51 @@ def test_a_prompt_of_ten_kilobytes(sd, tmp_path):
 @pytest.mark.parametrize(
     "bad", [{"num_inference_steps": 0}, {"guidance_scale": [1.0, float("nan")]}, {"seed": "3"}]
 )
-def test_bad_values_start_nothing(sd, tmp_path, bad):
+def test_bad_values_start_nothing(tiny_pipe, tmp_path, bad):
     folder = tmp_path / "sweep"
     with pytest.raises((TypeError, ValueError), match=f"{next(iter(bad)).split('_')[0]}.* must be"):
-        sweep(sd, **{"prompt": "a fox", "folder": folder} | QUIET | bad)
+        sweep(tiny_pipe, **{"prompt": "a fox", "folder": folder} | QUIET | bad)
     assert not folder.exists()
 
 
-def test_dropped_words_are_shown(sd):
+def test_dropped_words_are_shown(tiny_pipe):
     letters = "abcdefghij" * 4  # one token each
     with pytest.warns(UserWarning, match="does not see: ") as told:
-        sweep(sd, prompt="a fox", negative_prompt=["blue", letters], **QUIET)
+        sweep(tiny_pipe, prompt="a fox", negative_prompt=["blue", letters], **QUIET)
     [message] = [str(w.message) for w in told if "does not see" in str(w.message)]
     assert message.startswith(f"negative_prompt has 42 tokens, and the model reads {MAX_TOKENS}")
     assert letters[MAX_TOKENS - 2 :] in message.replace(" ", "")
 
 
-def test_it_says_how_much_work_it_is(sd, tmp_path, capsys):
+def test_it_says_how_much_work_it_is(tiny_pipe, tmp_path, capsys):
     arguments = {"prompt": "a fox", "num_inference_steps": 3, "scheduler": "ddim", "max_rows": 2}
-    sweep(sd, seed=[1, 2], folder=tmp_path, **arguments)
+    sweep(tiny_pipe, seed=[1, 2], folder=tmp_path, **arguments)
     told = capsys.readouterr()
     first, second = told.out.splitlines()
     assert first == "pictures to make: 2; U-Net evaluations: 6"
     assert re.fullmatch(r"about \d+ seconds", second)
     assert "6/6" in told.err
-    sweep(sd, seed=[1, 2, 3], folder=tmp_path, **arguments)
+    sweep(tiny_pipe, seed=[1, 2, 3], folder=tmp_path, **arguments)
     assert "pictures to make: 1 of 3; U-Net evaluations: 3" in capsys.readouterr().out
-    sweep(sd, seed=[1, 2, 3], folder=tmp_path, **arguments)
+    sweep(tiny_pipe, seed=[1, 2, 3], folder=tmp_path, **arguments)
     assert capsys.readouterr().out == ""
 
 
-def test_it_says_the_work_before_it_starts_and_measures_the_seconds(own_sd, capsys, monkeypatch):
+def test_it_says_the_work_before_it_starts_and_measures_the_seconds(own_pipe, capsys, monkeypatch):
     told, now = [], [0.0]
 
     def take_time(unet, args):
         told.append(capsys.readouterr().out)
         now[0] += 2.5
 
-    own_sd.unet.register_forward_pre_hook(take_time)
+    own_pipe.unet.register_forward_pre_hook(take_time)
     monkeypatch.setattr("helpers.sweeps.time", SimpleNamespace(perf_counter=lambda: now[0]))
-    sweep(own_sd, prompt="a fox", num_inference_steps=16, scheduler="ddim")
+    sweep(own_pipe, prompt="a fox", num_inference_steps=16, scheduler="ddim")
     assert told[:3] == ["pictures to make: 1; U-Net evaluations: 16\n", "", "about 40 seconds\n"]
 
 
-def test_showing_indexing_measuring_and_saving(sd, tmp_path):
-    result = sweep(sd, prompt="a fox", seed=[1, 2], guidance_scale=[1.0, 4.0, 7.5], **QUIET)
+def test_showing_indexing_measuring_and_saving(tiny_pipe, tmp_path):
+    result = sweep(tiny_pipe, prompt="a fox", seed=[1, 2], guidance_scale=[1.0, 4.0, 7.5], **QUIET)
     bundle, metadata = result._repr_mimebundle_()
     assert Image.open(io.BytesIO(bundle["image/png"])).size == result.grid().size
     assert bundle["text/plain"] == "Sweep of 6 cells: seed (2) x guidance_scale (3)"
@@ -502,10 +493,14 @@ def test_showing_indexing_measuring_and_saving(sd, tmp_path):
     assert len(list(Path(folder).glob("seed-*.png"))) == 6
 
 
-def test_plots(sd, monkeypatch):
+def test_plots(tiny_pipe, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     result = sweep(
-        sd, prompt="a fox", scheduler=["ddim", "lcm"], num_inference_steps=[3, 1], progress=False
+        tiny_pipe,
+        prompt="a fox",
+        scheduler=["ddim", "lcm"],
+        num_inference_steps=[3, 1],
+        progress=False,
     )
     drawn = result.plot("evaluations")
     assert [line.get_label() for line in drawn.lines] == ["ddim", "lcm"]
@@ -519,6 +514,6 @@ def test_plots(sd, monkeypatch):
     for column in ("speed", "state"):
         with pytest.raises(LookupError, match=f"a column of numbers, .*; got '{column}'"):
             result.plot("seconds", x=column)
-    words = sweep(sd, prompt=["a fox", "an owl"], **QUIET)
+    words = sweep(tiny_pipe, prompt=["a fox", "an owl"], **QUIET)
     with pytest.raises(LookupError, match="axis of numbers"):
         words.plot()

@@ -4,9 +4,9 @@
     python -m benchmarks.app_load drawing --users 10 --steps 10
 
 Everything runs on this computer: a server as `python -m helpers app` starts it, and one
-gradio_client a user. Printed are the figures, and whether every promise was kept: each picture
-equals that of `pipe()` to one of 256 levels, no confirmed rating is lost, whoever leaves frees
-the place. A broken promise ends the run with an error.
+gradio_client a user. The promises are: each picture equals that of `pipe()` to one of 256 levels,
+no confirmed rating is lost, whoever leaves frees the place. A broken promise ends the run with an
+error; else the last thing printed is a table of Markdown with what was measured.
 """
 
 import argparse
@@ -34,18 +34,20 @@ from gradio_client import Client
 from PIL import Image
 
 from helpers import load_pipeline
+from helpers.app.controls import OWN_SCHEDULER
+from helpers.app.limits import LIMITS
 from helpers.app.rate import CLASS, MINE, UP
 from helpers.feedback import Feedback
 
 SUBJECTS = ("fox", "owl", "robot", "cake", "car", "star", "tree", "whale", "house", "rose")
 COLOURS = ("teal", "red", "yellow")
 GUIDANCE = (1.0, 3.0, 5.0, 7.5)
-OWN_SCHEDULER = "the model's own"
 PARTS = ("drawing", "leaving", "rating")
+Row = tuple[str, str]  # of the table: what, and what was measured
 PATIENCE = 300.0  # seconds; httpx's own five are short on a computer that is full of clients
-RATERS = 50
-LEAVERS = 10
+LONG = (10, 100)  # pictures and steps that a client asks for before it leaves
 RATING_SECONDS = 12  # of the class that rates while its server is killed
+RATING_ON = 10  # people who rate on and on in that time
 
 
 @dataclass(frozen=True)
@@ -107,26 +109,43 @@ class Server:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; else all")
-    parser.add_argument("--users", type=int, default=30)
-    parser.add_argument("--steps", type=int, default=15, help="the most that a user asks for")
-    parser.add_argument("--model", default="stickers")
-    options = parser.parse_args()
+    options = parsed_options()
     parts = options.parts or list(PARTS)
-    if unknown := set(parts) - set(PARTS):
-        parser.error(f"PART must be one of {', '.join(PARTS)}; got {', '.join(unknown)}")
     wishes = [wish(number, options.steps) for number in range(options.users)]
+    table: list[Row] = []
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), options.model) as server:
         drawn = many_at_once(server, wishes) if "drawing" in parts else None
         if "leaving" in parts:
-            clients_that_leave(server, wishes[0])
+            table.append(clients_that_leave(server, options.leavers, wishes[0]))
         if "rating" in parts:
-            raters(server)
-            restart(server)
+            table += [raters(server, options.raters), restart(server)]
         server.kill()  # so that the reference has the computer for itself
         if drawn:
-            reference(options.model, wishes, *drawn)
+            table = reference(options.model, wishes, drawn) + table
+    print("", "| what | measured |", "| --- | --- |", sep="\n")
+    print(*(f"| {what} | {measured} |" for what, measured in table), sep="\n")
+
+
+def parsed_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; else all")
+    parser.add_argument("--users", type=int, default=30, help="who draw at once (%(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=15, help="the most that a user asks for (%(default)s)"
+    )
+    parser.add_argument("--leavers", type=int, default=10, help="who leave (%(default)s)")
+    parser.add_argument("--raters", type=int, default=50, help="who rate at once (%(default)s)")
+    parser.add_argument("--model", default="stickers")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"PART must be one of {', '.join(PARTS)}; got {', '.join(unknown)}")
+    least, most = LIMITS.num_inference_steps
+    if not least <= options.steps <= most:
+        parser.error(f"--steps must be from {least} to {most}, as the app has it")
+    for name in ("users", "leavers", "raters"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be 1 or more; got {getattr(options, name)}")
+    return options
 
 
 @contextmanager
@@ -145,13 +164,22 @@ def wish(number: int, most_steps: int) -> Wish:
     return Wish(
         f"a 3d sticker of a {subject} on a {colour} background",
         seed=100 + number,
-        steps=max(10, most_steps - number % 3 * 2),
+        steps=max(LIMITS.num_inference_steps[0], most_steps - number % 3 * 2),
         guidance_scale=GUIDANCE[number % len(GUIDANCE)],
     )
 
 
-def many_at_once(server: Server, wishes: list[Wish]) -> tuple[list[numpy.ndarray], float]:
-    """All users ask at the same moment. Their pictures, and the seconds until the last was done."""
+@dataclass(frozen=True)
+class Drawn:
+    """What many users got: their pictures, how long each waited, and all of them."""
+
+    pictures: list[numpy.ndarray]
+    waits: list[float]
+    seconds: float
+
+
+def many_at_once(server: Server, wishes: list[Wish]) -> Drawn:
+    """All users ask at the same moment."""
     clients = [server.client() for _ in wishes]
     waits: list[float] = [0.0] * len(wishes)
     pictures: list = [None] * len(wishes)
@@ -167,95 +195,105 @@ def many_at_once(server: Server, wishes: list[Wish]) -> tuple[list[numpy.ndarray
     began = time.perf_counter()
     at_once(ask, len(wishes))
     seconds = time.perf_counter() - began
-    print(
-        f"{len(wishes)} users at once: {seconds:.1f} s in all, "
-        f"median wait {statistics.median(waits):.1f} s, worst {max(waits):.1f} s"
-    )
-    return pictures, seconds
+    print(f"{len(wishes)} users at once: {seconds:.1f} s in all, {told_waits(waits)}")
+    return Drawn(pictures, waits, seconds)
 
 
-def reference(model: str, wishes: list[Wish], pictures: list, seconds: float) -> None:
+def reference(model: str, wishes: list[Wish], drawn: Drawn) -> list[Row]:
     """The same pictures by `pipe()`, one after the other; they must be equal to one level."""
     pipe = load_pipeline(model)
     pipe("warm up", num_inference_steps=2)
-    worst, alone = 0, 0.0
-    for one, found in zip(wishes, pictures, strict=True):
-        began = time.perf_counter()
+    worst, waits, began = 0, [], time.perf_counter()
+    for one, found in zip(wishes, drawn.pictures, strict=True):
         image = pipe(
             one.prompt,
             num_inference_steps=one.steps,
             guidance_scale=one.guidance_scale,
             generator=torch.Generator().manual_seed(one.seed),
         ).images[0]
-        alone += time.perf_counter() - began
+        waits.append(time.perf_counter() - began)
         worst = max(worst, abs(numpy.asarray(image).astype(int) - found).max())
     kept(worst <= 1, f"every picture is that of pipe(), to {worst} of 256 levels")
-    print(
-        f"one at a time by pipe(), no server: {alone:.1f} s; "
-        f"the class had {len(wishes) / seconds:.2f} pictures a second, {alone / seconds:.2f} times "
-        "as many"
-    )
+    count, alone = len(wishes), waits[-1]
+    return [
+        (
+            f"{count} users ask the app at once, each for a picture with settings of its own",
+            f"{drawn.seconds:.1f} s in all, {count / drawn.seconds:.2f} pictures a second; "
+            f"{told_waits(drawn.waits)}",
+        ),
+        (
+            "the same pictures one at a time by `pipe()`, with neither page nor queue",
+            f"{alone:.1f} s, {count / alone:.2f} pictures a second; {told_waits(waits)}: "
+            f"the app is {alone / drawn.seconds:.2f} times as fast",
+        ),
+        ("how far the two differ", f"by at most {worst} of 256 levels in any pixel"),
+    ]
 
 
-def clients_that_leave(server: Server, one: Wish) -> None:
-    """Processes that ask for ten long pictures each and are killed; then somebody asks for one."""
+def told_waits(waits: list[float]) -> str:
+    return f"median wait {statistics.median(waits):.1f} s, worst {max(waits):.1f} s"
+
+
+def clients_that_leave(server: Server, count: int, one: Wish) -> Row:
+    """Processes that ask for many long pictures and are killed; then somebody asks for one."""
+    images, steps = LONG
     code = (
         "import sys; from gradio_client import Client\n"
         f"client = Client({server.address!r}, verbose=False, analytics_enabled=False,"
         f" httpx_kwargs={{'timeout': {PATIENCE}}})\n"
-        f"job = client.submit(*{Wish('a fox', 1, 100, 7.5).inputs(server.model, 10)!r}, "
+        f"job = client.submit(*{Wish('a fox', 1, steps, 7.5).inputs(server.model, images)!r}, "
         "api_name='/generate')\n"
         "next(iter(job)); print('asked', flush=True); job.result()\n"
     )
     leavers = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        for _ in range(LEAVERS)
+        for _ in range(count)
     ]
     for leaver in leavers:
         assert leaver.stdout.readline().strip() == "asked"
-    stays = server.client()
+    stays, waits = server.client(), []
     for leaver in leavers:
         leaver.kill()
         leaver.wait()
-    began = time.perf_counter()
-    stays.predict(*one.inputs(server.model), api_name="/generate")
-    first = time.perf_counter() - began
-    began = time.perf_counter()
-    stays.predict(*one.inputs(server.model), api_name="/generate")
-    second = time.perf_counter() - began
-    print(
-        f"{LEAVERS} clients with {LEAVERS * 10} pictures of 100 steps are killed: the next user "
-        f"waits {first:.1f} s, the one after {second:.1f} s"
+    for _ in range(2):
+        began = time.perf_counter()
+        stays.predict(*one.inputs(server.model), api_name="/generate")
+        waits.append(time.perf_counter() - began)
+    first, second = waits
+    kept(first < 5 * second + 10, "the places of those who left are free")
+    return (
+        f"{count} users, each with {images} pictures of {steps} steps, leave in the middle",
+        f"the next user waits {first:.1f} s, the one after {second:.1f} s",
     )
-    kept(second < 10 * first + 5, "their places are free")
 
 
-def raters(server: Server) -> None:
-    """Fifty people rate one picture at the same moment."""
+def raters(server: Server, count: int) -> Row:
+    """Many people rate one picture at the same moment."""
     first = server.client()
     first.predict(*wish(0, 10).inputs(server.model), api_name="/generate")
     send(first, MINE)
-    clients = [server.client() for _ in range(RATERS)]
+    clients = [server.client() for _ in range(count)]
     for client in clients:
         client.predict(CLASS, api_name="/pictures")
     receipts: list[str] = []
     began = time.perf_counter()
-    at_once(lambda number: receipts.append(send(clients[number], CLASS)), RATERS)
+    at_once(lambda number: receipts.append(send(clients[number], CLASS)), count)
     seconds = time.perf_counter() - began
     stored = {rating.id for rating in Feedback(server.ratings).ratings()}
     kept(
-        len(set(receipts)) == RATERS and set(receipts) <= stored and len(stored) == RATERS + 1,
-        f"{RATERS} ratings sent at once are stored, in {seconds:.1f} s",
+        len(set(receipts)) == count and set(receipts) <= stored and len(stored) == count + 1,
+        f"{count} ratings sent at once are stored",
     )
+    return f"{count} users rate at once", f"all are stored, in {seconds:.1f} s"
 
 
-def restart(server: Server) -> None:
+def restart(server: Server) -> Row:
     """A class rates on and on; in the middle the server is killed and started again."""
     before = {rating.id for rating in Feedback(server.ratings).ratings()}
     receipts: list[str] = []
     failed: list[Exception] = []
     ends = time.monotonic() + RATING_SECONDS
-    back = threading.Event()
+    away, back = 0.0, threading.Event()
 
     def rate_on(number: int) -> None:
         client = None
@@ -271,25 +309,26 @@ def restart(server: Server) -> None:
                 time.sleep(0.3)
 
     def kill_and_start() -> None:
-        nonlocal ends
+        nonlocal ends, away
         time.sleep(RATING_SECONDS / 2)
         server.kill()
-        print(f"restart: the server answers again after {server.start():.1f} s")
+        away = server.start()
         ends = time.monotonic() + RATING_SECONDS / 2
         back.set()
 
     killer = threading.Thread(target=kill_and_start)
     killer.start()
     with redirect_stderr(io.StringIO()):  # gradio_client prints what breaks, and here all does
-        at_once(rate_on, 10)
+        at_once(rate_on, RATING_ON)
     killer.join()
     stored = {rating.id for rating in Feedback(server.ratings).ratings()}
     lost = set(receipts) - stored
-    unconfirmed = len(stored - before - set(receipts))
-    kept(
-        not lost and failed,
-        f"of {len(receipts)} ratings confirmed around the kill {len(lost)} are lost "
-        f"({unconfirmed} were stored without the sender hearing of it)",
+    unheard = len(stored - before - set(receipts))
+    kept(not lost and failed, f"none of {len(receipts)} confirmed ratings is lost")
+    return (
+        f"the server is killed while {RATING_ON} users rate, and started again",
+        f"it answers after {away:.1f} s; of {len(receipts)} confirmed ratings none is lost "
+        f"({unheard} more were stored, and the connection broke before the sender heard of it)",
     )
 
 

@@ -138,6 +138,17 @@ MODELS = {
         num_inference_steps=25,
         guidance_scale=5.0,
     ),
+    "stickers-golden": Model(
+        source=WEIGHTS / "stickers",
+        lora=WEIGHTS / "stickers-golden",
+        about='stickers fine-tuned with a LoRA: "a golden sticker of a fox" (lesson 12)',
+        licence="MIT; drawings as listed in CREDITS.md",
+        terms="Use it as you like; name the drawings' authors as CREDITS.md does.",
+        pipeline_class="StableDiffusionPipeline",
+        size=128,
+        num_inference_steps=25,
+        guidance_scale=5.0,
+    ),
     "sd-v1-4": Model(
         source=Source("CompVis/stable-diffusion-v1-4", "133a221b8aa7292a167afc5127cb63fb5005638b"),
         about="Stable Diffusion 1.4: 512 x 512 pictures of anything; wants a GPU",

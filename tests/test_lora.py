@@ -1,5 +1,6 @@
 """LoRA files on tiny random models: found, put on top, and refused where they do not fit."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -110,6 +111,18 @@ def test_a_model_whose_lora_is_missing(tuned, monkeypatch, tmp_path):
     assert "missing from this copy" in models_command.paragraph("tuned", gone)
     finding = doctor.models()
     assert finding.state == doctor.State.PROBLEM and "tuned: no weights in" in finding.message
+
+
+def test_the_shipped_lora_fits_and_its_card_holds_the_measured_figures():
+    model = helpers.MODELS["stickers-golden"]
+    (adapters,) = load_pipeline("stickers-golden", device="cpu").get_list_adapters().values()
+    assert len(adapters) == 1
+    figures = json.loads((model.lora / "figures.json").read_text(encoding="utf-8"))
+    card = (model.lora / "README.md").read_text(encoding="utf-8")
+    for rows in (*figures["golden"].values(), figures["old"]):
+        for row in rows.values():
+            assert " | ".join(f"{value:g}" for value in row.values()) in card
+    assert (model.lora / lora.STANDARD_NAME).stat().st_size < 2**20
 
 
 def test_a_lora_of_an_unknown_model(lora_path, monkeypatch):

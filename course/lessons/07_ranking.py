@@ -423,7 +423,7 @@ else:
     print("the large CLIP is left out")
 
 # %% [markdown]
-# ## What you have learned
+# ## What you learned
 #
 # - A batch draws many pictures of one prompt in one call.
 # - **CLIP** puts texts and pictures into one space; the **cosine** of their embeddings is the CLIP
@@ -433,5 +433,5 @@ else:
 # - **R-precision** is the share of pictures that find their own prompt again. It judges a pipeline.
 # - A judge that took part in the training flatters.
 #
-# **Next:** in lesson 08 these measures decide a real question: how much quality does a model lose
-# when it is made smaller and faster?
+# Next: [lesson 08](08_distilled.ipynb), in which these measures decide a real question: how much
+# quality does a model lose when it is made smaller and faster?

@@ -316,7 +316,7 @@ display(image_grid([picture for picture, _ in shown], rows=1, labels=[text for _
 
 # %%
 models = shipped_models() + (["sd-v1-5"] if torch.cuda.is_available() else [])
-painting = draw("a 3d sticker of a unicorn on a purple background", seed=7)
+painting = draw("a flat sticker of a rose on a yellow background", seed=8)
 
 
 def controls():
@@ -395,6 +395,9 @@ studio.launch(theme=theme, css=css, **LAUNCH)
 print("open", studio.local_url)
 
 # %% [markdown]
+# ![The app with its wallpaper: controls on the left; on the right a gallery with four foxes, each
+# with its seed below it, and the example painting](../course/pictures/10_studio.png)
+#
 # Play with it. Then press *Stop* during a long run, and note a seed, switch *Random seed* off and
 # make a picture again.
 #
@@ -572,7 +575,7 @@ print("the studio is closed")
 #
 # The course brings a larger app, made of the same parts: `python -m helpers app` in a terminal, or
 # `make app`. It shows each picture as it forms, repairs faces (lesson 09), draws grids of two
-# settings, and collects ratings (the next lesson). Its controls stand in `helpers/app/controls.py`
+# settings, and collects ratings (lesson 11). Its controls stand in `helpers/app/controls.py`
 # and its limits in `helpers/app/limits.py`, and you now know enough to read both. What is new is
 # its engine: the pictures of all visitors are drawn *together*, in shared calls of the U-Net, so
 # that nobody waits for somebody else's whole run.
@@ -587,6 +590,8 @@ print("the studio is closed")
 # - The queue lets requests wait their turn. One pipeline works on one call at a time.
 # - A page for people is an endpoint for programs. Limits belong on the server, files stay closed,
 #   and a public address deserves a password.
+#
+# Next: [lesson 11](11_feedback.ipynb), in which people's votes become data.
 #
 # **Try on your own:** put a scheduler list into the studio (lesson 03 names some). Let a click on a
 # picture of the gallery set the seed slider: `gallery.select(function, ...)` with an argument of

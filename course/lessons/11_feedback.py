@@ -236,7 +236,7 @@ def rating_panel(feedback):
 
 # %% [markdown]
 # Rate some pictures! (If you see a line of text instead of buttons, your notebook program shows no
-# widgets. Then use the cell after the next.)
+# widgets. Then use the list of votes below.)
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -274,11 +274,14 @@ for image, made_by, my_vote in zip(images, settings, my_votes, strict=True):
 # tags, a comment and consent, and shows the receipt. Its ratings go to `feedback/ratings.sqlite` in
 # the folder where you started it; `Feedback("feedback/ratings.sqlite")` opens them here.
 #
+# ![The app's page Rate: a gallery with four pictures on the left; on the right the vote, tags, a
+# comment, and the question what may be done with the rating](../course/pictures/11_rate.png)
+#
 # ## 5 · Looking at the data
 #
 # You may be alone, and twelve votes say little. So the course brings a sample. **Nobody gave these
 # votes.** A program made them up, by a rule that stands in every row of the file; they are there so
-# that you have something to practise on. Print the rule, and keep it in mind.
+# that you have something to practise on. The next cell prints the rule: keep it in mind.
 
 # %%
 here = Path.cwd()
@@ -563,6 +566,8 @@ print("ratings left:", len(class_feedback.ratings()))
 # - CLIP scores fit, people vote taste. Compare them pair by pair.
 # - Votes have the taste of those who voted on what they were shown.
 # - Made-up data is fine for practice if it says so, in every row.
+#
+# Next: [lesson 12](12_fine_tuning.ipynb), in which the model learns from such a set.
 #
 # **Try on your own:** collect votes of five people on your own prompts with the app, and draw the
 # plots of section 5 for them. Change the rule in `tools/sample_ratings.py` (let it like every third

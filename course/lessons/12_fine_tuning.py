@@ -14,7 +14,7 @@
 # # 12 · Fine-tuning with LoRA: teach the model a new word
 #
 # A trained model can learn more. It needs a handful of pictures with captions, a few minutes, and
-# less than one new number for every fifty that it has. In this lesson you teach the sticker model
+# far fewer new numbers than it has. In this lesson you teach the sticker model
 # the word *golden*, look at what it learned, and measure what it lost on the way.
 #
 # **At the end you will be able to**
@@ -611,9 +611,9 @@ print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(student, 
 # The last two lines are what [diffusers' own training
 # script](https://github.com/huggingface/diffusers/blob/main/examples/text_to_image/README.md)
 # suggests, with float16, for GPUs such as the T4 that Colab lends. Our model is small and bears a
-# far higher rate. For the number of steps, look at pictures on the way, and at the exam. (The cell
-# below was tried with a tiny model of the same form, not with the real one: there was no GPU with
-# its weights at hand when it was written.)
+# far higher rate. For the number of steps, look at pictures on the way, and at the exam. (The parts
+# of the cell below were tested with a tiny model of the same form, the whole not with the real one:
+# there was no GPU with its weights at hand when it was written.)
 #
 # Put your folder in, write `REAL = True`, and run it where there is a GPU.
 
@@ -645,6 +645,6 @@ else:
 # **Read on:** [Models and licences](../course/reading/models-and-licences.md), before you pass on a
 # model that you trained, and [Limits](../course/reading/limits.md), on what must not be made.
 #
-# **Try on your own:** make a style of your own (`training/golden.py` is 100 lines; let it paint
+# **Try on your own:** make a style of your own (`training/golden.py` is short; let it paint
 # everything blue, or leave out the face), train on it, and measure. Mix pictures that the model
 # drew from old prompts into your set: does the dashed line of section 7 come down?

@@ -702,10 +702,12 @@ def test_13_the_servers_words_are_shown_short_and_on_one_line(image, generation,
 
 def test_14_ctrl_c_ends_the_call_at_once(image):
     code = f"""
-import _thread, time
+import _thread, signal, time
 from PIL import Image
 from helpers.faces.client import improve_face
 from tests.faulty_server import FaultyServer, silence
+# A process that a script started in the background begins with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 interrupted = []
 def interrupt(connection):  # the call has come in, and its caller waits
     interrupted.append(time.monotonic())

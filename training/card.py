@@ -38,6 +38,8 @@ LIMITS = """\
 - Portraits are cartoon faces with two words for a person, "woman" and "man", four skin tones and
   nine kinds of hair: a toy world, far less than the people in it. Do not take it as a picture of
   anyone.
+- At guidance 7.5 PNDM and LMS give some portraits false colours; DDIM, DPM++ 2M and Euler do not
+  (`course/pictures/schedulers.png`). Stay near 5, or take one of these.
 - The features of a face are a few pixels large, and the autoencoder loses some of them: the table
   above gives it for each skin tone.
 """

@@ -58,7 +58,8 @@ app: $(VENV)/.installed
 
 # nbval compares the printed text of each solution, never its pictures: tests/test_solutions.py
 # reads those. Files are dealt out whole to several workers (tests/conftest.py says how many), of
-# which each computes with one thread. In the order given: solutions are long, and come first.
+# which each computes with one thread. In the order given, but for the longest file, which is first:
+# solutions are long too, and come next.
 PYTEST = -m pytest -n auto --dist loadfile --no-loadscope-reorder \
   --nbval --nbval-current-env --nbval-cell-timeout=600 solutions tests $(OPTIONS)
 

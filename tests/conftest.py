@@ -23,6 +23,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(1, min(os.cpu_count() or 1, fitting, MOST_WORKERS))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file comes first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_exercises.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_uploads(tmp_path_factory):
     """Gradio keeps uploads in one folder for all of a computer's programs; here, one a worker."""

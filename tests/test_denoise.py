@@ -314,16 +314,19 @@ def test_a_text_that_is_too_long_makes_the_engine_say_nothing(own_pipe):
 
     ear, cell = Ear(), Cell("abcdefghij" * 5, num_inference_steps=1)
     loggers = [logging.getLogger(name) for name in TRUNCATION_LOGGERS]
+    levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.addHandler(ear)
+            logger.setLevel(logging.WARNING)  # whatever another test asked of the libraries
         finished(Denoiser(own_pipe), [cell])
         assert heard == []
         plain_call(own_pipe, cell)
         assert any("truncated" in message for message in heard)
     finally:
-        for logger in loggers:
+        for logger, level in zip(loggers, levels, strict=True):
             logger.removeHandler(ear)
+            logger.setLevel(level)
 
 
 def test_evaluations_are_counted_truly(tiny_pipe):

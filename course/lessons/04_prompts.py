@@ -41,8 +41,8 @@
 # ## 1 · The parts of a prompt
 #
 # The tools are those of lesson 03: `sweep` draws one picture for each value of the settings that
-# are lists, and shows them side by side. There you also saw that a picture needs fewer steps with
-# one scheduler than with another. We take 16 steps of DPM++, so that you wait less. `SETTINGS`
+# are lists, and shows them side by side. There you also saw that the last steps change little. The
+# scheduler that comes with our model, DPM++, needs few, so 16 will do and you wait less. `SETTINGS`
 # holds what stays the same all through this lesson; `progress=False` hides the progress bar.
 
 # %%
@@ -50,7 +50,6 @@ import warnings
 
 import diffusers
 import transformers
-from diffusers import DPMSolverMultistepScheduler
 from IPython.display import display
 
 from helpers import exercise, explorer, image_grid, load_pipeline, sweep
@@ -64,7 +63,6 @@ from helpers.vocabulary import (
 )
 
 pipe = load_pipeline("stickers")
-pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
 SETTINGS = {"num_inference_steps": 16, "guidance_scale": 5.0, "progress": False}
 
 # %% [markdown]
@@ -620,6 +618,7 @@ explorer(
 # shirt on a blue background*. Does the red stay on the shirt? Which of the words can be left out
 # before the picture changes? And what does the empty prompt, `""`, draw?
 #
-# **Read on:** [Prompt writing](../course/reading/prompt-writing.md).
+# **Read on:** [Prompt writing](../course/reading/prompt-writing.md); the
+# [glossary](../course/reading/glossary.md) has the words of this lesson.
 #
 # Next: [lesson 05](05_guidance.ipynb), about the number that says how hard the prompt pushes.

@@ -40,6 +40,7 @@
 # %%
 import matplotlib.pyplot as plt
 import torch
+from diffusers import DDPMScheduler
 from IPython.display import display
 from PIL import Image, ImageDraw
 
@@ -254,14 +255,20 @@ plt.show()
 # %% [markdown]
 # ### Forward diffusion, as a film
 #
-# `add_noise` puts the formula into practice. The strip shows the same latents at six timesteps,
-# each decoded. At which one can you no longer tell the subject?
+# `add_noise` puts the formula into practice. Mind which scheduler you ask. The pipeline's own knows
+# only the 25 timesteps of the last picture, and takes the last of them, without a word, for any
+# other. `DDPMScheduler`, with which diffusers trains, knows all 1000. So we make one, from the same
+# configuration.
+#
+# The strip shows the same latents at six timesteps, each decoded. At which one can you no longer
+# tell the subject?
 
 # %% picture="06.film"
+training_scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
 noise = seeded_latents(pipe, 1)
 timesteps = [0, 150, 300, 500, 700, 999]
 film = [
-    decode(pipe.scheduler.add_noise(clean, noise, torch.tensor([timestep])))[0]
+    decode(training_scheduler.add_noise(clean, noise, torch.tensor([timestep])))[0]
     for timestep in timesteps
 ]
 print(len(film), "pictures, timesteps", timesteps)
@@ -351,7 +358,7 @@ def clean_from_velocity(noisy, velocity, timestep):
 timesteps = [950, 800, 600, 300]
 seen, believed = [], []
 for timestep in timesteps:
-    noisy = pipe.scheduler.add_noise(clean, noise, torch.tensor([timestep]))
+    noisy = training_scheduler.add_noise(clean, noise, torch.tensor([timestep]))
     velocity = pipe.unet(noisy, timestep, told).sample
     belief = clean_from_velocity(noisy, velocity, timestep)
     seen += decode(noisy)
@@ -416,7 +423,7 @@ def guide(untold_prediction, told_prediction, guidance_scale):
 
 # %% picture="06.guided"
 timestep = 800
-noisy = pipe.scheduler.add_noise(clean, noise, torch.tensor([timestep]))
+noisy = training_scheduler.add_noise(clean, noise, torch.tensor([timestep]))
 predictions = pipe.unet(torch.cat([noisy] * 2), timestep, torch.cat([untold, told])).sample
 untold_prediction, told_prediction = predictions.chunk(2)
 a, s = left[timestep], noise_share[timestep]
@@ -612,7 +619,8 @@ display(image_grid(strip, rows=1, labels=[f"{share:.0%}" for share in shares]))
 # - Cross-attention maps show where words act; spherical interpolation walks between seeds.
 #
 # **Read on:** [Latent diffusion](../course/reading/latent-diffusion.md), and
-# [the mathematics](../course/reading/mathematics.md) behind the formulas.
+# [the mathematics](../course/reading/mathematics.md) behind the formulas; the
+# [glossary](../course/reading/glossary.md) has the words of this lesson.
 #
 # Next: [lesson 07](07_ranking.ipynb), in which a model chooses among your pictures, and you see
 # whether you agree with it.

@@ -25,7 +25,7 @@
 # - measure how far a ranking agrees with your own taste;
 # - explain and measure R-precision, and say what such numbers do not tell.
 #
-# **Time:** about 60 minutes. **You need:** lessons 01 and 02.
+# **Time:** about 60 minutes. **You need:** lessons 01, 02 and 05.
 #
 # **Three ways through this lesson**
 #
@@ -80,13 +80,13 @@ print("You voted for", len(set(my_vote)), "pictures:", my_vote)
 # %% [markdown]
 # ## 2 · CLIP: one space for words and pictures
 #
-# CLIP ([Radford et al. 2021](https://arxiv.org/abs/2103.00020)) is two networks. One turns a text
-# into a list of numbers, the other a picture. Such a list is called an **embedding**. The two were
-# trained together on pictures with their captions, with one aim: a picture and *its own* caption
-# shall point in the same direction, a picture and somebody else's caption in different ones.
+# CLIP was the judge in [lesson 05](05_guidance.ipynb): one half turns a text into a vector, the
+# other a picture, and a picture and *its own* caption point the same way. Such a vector, a list of
+# numbers that stands for something, is called an **embedding**. There we only looked at scores.
+# Here are the embeddings themselves.
 #
-# `load_ranker()` gives the small CLIP that comes with this course. It has seen stickers and
-# portraits only. Expect two embeddings of the same length.
+# `load_ranker()` gives the same small CLIP as there. It has seen stickers and portraits only.
+# Expect two embeddings of the same length.
 
 # %%
 ranker = load_ranker()
@@ -96,9 +96,9 @@ print("text:   ", tuple(text_embedding.shape))
 print("picture:", tuple(picture_embedding.shape))
 
 # %% [markdown]
-# Do they point the same way? The **cosine** of the angle between two vectors tells: 1 for the same
-# direction, 0 for a right angle, −1 for opposite ones. It does not depend on how long the vectors
-# are:
+# Do they point the same way? The **cosine** of the angle between the two vectors tells, which is
+# the CLIP score: 1 for the same direction, 0 for a right angle, −1 for opposite ones. It does not
+# depend on how long the vectors are:
 #
 #     cosine = (first · second) / (length of first × length of second)
 #
@@ -144,8 +144,8 @@ def cosine(first, second):
 # ## 3 · Scores, and a ranking
 #
 # `ranker.scores(images, texts)` does this for all pictures and texts: a table with one row a
-# picture and one column a text. `.cosine` holds the cosines; `.logits` holds them multiplied by a
-# number that the model has learned, and we shall need them below.
+# picture and one column a text. `.cosine` holds the cosines. `.logits` holds the **logits**: the
+# cosines, multiplied by a number that the model has learned. We shall need them in section 5.
 
 # %%
 scores = ranker.scores(images, [PROMPT])
@@ -428,10 +428,14 @@ else:
 # - A batch draws many pictures of one prompt in one call.
 # - **CLIP** puts texts and pictures into one space; the **cosine** of their embeddings is the CLIP
 #   score.
+# - **Softmax** turns a row of logits into shares: what CLIP believes, if one of the texts is right.
 # - Sorting by it gives a ranking: good at *does it fit?*, blind for *is it beautiful?*.
 # - Agreement with your own vote can be measured, and chance must be taken off.
 # - **R-precision** is the share of pictures that find their own prompt again. It judges a pipeline.
 # - A judge that took part in the training flatters.
+#
+# **Read on:** the [glossary](../course/reading/glossary.md) has the words of this lesson, and the
+# scores of other studies.
 #
 # Next: [lesson 08](08_distilled.ipynb), in which these measures decide a real question: how much
 # quality does a model lose when it is made smaller and faster?

@@ -172,9 +172,9 @@ display(image_grid(with_middle + without_middle, rows=2, labels=labels))
 # with what it has learned from all of them. And the features tell each block what *it* should do,
 # not only the whole network.
 #
-# For each, the distance is the mean of the squared differences (*mean squared error*,
-# `F.mse_loss`). The loss is their sum, and weights say how much each counts. (`training/distil.py`
-# is the program that trained our student; it runs on a laptop.)
+# For each, the distance is the mean of the squared differences (the *mean squared error*). The
+# **loss**, which training makes smaller, is their sum, and weights say how much each counts.
+# (`training/distil.py` is the program that trained our student; it runs on a laptop.)
 #
 # ### Exercise 2 · The loss
 #
@@ -416,6 +416,7 @@ else:
 # - Fewer blocks and fewer steps are two ways to be fast; compare them in the same time.
 # - Published times belong to one machine. Ratios travel better, and your own measurement best.
 #
-# **Read on:** [Distillation](../course/reading/distillation.md).
+# **Read on:** [Distillation](../course/reading/distillation.md); the
+# [glossary](../course/reading/glossary.md) has the words of this lesson.
 #
 # Next: [lesson 09](09_faces.ipynb), in which you call a model that runs outside your notebook.

@@ -81,12 +81,19 @@ def load(model):
     return load_pipeline(model)
 
 
-def draw(prompt, negative_prompt="", steps=25, guidance_scale=5.0, seed=42, model="stickers"):
+def draw(
+    prompt,
+    negative_prompt="",
+    num_inference_steps=25,
+    guidance_scale=5.0,
+    seed=42,
+    model="stickers",
+):
     pipe = load(model)
     return pipe(
         prompt,
         negative_prompt=negative_prompt,
-        num_inference_steps=steps,
+        num_inference_steps=num_inference_steps,
         guidance_scale=guidance_scale,
         latents=seeded_latents(pipe, seed),
     ).images[0]
@@ -101,8 +108,9 @@ print("size in pixels:", first.size)
 # ## 2 · Six lines
 #
 # `gr.Interface` looks at a function and builds a page: one control for each input, one place for
-# the output, and a button. `flagging_mode="never"` leaves out a second button, *Flag*, which would
-# write the inputs into a file.
+# the output, and a button. `format="png"` sends the picture as it is; Gradio's own choice makes a
+# smaller file of it and changes pixels. `flagging_mode="never"` leaves out a second button, *Flag*,
+# which would write the inputs into a file.
 
 # %%
 six_lines = gr.Interface(
@@ -146,8 +154,10 @@ print("open", six_lines.local_url)
 #
 # A page for people is also an address for programs. `gradio_client.Client` does what a browser
 # does: it fills in the fields and presses the button. It sends the values to the server and gets
-# back the path of a file. We use it to press buttons from the notebook. When you are done, `close`
-# stops the server (with `verbose=False`, silently).
+# back the path of a file. `api_name` says which button: this one is called after its function,
+# `/draw`. We use the client to press buttons from the notebook. (It too would report to Gradio's
+# makers, so we say no once more.) When you are done, `close` stops the server (with
+# `verbose=False`, silently).
 
 # %% picture="10.called" same_as="10.function"
 visitor = Client(six_lines.local_url, verbose=False, analytics_enabled=False)
@@ -161,7 +171,7 @@ six_lines.close(verbose=False)
 # ### Exercise 1 · A third control
 #
 # Build `steps_app`, a `gr.Interface` with a third input: a slider from 10 to 100 for the number of
-# steps, in whole numbers. `draw` takes `steps` as its third argument already.
+# steps, in whole numbers. `draw` takes `num_inference_steps` as its third argument already.
 # `gr.Slider(minimum, maximum, value=…, step=…, label=…)` makes a slider.
 
 # %% exercise="10.interface"
@@ -189,8 +199,8 @@ exercise("10.interface").check(steps_app=steps_app, pipe=pipe)
 # Take the interface of section 2. The list `inputs` needs one more entry.
 
 # %% [markdown] hint="10.interface"
-# The inputs go to the arguments of `draw` in their order: prompt, negative prompt, steps. So the
-# slider comes last.
+# The inputs go to the arguments of `draw` in their order: the prompt, the negative prompt, the
+# number of steps. So the slider comes last.
 
 # %% wrong="10.interface" says="has 2 inputs"
 steps_app = gr.Interface(
@@ -207,7 +217,7 @@ steps_app = gr.Interface(
 
 
 # %% wrong="10.interface" says="makes no difference"
-def always_25(prompt, negative_prompt, steps):
+def always_25(prompt, negative_prompt, num_inference_steps):
     return draw(prompt, negative_prompt, 25)
 
 
@@ -290,12 +300,14 @@ def with_captions(images, seeds):
 
 
 # %% picture="10.series"
-def draw_series(model, prompt, negative_prompt, images, guidance_scale, steps, seed, use_random):
+def draw_series(
+    model, prompt, negative_prompt, images, guidance_scale, num_inference_steps, seed, use_random
+):
     first_seed = random.randint(1, 99999) if use_random else seed
     shown = []
     for number in range(images):
         one = (first_seed - 1 + number) % 99999 + 1
-        picture = draw(prompt, negative_prompt, steps, guidance_scale, one, model)
+        picture = draw(prompt, negative_prompt, num_inference_steps, guidance_scale, one, model)
         shown.append((picture, f"seed {one}"))
         yield shown, first_seed
 
@@ -307,9 +319,10 @@ display(image_grid([picture for picture, _ in shown], rows=1, labels=[text for _
 
 # %% [markdown]
 # The controls of the page come next. Each has a range, and a value to begin with that gives a good
-# picture, so that a visitor can press the button at once. The models in the list are those that
-# came with the course; the real Stable Diffusion joins them where there is a graphics card that can
-# run it.
+# picture, so that a visitor can press the button at once. The negative prompt begins with *a
+# portrait*: our model has learned stickers and portraits, and this is a page for stickers. Whoever
+# wants a face empties the field. The models in the list are those that came with the course; the
+# real Stable Diffusion joins them where there is a graphics card that can run it.
 #
 # A detail about ranges: Gradio checks the limits of sliders and of lists also on the server, so
 # that they hold for programs as well. The `max_length` of a text field holds on the page only.
@@ -325,10 +338,11 @@ def controls():
     negative_prompt = gr.Textbox("a portrait", label="Negative prompt")
     images = gr.Slider(1, 10, value=4, step=1, label="Number of images")
     guidance_scale = gr.Slider(0, 20, value=5, step=0.5, label="Guidance")
-    steps = gr.Slider(10, 100, value=25, step=1, label="Steps")
+    num_inference_steps = gr.Slider(10, 100, value=25, step=1, label="Steps")
     seed = gr.Slider(1, 99999, value=42, step=1, label="Seed")
     use_random = gr.Checkbox(False, label="Random seed")
-    return [model, prompt, negative_prompt, images, guidance_scale, steps, seed, use_random]
+    settings = [guidance_scale, num_inference_steps, seed, use_random]
+    return [model, prompt, negative_prompt, images, *settings]
 
 
 # %% [markdown]
@@ -378,9 +392,10 @@ display(wallpaper)
 
 # %% [markdown]
 # How does the picture get to the browser? A server hands out only the files that it may hand out,
-# and we would rather allow none. So we put the picture into the CSS itself, as text. Then the app
-# opens with everything on. In dark mode the wallpaper goes: pale pictures behind white letters can
-# not be read.
+# and we would rather allow none. So we put the picture into the CSS itself, as text: as a **data
+# URL**, which lesson 09 takes apart. Then the app opens with everything on. In dark mode the
+# wallpaper goes, since nobody can read white letters in front of pale pictures. (`queue` says who
+# has to wait, and section 5 is about it.)
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -422,7 +437,7 @@ for pictures, _ in job:
 
 # %%
 def draw_styled(prompt, style):
-    return draw(f"{prompt}, {style} style", steps=10)
+    return draw(f"{prompt}, {style} style", num_inference_steps=10)
 
 
 print("styles:", STYLES)
@@ -511,7 +526,7 @@ diary = []
 
 def noted(who):
     diary.append("start")
-    picture = draw(f"a {who}, flat style", steps=10)
+    picture = draw(f"a {who}, flat style", num_inference_steps=10)
     diary.append("end")
     return picture
 
@@ -533,10 +548,11 @@ two_tabs.close(verbose=False)
 #
 # ## 6 · Sharing, and what it exposes
 #
-# `launch(share=True)` gives your app a public address for up to a week. The page is then reached
-# through a server of Gradio's makers; the model still runs on *your* computer. Before you do that,
-# know what you open. Everybody with the address can press your buttons, and programs can do the
-# same: each connection is an **endpoint** that has a name. We ask the server for the list.
+# `launch(share=True)` gives your app a public address for up to a week (says [Gradio's
+# guide](https://www.gradio.app/guides/sharing-your-app)). The page is then reached through a server
+# of Gradio's makers; the model still runs on *your* computer. Before you do that, know what you
+# open. Everybody with the address can press your buttons, and programs can do the same: each
+# connection is an **endpoint** that has a name. We ask the server for the list.
 
 # %%
 endpoints = visitor.view_api(print_info=False, return_format="dict")["named_endpoints"]
@@ -590,6 +606,9 @@ print("the studio is closed")
 # - The queue lets requests wait their turn. One pipeline works on one call at a time.
 # - A page for people is an endpoint for programs. Limits belong on the server, files stay closed,
 #   and a public address deserves a password.
+#
+# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md), before you share
+# an app; the [glossary](../course/reading/glossary.md) has the words of this lesson.
 #
 # Next: [lesson 11](11_feedback.ipynb), in which people's votes become data.
 #

@@ -121,6 +121,10 @@ print(len(images), "pictures")
 #
 # Here it lies in a temporary folder, which is gone some day. To keep your ratings, write
 # `folder = Path("feedback")`.
+#
+# A rating also needs the model's version. Nobody counts ours, so we take a **fingerprint**:
+# `model_fingerprint` looks at some of the numbers in each part of the pipeline, and makes sixteen
+# characters of them. Train the model further, and they are others.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -133,8 +137,8 @@ print("ratings so far:", len(feedback.ratings()))
 #
 # Complete `store`. It calls `feedback.add` and returns what that returns, the stored rating. The
 # call takes the image and its settings, and by name: `vote` (1 or -1), `model` (here "stickers"),
-# `model_version` and `consent`. If `consent` is `None`, nobody agreed to anything: store nothing
-# and return `None`.
+# `model_version` (our `version`) and `consent`. If `consent` is `None`, nobody agreed to anything:
+# store nothing and return `None`.
 
 
 # %% exercise="11.store"
@@ -281,7 +285,9 @@ for image, made_by, my_vote in zip(images, settings, my_votes, strict=True):
 #
 # You may be alone, and twelve votes say little. So the course brings a sample. **Nobody gave these
 # votes.** A program made them up, by a rule that stands in every row of the file; they are there so
-# that you have something to practise on. The next cell prints the rule: keep it in mind.
+# that you have something to practise on. Their `origin` is "rule"; that of a real vote is "person".
+# The next cell reads the file into a `DataFrame`, which is what [pandas](https://pandas.pydata.org),
+# Python's usual library for tables, calls a table. It prints the rule: keep it in mind.
 
 # %%
 here = Path.cwd()
@@ -474,8 +480,8 @@ print(sample.groupby("prompt").size().describe()[["min", "max"]].to_string())
 # ## 8 · A set to train on
 #
 # Lesson 12 trains the model further, on pictures that people liked. We put the sample's votes for
-# our twelve pictures into a store. `origin="rule"` marks them: whoever opens this database later
-# can see that no person said this. You would leave it out with real ratings.
+# our twelve pictures into a store, and their `origin` with them: whoever opens this database later
+# can see that no person said this. You would leave `origin` out with real ratings.
 
 # %%
 class_feedback = Feedback(folder / "class.sqlite")
@@ -500,8 +506,9 @@ print(len(class_feedback.ratings()), "ratings of", len(class_feedback.pictures()
 #
 # `class_feedback.export_images(folder, consent=…, minimum_score=…)` writes pictures into an empty
 # folder, with a file `metadata.jsonl` that holds their prompts. It returns the folder. The *score*
-# of a picture is its thumbs up minus its thumbs down. Export into `tempfile.mkdtemp()` what may be
-# used for **training**, and of that the pictures with a score of **at least 1**.
+# of a picture is its thumbs up minus its thumbs down. Export into `tempfile.mkdtemp()`, a new
+# temporary folder, what may be used for **training**, and of that the pictures with a score of **at
+# least 1**.
 
 # %% exercise="11.export"
 # BEGIN SOLUTION
@@ -566,6 +573,9 @@ print("ratings left:", len(class_feedback.ratings()))
 # - CLIP scores fit, people vote taste. Compare them pair by pair.
 # - Votes have the taste of those who voted on what they were shown.
 # - Made-up data is fine for practice if it says so, in every row.
+#
+# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md); the
+# [glossary](../course/reading/glossary.md) has the words of this lesson.
 #
 # Next: [lesson 12](12_fine_tuning.ipynb), in which the model learns from such a set.
 #

@@ -14,8 +14,8 @@
 # # 12 · Fine-tuning with LoRA: teach the model a new word
 #
 # A trained model can learn more. It needs a handful of pictures with captions, a few minutes, and
-# far fewer new numbers than it has. In this lesson you teach the sticker model
-# the word *golden*, look at what it learned, and measure what it lost on the way.
+# far fewer new numbers than it has. In this lesson you teach the sticker model the word *golden*,
+# look at what it learned, and measure what it lost on the way.
 #
 # **At the end you will be able to**
 #
@@ -44,10 +44,9 @@ import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
+import numpy
 import pandas
 import torch
-import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from IPython.display import display
 from peft import LoraConfig
@@ -99,7 +98,8 @@ display(image_grid(before, rows=1))
 # one there? Then put its path in place of `None`, as a text. (`print(training_folder)` in lesson 11
 # shows it. All that follows works with it; only the gold will be missing.)
 #
-# We keep every fourth picture back. The model will not train on these. They are for an exam.
+# We keep every fourth picture back. The model will not train on these. They are for an **exam**:
+# questions about pictures that it could not learn by heart.
 
 # %% picture="12.pictures"
 MY_FOLDER = None
@@ -130,8 +130,8 @@ display(image_grid(few + again, rows=2))
 # %% [markdown]
 # ## 3 · What a LoRA is
 #
-# Most layers of a U-Net are linear: they multiply their input by a large matrix, $W$. Ordinary
-# fine-tuning changes all numbers of all these matrices. A
+# Many layers of a U-Net are **linear**: they multiply their input by a large table of numbers, the
+# matrix $W$. Ordinary fine-tuning changes all numbers of all these matrices. A
 # [**LoRA**](https://arxiv.org/abs/2106.09685) (*low-rank adaptation*) leaves $W$ alone and adds a
 # second way beside it, through two thin matrices:
 #
@@ -186,9 +186,10 @@ def lora_layer(x, W, A, B, weight):
 # diffusers' own way to use it. (`lora_alpha`, divided by the rank, is another factor in front of
 # $BA$. Set equal to the rank it is 1, and one knob is enough.) `to_q`, `to_k`, `to_v` and
 # `to_out.0` are the four linear layers of each attention; diffusers' own scripts train these.
-# `conv1` and `conv2` are the convolutions of each residual block. Our model has no attention at its
-# full resolution, and learned more in a trial with these. There $A$ and $B$ are two thin
-# convolutions. Everything else is frozen: it gets no gradient.
+# `conv1` and `conv2` are **convolutions**, layers in which each place looks at its neighbours. Our
+# model has no attention at its full resolution, and in a trial it learned more when these had a
+# LoRA too. (There $A$ and $B$ are two thin convolutions.) Everything else is frozen with
+# `requires_grad_(False)`: the training leaves it as it is.
 
 # %%
 torch.manual_seed(0)
@@ -281,10 +282,11 @@ print("clean latents", list(clean.shape), "target", None if target is None else 
 # %% [markdown]
 # ## 5 · The loop
 #
-# Here is all of training. For each step: take a batch, let the U-Net predict, measure how far it is
-# from the target (mean squared error, the **loss**), compute how each number of the LoRA should
-# change (`backward`), and change it a little (`step`). `AdamW` decides how much is a little; the
-# **learning rate**, `lr`, scales it.
+# Here is all of training. For each step: take a batch (noisy latents, their timesteps, what the
+# captions tell the U-Net, and the targets), let the U-Net predict, measure how far it is from the
+# target (mean squared error, the **loss**), forget the last step's sums (`zero_grad`), compute how
+# each number of the LoRA should change (`backward`), and change it a little (`step`). `AdamW`
+# decides how much is a little; the **learning rate**, `lr`, scales it.
 #
 # The printed lines show the mean loss of the last 20 steps, and the seconds so far. The loss will
 # not fall nicely: each step has other noise, and some timesteps are harder than others.
@@ -299,14 +301,14 @@ began = time.monotonic()
 for step in range(STEPS):
     noisy, timesteps, states, target = training_set.batch(step, batch_size=4)
     predicted = pipe.unet(noisy, timesteps, states).sample
-    loss = F.mse_loss(predicted, target)
+    loss = torch.nn.functional.mse_loss(predicted, target)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
     losses.append(loss.item())
     if (step + 1) % 20 == 0:
         seconds = time.monotonic() - began
-        print(f"step {step + 1} of {STEPS}: loss {np.mean(losses[-20:]):.3f}, {seconds:.0f} s")
+        print(f"step {step + 1} of {STEPS}: loss {numpy.mean(losses[-20:]):.3f}, {seconds:.0f} s")
 exams["learned"].append(training_set.exam_loss(pipe))
 exams["kept back"].append(exam_set.exam_loss(pipe))
 
@@ -325,8 +327,8 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# If the exam on the pictures that were *kept back* fell too, the model did not just learn 18
-# pictures by heart. It learned something about gold.
+# If the exam on the pictures that were *kept back* fell too, the model did not just learn its own
+# pictures by heart. It learned something that holds for all of them: gold, if these are ours.
 #
 # ## 6 · Before and after
 #
@@ -335,15 +337,16 @@ plt.show()
 #
 # The course brings one that was trained by the same loop, but for minutes: `stickers-golden`.
 # (`python -m training lora` makes it; [its card](../helpers/weights/stickers-golden/README.md) has
-# the figures.) From the top: before, your LoRA, the longer training. Same noise in each column.
-# Only the rocket is among the 24 pictures, on another background; mushroom, frog and owl are not.
+# the figures.) From the top: before, your LoRA, the longer training. Same noise in each column. Of
+# the four subjects, the course's golden pictures show only the rocket, on another background; they
+# have no mushroom, no frog and no owl.
 
 # %% picture="12.after"
 file = save_lora(pipe, tempfile.mkdtemp())
 print("a file of less than a megabyte:", file.stat().st_size < 1e6)
 golden = load_pipeline("stickers-golden")
 after, long_after = draw(pipe, PROMPTS), draw(golden, PROMPTS)
-labels = ["before"] * 4 + [f"{STEPS} steps"] * 4 + ["minutes"] * 4
+labels = ["before"] * 4 + [f"{STEPS} steps"] * 4 + ["stickers-golden"] * 4
 display(image_grid(before + after + long_after, rows=3, labels=labels))
 
 # %% [markdown]
@@ -361,7 +364,7 @@ display(image_grid(before + after + long_after, rows=3, labels=labels))
 
 # %% exercise="12.golden"
 def golden_share(image):
-    pixels = np.asarray(image)
+    pixels = numpy.asarray(image)
     # BEGIN SOLUTION
     pixels = pixels.astype(int)
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
@@ -383,26 +386,26 @@ exercise("12.golden").check(golden_share=golden_share)
 
 # %% wrong="12.golden" says="uint8"
 def golden_share(image):
-    pixels = np.asarray(image)
+    pixels = numpy.asarray(image)
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     return ((red > green) & (green > blue + 40)).mean()
 
 
 # %% wrong="12.golden" says="a count"
 def golden_share(image):
-    red, green, blue = np.moveaxis(np.asarray(image).astype(int), -1, 0)
+    red, green, blue = numpy.moveaxis(numpy.asarray(image).astype(int), -1, 0)
     return ((red > green) & (green > blue + 40)).sum()
 
 
 # %% wrong="12.golden" says="one of the two"
 def golden_share(image):
-    red, green, blue = np.moveaxis(np.asarray(image).astype(int), -1, 0)
+    red, green, blue = numpy.moveaxis(numpy.asarray(image).astype(int), -1, 0)
     return ((red > green) | (green > blue + 40)).mean()
 
 
 # %% wrong="12.golden" says="by only a little"
 def golden_share(image):
-    red, green, blue = np.moveaxis(np.asarray(image).astype(int), -1, 0)
+    red, green, blue = numpy.moveaxis(numpy.asarray(image).astype(int), -1, 0)
     return ((red > green) & (green > blue)).mean()
 
 
@@ -451,7 +454,7 @@ display(image_grid(shown, rows=len(drawn), labels=labels))
 ranker = load_ranker()
 rows = []
 for images in drawn.values():
-    shares = np.array([golden_share(image) for image in images], float)
+    shares = numpy.array([golden_share(image) for image in images], float)
     fits = ranker.scores(images[len(GOLDEN) :], OLD).cosine.diagonal().mean().item()
     rows.append([shares[: len(GOLDEN)].mean(), shares[len(GOLDEN) :].mean(), fits])
 table = pandas.DataFrame(rows, index=list(drawn), columns=["golden", "old", "CLIP score"])
@@ -512,9 +515,9 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# The two pictures are known better and better. That alone looks like success. The other line tells
-# the truth: where it stops falling, or rises, the model no longer learns about gold but learns
-# these two pictures by heart, noise and all. That is **overfitting**. The remedy is to stop in
+# The two pictures should be known better and better. That alone looks like success. The other line
+# tells the truth: where it stops falling, or rises, the model no longer learns what such pictures
+# have in common, but learns these two by heart. That is **overfitting**. The remedy is to stop in
 # time.
 #
 # ### Exercise 4 · When to stop
@@ -564,9 +567,8 @@ print("Stop after", best_stop(steps, seen, unseen), "steps.")
 # ## 9 · Your own pictures
 #
 # `read_pictures` takes any image folder. Below, the golden pictures that you just drew become one,
-# on the way of lesson 11: rated, agreed to, exported, and read again. (No person rated them, so
-# their origin is "rule".) With real ratings, put the exported folder into `MY_FOLDER` of section
-# 2.
+# in the way of lesson 11: rated, agreed to, exported, and read again. (No person rated them, so
+# their origin is "rule".) With real ratings, put the exported folder into `MY_FOLDER` of section 2.
 #
 # Think before you train on pictures that a model drew itself. It learns *your taste*, out of what
 # it can already do; but it also learns its own mistakes once more. And for pictures that somebody
@@ -589,10 +591,10 @@ liked = read_pictures(exported)
 print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(student, liked)))
 
 # %% [markdown]
-# How many pictures? For a style or an object, some tens of *different* ones; more of the same only
-# teach the same. Write captions that say everything that should **not** become part of the new
-# word: our captions name the subject and the background, so that only the gold is left for
-# *golden*.
+# How many pictures? DreamBooth, of section 7, makes do with three to five of one object; our 24 for
+# *golden* each show another object. More of the same only teach the same. Write captions that say
+# everything that should **not** become part of the new word: ours name the subject and the
+# background, so that only the gold is left for *golden*.
 #
 # ## 10 · The real Stable Diffusion
 #
@@ -642,8 +644,12 @@ else:
 # - The model can learn only what its VAE can hold, and only what the captions leave to the new
 #   word.
 #
+# This was the last lesson. You can load a model, steer it, open it, measure it, give it a page, ask
+# people about it, and train it further.
+#
 # **Read on:** [Models and licences](../course/reading/models-and-licences.md), before you pass on a
-# model that you trained, and [Limits](../course/reading/limits.md), on what must not be made.
+# model that you trained, and [Limits](../course/reading/limits.md), on what must not be made; the
+# [glossary](../course/reading/glossary.md) has the words of this lesson.
 #
 # **Try on your own:** make a style of your own (`training/golden.py` is short; let it paint
 # everything blue, or leave out the face), train on it, and measure. Mix pictures that the model

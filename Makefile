@@ -59,13 +59,16 @@ app: $(VENV)/.installed
 # nbval compares the printed text of each solution, never its pictures: tests/test_solutions.py
 # reads those. Files are dealt out whole to several workers (tests/conftest.py says how many), of
 # which each computes with one thread. In the order given, but for the longest file, which is first:
-# solutions are long too, and come next.
+# solutions are long too, and come next. The bytecode of the libraries is kept even where the
+# environment says to write none: else every worker, kernel and command translates torch, diffusers
+# and gradio anew, which takes longer than to import them.
+TEST_SETTINGS = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 PYTEST = -m pytest -n auto --dist loadfile --no-loadscope-reorder \
   --nbval --nbval-current-env --nbval-cell-timeout=600 solutions tests $(OPTIONS)
 
 test: $(VENV)/.installed
 	$(RUN) -m tools.notebooks --check
-	OMP_NUM_THREADS=1 $(RUN) $(PYTEST)
+	$(TEST_SETTINGS) $(RUN) $(PYTEST)
 
 # Gradio 3 cannot be installed beside the course's Gradio. The first run needs the network.
 CLASSIC := .venv-classic
@@ -85,7 +88,7 @@ $(COLAB)/.installed: tests/colab/requirements.txt pyproject.toml
 	@touch $@
 
 test-colab: $(COLAB)/.installed
-	OMP_NUM_THREADS=1 $(COLAB)/bin/python $(PYTEST)
+	$(TEST_SETTINGS) $(COLAB)/bin/python $(PYTEST)
 
 # The pictures of the reading and of the apps are drawn by the same model as the lessons', so they
 # are made together. Those of the apps are photographs and need Chromium.

@@ -60,8 +60,7 @@ def latents_on_the_way(pipe, steps: int) -> list[torch.Tensor]:
         callback_on_step_end=keep,
         output_type="latent",
     )
-    # PNDM looks once more than it is asked to, so its second pass replaces the first.
-    return [path[0], *path[len(path) - steps :]]
+    return path
 
 
 @torch.no_grad()

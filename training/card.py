@@ -38,8 +38,7 @@ LIMITS = """\
 - Portraits are cartoon faces with two words for a person, "woman" and "man", four skin tones and
   nine kinds of hair: a toy world, far less than the people in it. Do not take it as a picture of
   anyone.
-- At guidance 7.5 PNDM and LMS give some portraits false colours; DDIM, DPM++ 2M and Euler do not
-  (`course/pictures/schedulers.png`). Stay near 5, or take one of these.
+- Two of its schedulers, PNDM and LMS, give some portraits false colours at guidance 7.5.
 - The features of a face are a few pixels large, and the autoencoder loses some of them: the table
   above gives it for each skin tone.
 """
@@ -94,8 +93,10 @@ other real pictures in that CLIP's space, times 100 (lower is better).
 
 {verdicts}
 
-The scheduler that is shipped is {figures["scheduler"]}. Stable Diffusion 1.x ships PNDM; these are
-three of them on trained combinations, 25 steps, guidance 7.5:
+The scheduler that is shipped is {figures["scheduler"]}. Stable Diffusion 1.x ships PNDM, but at
+guidance 7.5 that gives some of these portraits false colours, which DDIM, DPM++ 2M and Euler do
+not (`course/pictures/schedulers.png`). Three of them on trained combinations, 25 steps, guidance
+7.5:
 
 {table(figures["schedulers"])}
 

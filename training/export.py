@@ -57,7 +57,7 @@ def default_scheduler(name: str, prediction_type: str):
     """A scheduler class by name, with the settings of Stable Diffusion 1.x."""
     as_in_sd = PNDMScheduler(
         **SCHEDULE, prediction_type=prediction_type, skip_prk_steps=True, set_alpha_to_one=False,
-        steps_offset=1,
+        steps_offset=1, timestep_spacing="leading",
     )  # fmt: skip
     as_in_sd.register_to_config(clip_sample=False)  # for DDIM, which would clip latents otherwise
     return getattr(diffusers, name).from_config(as_in_sd.config)

@@ -431,9 +431,9 @@ for steps in (24, 6):
 #
 # The U-Net says which way is downhill; the scheduler decides how to walk. DDIM and *Euler* walk
 # straight on for one stride. Others look at where they came from and bend the path: *DPM++*
-# ([paper](https://arxiv.org/abs/2211.01095)), *UniPC* ([paper](https://arxiv.org/abs/2302.04867)),
-# *PNDM* ([paper](https://arxiv.org/abs/2202.09778)), the one that
-# [comes with Stable Diffusion
+# ([paper](https://arxiv.org/abs/2211.01095)), which our sticker model comes with, *UniPC*
+# ([paper](https://arxiv.org/abs/2302.04867)), and *PNDM*
+# ([paper](https://arxiv.org/abs/2202.09778)), the one that [comes with Stable Diffusion
 # 1.5](https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5/tree/main/scheduler).
 # *Heun* ([paper](https://arxiv.org/abs/2206.00364)) tries a stride, looks again where it landed,
 # and takes the average. None of the six throws noise in, and with many steps all come to nearly the

@@ -1,4 +1,5 @@
 // Arrow keys, space, Page up and down, Home, End and a swipe move; N shows the notes.
+const SMALLEST = 0.6;
 const slides = [...document.querySelectorAll("section")];
 
 function current() {
@@ -9,6 +10,17 @@ function current() {
 function show() {
   slides.forEach((slide, index) => slide.classList.toggle("current", index + 1 === current()));
   document.getElementById("place").textContent = `${current()} / ${slides.length}`;
+  fit();
+}
+
+// A slide that is too tall gets smaller letters and pictures, as long as they can still be read.
+function fit() {
+  const root = document.documentElement, slide = slides[current() - 1];
+  for (let share = 1; share >= SMALLEST; share -= 0.05) {
+    root.style.setProperty("--fit", share);
+    if (slide.scrollHeight <= slide.clientHeight) return;
+  }
+  if (document.body.classList.contains("with-notes")) root.style.setProperty("--fit", 1);
 }
 
 function go(number) {
@@ -18,6 +30,7 @@ function go(number) {
 function toggleNotes() {
   const shown = document.body.classList.toggle("with-notes");
   document.getElementById("notes").setAttribute("aria-pressed", shown);
+  fit();
 }
 
 const KEYS = {
@@ -44,4 +57,5 @@ document.getElementById("back").addEventListener("click", () => go(current() - 1
 document.getElementById("on").addEventListener("click", () => go(current() + 1));
 document.getElementById("notes").addEventListener("click", toggleNotes);
 addEventListener("hashchange", show);
+addEventListener("resize", fit);
 show();

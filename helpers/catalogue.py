@@ -1,7 +1,7 @@
 """The models that have a name in this course: where they are, what they need, what they allow."""
 
 # Nothing heavy is imported: the catalogue can be read without waiting for torch.
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -117,37 +117,32 @@ def decoding_bytes(height: int, width: int, number: int, channels: int = DECODER
     return 4 * channels * height * width * number
 
 
+STICKERS = Model(
+    source=WEIGHTS / "stickers",
+    about="The course's own small model: stickers and portraits in seconds, no GPU needed",
+    licence="MIT; drawings as listed in CREDITS.md",
+    terms="Use it as you like; name the drawings' authors as CREDITS.md does.",
+    pipeline_class="StableDiffusionPipeline",
+    size=128,
+    num_inference_steps=25,
+    guidance_scale=5.0,
+)
+SDXL_VAE_FOR_FLOAT16 = Source(
+    "madebyollin/sdxl-vae-fp16-fix", "207b116dae70ace3637169f1ddd2434b91b3a8cd"
+)
+FLOAT16_ON_GPUS = (("cuda", "float16"), ("mps", "float16"))
+
 MODELS = {
-    "stickers": Model(
-        source=WEIGHTS / "stickers",
-        about="The course's own small model: stickers and portraits in seconds, no GPU needed",
-        licence="MIT; drawings as listed in CREDITS.md",
-        terms="Use it as you like; name the drawings' authors as CREDITS.md does.",
-        pipeline_class="StableDiffusionPipeline",
-        size=128,
-        num_inference_steps=25,
-        guidance_scale=5.0,
-    ),
-    "stickers-distilled": Model(
+    "stickers": STICKERS,
+    "stickers-distilled": replace(
+        STICKERS,
         source=WEIGHTS / "stickers-distilled",
         about="stickers with a smaller U-Net that learnt from the large one: faster (lesson 08)",
-        licence="MIT; drawings as listed in CREDITS.md",
-        terms="Use it as you like; name the drawings' authors as CREDITS.md does.",
-        pipeline_class="StableDiffusionPipeline",
-        size=128,
-        num_inference_steps=25,
-        guidance_scale=5.0,
     ),
-    "stickers-golden": Model(
-        source=WEIGHTS / "stickers",
+    "stickers-golden": replace(
+        STICKERS,
         lora=WEIGHTS / "stickers-golden",
         about='stickers fine-tuned with a LoRA: "a golden sticker of a fox" (lesson 12)',
-        licence="MIT; drawings as listed in CREDITS.md",
-        terms="Use it as you like; name the drawings' authors as CREDITS.md does.",
-        pipeline_class="StableDiffusionPipeline",
-        size=128,
-        num_inference_steps=25,
-        guidance_scale=5.0,
     ),
     "sd-v1-4": Model(
         source=Source("CompVis/stable-diffusion-v1-4", "133a221b8aa7292a167afc5127cb63fb5005638b"),
@@ -200,10 +195,8 @@ MODELS = {
         guidance_scale=5.0,
         variant="fp16",
         parameters=3_469_000_000,
-        dtypes=(("cuda", "float16"), ("mps", "float16")),  # float32 would take 14 GB
-        fp16_vae=Source(
-            "madebyollin/sdxl-vae-fp16-fix", "207b116dae70ace3637169f1ddd2434b91b3a8cd"
-        ),
+        dtypes=FLOAT16_ON_GPUS,  # float32 would take 14 GB
+        fp16_vae=SDXL_VAE_FOR_FLOAT16,
         text_width=2048,
     ),
     "ssd-1b": Model(
@@ -217,10 +210,8 @@ MODELS = {
         guidance_scale=9.0,  # "around 9.0" on its model card
         variant="fp16",
         parameters=2_233_000_000,
-        dtypes=(("cuda", "float16"), ("mps", "float16")),
-        fp16_vae=Source(
-            "madebyollin/sdxl-vae-fp16-fix", "207b116dae70ace3637169f1ddd2434b91b3a8cd"
-        ),
+        dtypes=FLOAT16_ON_GPUS,
+        fp16_vae=SDXL_VAE_FOR_FLOAT16,
         text_width=2048,
     ),
     "bk-sdm-small": Model(

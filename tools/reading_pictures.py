@@ -9,6 +9,7 @@ set of weights: the captions say what is done, not what the fox looks like.
 from pathlib import Path
 
 import torch
+from diffusers import DDPMScheduler
 from PIL import Image
 
 from helpers import image_grid, load_pipeline, save_image, seeded_latents
@@ -67,9 +68,10 @@ def latents_on_the_way(pipe, steps: int) -> list[torch.Tensor]:
 def forward_strip(pipe, clean: torch.Tensor) -> Image.Image:
     """The picture of `clean` latents with more and more noise added to them."""
     noise = seeded_latents(pipe, SEED + 1)
+    schedule = DDPMScheduler.from_config(pipe.scheduler.config)  # knows every timestep
     noisy = [clean]
     for timestep in NOISE_TIMESTEPS[1:]:
-        noisy.append(pipe.scheduler.add_noise(clean, noise, torch.tensor([timestep])))
+        noisy.append(schedule.add_noise(clean, noise, torch.tensor([timestep])))
     return strip(pipe, noisy, "t = {}", NOISE_TIMESTEPS)
 
 

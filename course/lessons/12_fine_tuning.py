@@ -96,7 +96,7 @@ display(image_grid(before, rows=1))
 # that the model knows from the style *3d*, cast in gold. `metadata.jsonl` beside them has a caption
 # for each. This form is called an *image folder*; the export of lesson 11 is one too. Have you made
 # one there? Then put its path in place of `None`, as a text. (`print(training_folder)` in lesson 11
-# shows it. All that follows works with it; only the gold will be missing.)
+# shows it. With three pictures or more, all that follows works; only the gold will be missing.)
 #
 # We keep every fourth picture back. The model will not train on these. They are for an **exam**:
 # questions about pictures that it could not learn by heart.

@@ -14,22 +14,20 @@ import threading
 
 import ipywidgets as widgets
 import torch
-from IPython.display import DisplayHandle, display
+from IPython.display import DisplayHandle
 from PIL import Image
 
 from . import stages
 from .axes import Settings, find_axes
 from .denoise import Cell, Denoiser, Trajectory
 from .images import alt_text, enlarge
+from .notebook import show_widget
 
 PREVIEW_EVERY = 3
 """U-Net evaluations between two looks at the unfinished picture."""
 
 SHOWN_WIDTH = 384
 """Pixels: small pictures are enlarged to about this width."""
-
-WIDGET = "application/vnd.jupyter.widget-view+json"
-"""The format in which a notebook page is told to show a widget."""
 
 
 def explorer(pipe: stages.Pipeline, *, prompt: str, **settings) -> None:
@@ -79,9 +77,7 @@ class Explorer:
         """Show the controls, then draw the first picture and show it below."""
         names = ", ".join(self.controls)
         box = widgets.VBox([*self.controls.values(), widgets.HBox([self.button, self.status])])
-        view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}
-        told = f"Controls for {names}. They work while the notebook runs: run this cell."
-        display({"text/plain": told, WIDGET: view}, raw=True)
+        show_widget(box, f"Controls for {names}. They work while the notebook runs: run this cell.")
         for _ in self._engine.run():
             pass
         first = self.trajectory

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import re
-import sys
 import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,8 @@ from numbers import Integral, Real
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
+
+from .notebook import in_notebook
 
 SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
 ALT_TEXT_KEY = "Description"  # PNG text chunk, a keyword of the PNG standard: the alt text
@@ -84,7 +85,7 @@ def image_grid(
 
 def enlarge(image: Image.Image, factor: int = 3) -> Image.Image:
     """A picture `factor` times as wide and high, smoothly, to look at a small one closely."""
-    _check_image("image", image)
+    check_image("image", image)
     if _checked_count("factor", factor) == 1:
         return image.copy()
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
@@ -131,6 +132,7 @@ def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
 
 
 def as_ascii(text: str) -> str:
+    """The text in the letters of Pillow's own font; see `image_grid` for what becomes of others."""
     letters = unicodedata.normalize("NFKD", text)
     return "".join(c if c.isascii() else "?" for c in letters if not unicodedata.combining(c))
 
@@ -182,7 +184,7 @@ def show_images(
     else:
         texts = [str(i) for i in range(len(images))]
         alt_texts = [image.info.get(ALT_TEXT_KEY, f"Picture {i}") for i, image in enumerate(images)]
-    if not _in_notebook():
+    if not in_notebook():
         for image, text, alt in zip(images, texts, alt_texts, strict=True):
             described = text if text == alt else f"{text}: {alt}"
             print(f"{described} ({image.width} x {image.height} pixels)")
@@ -213,15 +215,6 @@ def _ipyplot_html(images, labels: list[str], alt_texts: list[str], img_width: in
     return re.sub(r"<img ", lambda _: f'<img alt="{html.escape(next(alts))}" ', shown)
 
 
-def _in_notebook() -> bool:
-    """Whether a kernel runs this code, so that HTML reaches a reader."""
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
-
-
 # --- Files -------------------------------------------------------------------------------------
 
 
@@ -249,7 +242,7 @@ def save_image(
         TypeError: `image` is no PIL image, or a setting cannot be stored as JSON.
         ValueError: The path asks for another format than PNG, or a setting is not finite.
     """
-    _check_image("image", image)
+    check_image("image", image)
     settings = dict(settings or {})
     stored = _settings_json(settings)
     folder, stem = _folder_and_stem(folder_or_path, settings)
@@ -411,11 +404,12 @@ def checked_images(images: Iterable[Image.Image]) -> list[Image.Image]:
     if not images:
         raise ValueError("images must hold at least one picture; got an empty list")
     for i, image in enumerate(images):
-        _check_image(f"images[{i}]", image)
+        check_image(f"images[{i}]", image)
     return images
 
 
-def _check_image(name: str, image) -> None:
+def check_image(name: str, image) -> None:
+    """Raise TypeError unless `image` is a PIL image; `name` is what the message calls it."""
     if isinstance(image, Image.Image):
         return
     slip = ""

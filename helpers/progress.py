@@ -15,12 +15,13 @@ folder that cannot be written; `COURSE_PROGRESS=off` keeps none.
 
 import json
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from .notebook import in_notebook
 
 FILE_NAME = "progress.jsonl"
 VARIABLE = "COURSE_PROGRESS"
@@ -80,20 +81,12 @@ def record(exercise_id: str, event: str) -> None:
 def _file_of_this_kernel() -> Path | None:
     """Where this process keeps the record, or None when it is no learner's notebook."""
     named = os.environ.get(VARIABLE, "")
-    if named.lower() == "off" or not _in_kernel():
+    if named.lower() == "off" or not in_notebook():
         return None
     # Kernels start in the folder of their notebook. A solution is read, not answered.
     if Path.cwd().name == "solutions":
         return None
     return Path(named).expanduser() if named else Path(FILE_NAME).absolute()
-
-
-def _in_kernel() -> bool:
-    if "IPython" not in sys.modules:
-        return False
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
 
 
 def own_file() -> Path:

@@ -7,11 +7,11 @@ widgets are not: in a saved notebook, in a browser without a kernel, on paper.
 """
 
 import ipywidgets as widgets
-from IPython.display import DisplayHandle, display
+from IPython.display import DisplayHandle
 from PIL import Image, ImageDraw, ImageFont
 
-from .explore import WIDGET
-from .images import as_ascii, on_white
+from .images import as_ascii, check_image, on_white
+from .notebook import show_widget
 
 LINE = 2  # pixels: half the width of the border
 
@@ -30,9 +30,8 @@ def before_after(
     Raises:
         TypeError: One of them is no PIL image.
     """
-    for name, image in (("before", before), ("after", after)):
-        if not isinstance(image, Image.Image):
-            raise TypeError(f"{name} must be a PIL image; got {type(image).__name__}")
+    check_image("before", before)
+    check_image("after", after)
     Wipe(before, after, labels).show()
 
 
@@ -51,9 +50,10 @@ class Wipe:
         self._picture = DisplayHandle()
 
     def show(self) -> None:
-        view = {"version_major": 2, "version_minor": 0, "model_id": self.slider.model_id}
-        told = "A slider for the border. It works while the notebook runs: run this cell."
-        display({"text/plain": told, WIDGET: view}, raw=True)
+        show_widget(
+            self.slider,
+            "A slider for the border. It works while the notebook runs: run this cell.",
+        )
         self._picture.display(self.picture(), metadata=self._metadata())
 
     def picture(self) -> Image.Image:
@@ -73,7 +73,7 @@ def wiped(
     before: Image.Image, after: Image.Image, share: float, labels: tuple[str, str]
 ) -> Image.Image:
     """The left `share` of `before` beside the rest of `after`, RGB, of the size of `after`."""
-    picture, other = on_white(after).copy(), on_white(before)
+    picture, other = on_white(after), on_white(before)
     if other.size != picture.size:
         other = other.resize(picture.size, Image.Resampling.BICUBIC)
     border = round(share * picture.width)

@@ -11,10 +11,10 @@ from IPython.display import DisplayHandle
 from nbclient import NotebookClient
 from PIL import Image
 
-from helpers import explore
 from helpers.denoise import Cell
-from helpers.explore import WIDGET, Explorer, explorer
+from helpers.explore import Explorer, explorer
 from helpers.images import enlarge
+from helpers.notebook import WIDGET
 from tests.pipelines import plain_call
 from tools.notebooks.__main__ import ROOT
 
@@ -30,7 +30,7 @@ def shown(monkeypatch):
     def picture(handle, image, metadata):
         seen.append((image, metadata["image/png"]["alt"]))
 
-    monkeypatch.setattr(explore, "display", lambda data, raw: seen.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: seen.append(data))
     monkeypatch.setattr(DisplayHandle, "display", picture)
     monkeypatch.setattr(DisplayHandle, "update", picture)
     return seen

@@ -25,7 +25,7 @@ def right(sheet) -> str:
 @pytest.fixture
 def kernel(tmp_path, monkeypatch):
     """This process as a notebook's kernel in a folder of its own; returns the folder."""
-    monkeypatch.setattr(progress, "_in_kernel", lambda: True)
+    monkeypatch.setattr(progress, "in_notebook", lambda: True)
     monkeypatch.setattr("helpers.exercises.lesson_checks", lambda number: {"01.grid": right})
     monkeypatch.delenv("COURSE_PROGRESS", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -68,7 +68,7 @@ def test_solutions_tests_and_scripts_leave_no_record(kernel, monkeypatch):
     monkeypatch.chdir(kernel / "solutions")
     progress.record("01.grid", "right")
     monkeypatch.chdir(kernel)
-    monkeypatch.setattr(progress, "_in_kernel", lambda: False)
+    monkeypatch.setattr(progress, "in_notebook", lambda: False)
     progress.record("01.grid", "right")
     assert not list(kernel.rglob("*.jsonl"))
 

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from helpers import before_after, wipe
+from helpers.notebook import WIDGET
 
 RED, BLUE = (Image.new("RGB", (200, 120), colour) for colour in ("red", "blue"))
 
@@ -44,7 +45,7 @@ def test_the_slider_moves_the_border(monkeypatch):
 
 def test_the_notebook_keeps_a_picture_and_says_what_it_shows(monkeypatch):
     kept = []
-    monkeypatch.setattr(wipe, "display", lambda data, **_: kept.append(data))
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: kept.append(data))
     monkeypatch.setattr(
         wipe.DisplayHandle,
         "display",
@@ -52,7 +53,7 @@ def test_the_notebook_keeps_a_picture_and_says_what_it_shows(monkeypatch):
     )
     before_after(RED, BLUE, labels=("as it came", "repaired"))
     controls, (picture, metadata) = kept
-    assert wipe.WIDGET in controls and "run this cell" in controls["text/plain"]
+    assert WIDGET in controls and "run this cell" in controls["text/plain"]
     assert picture.size == (200, 120)
     assert metadata["image/png"]["alt"].endswith("as it came on the left, repaired on the right")
 

@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+from helpers.notebook import WIDGET
+
 PAGES = (
     "README.md",
     "CONTRIBUTING.md",
@@ -67,7 +69,6 @@ CREDITS
 """
 
 LINK = re.compile(r"\]\(([^)#\s]+)")
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def stage(root: Path, folder: Path) -> None:

@@ -6,11 +6,13 @@ import random
 import numpy as np
 import pytest
 import torch
+from diffusers import DDPMScheduler
 
 from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 from training import data, loop
 from training.export import WEIGHTS, replaced
 from training.presets import TINY, changed
+from training.unet import SCHEDULE, snr_weights
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +252,37 @@ def test_the_evaluation_writes_every_figure_and_the_card(trained):
 def test_the_curve_measures_each_kept_average(trained):
     trained.curve()
     rows = (trained.logs / "curve-1.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [json.loads(row)["step"] for row in rows] == [2]
+    assert [json.loads(row)["step"] for row in rows] == [2, TINY.unet.steps]
+    assert json.loads(rows[-1])["minutes"] is not None
+
+
+def test_recipes_are_compared_and_a_killed_comparison_goes_on(trained, monkeypatch):
+    from training import recipes
+
+    monkeypatch.setattr(recipes, "RECIPES", dict(list(recipes.RECIPES.items())[:3]))
+    output = trained.logs.with_name("recipes.jsonl")
+    first, killed_at, last = recipes.RECIPES
+    output.write_text(json.dumps({"recipe": killed_at, "steps": 7}) + "\n", encoding="utf-8")
+    trained.recipes()
+    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
+    assert [row["recipe"] for row in rows] == [killed_at, first, last]
+    assert rows[0] == {"recipe": killed_at, "steps": 7}  # not trained again
+    for row in rows[1:]:
+        assert row["steps"] >= 1 and row["pictures"] == row["steps"] * TINY.unet.batch_size
+        assert {"subject", "background", "style", "distance"} <= set(row)
+
+
+def test_min_snr_weights_are_those_of_the_paper():
+    schedule = DDPMScheduler(**SCHEDULE, prediction_type="epsilon")
+    timesteps = torch.tensor([0, 999])
+    kept = schedule.alphas_cumprod[timesteps]
+    clean, noisy = (kept / (1 - kept)).tolist()
+    assert clean > 5 > noisy
+    weights = snr_weights(schedule, timesteps, 5.0)
+    torch.testing.assert_close(weights, torch.tensor([5 / clean, 1.0]))
+    schedule.register_to_config(prediction_type="v_prediction")
+    weights = snr_weights(schedule, timesteps, 5.0)
+    torch.testing.assert_close(weights, torch.tensor([5 / (clean + 1), noisy / (noisy + 1)]))
 
 
 def test_the_lora_is_trained_measured_and_described(trained):

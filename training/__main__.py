@@ -36,7 +36,8 @@ from training.golden import write_golden
 from training.loop import Loop
 from training.lora import golden_of_pictures, measure, train_lora, write_lora_card
 from training.pictures import write_pictures
-from training.presets import PRESETS, ClipSettings, Preset
+from training.presets import PRESETS, ClipSettings, Preset, UnetSettings
+from training.recipes import compare_recipes
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
 from training.tokenizer import train_tokenizer
 from training.unet import NoisyLatents, new_unet, train_unet, write_latents
@@ -129,6 +130,9 @@ class Recipe:
                           self.preset.machine.workers)  # fmt: skip
         return file
 
+    def noisy_latents(self, settings: UnetSettings) -> NoisyLatents:
+        return NoisyLatents(self.latents(), self.clip().text, self.tokenizer(), settings)
+
     def unet(self) -> UNet2DConditionModel:
         """The averaged U-Net of this sitting, begun from the one before."""
         settings = replace(self.preset.unet, seed=self.preset.unet.seed + self.sitting)
@@ -136,10 +140,8 @@ class Recipe:
         if self.sitting > 1:
             before = UNet2DConditionModel.from_pretrained(self.weights / "stickers" / "unet")
             unet.load_state_dict(before.state_dict())
-        loop = train_unet(
-            settings, unet, self.latents(), self.clip().text, self.tokenizer(), self.folder,
-            f"unet-{self.sitting}", self.preset.machine,
-        )  # fmt: skip
+        loop = train_unet(unet, self.noisy_latents(settings), self.folder, f"unet-{self.sitting}",
+                          self.preset.machine)  # fmt: skip
         self.keep_log(loop)
         return loop.model.eval().cpu()
 
@@ -216,14 +218,31 @@ class Recipe:
         write_lora_card(folder, figures, self.preset.name)
 
     def curve(self) -> None:
-        """What each kept average of this sitting can do."""
-        snapshots = {}
-        for file in self.folder.glob(f"unet-{self.sitting}-step*.pt"):
+        """What each kept average of this sitting, and the last one, can do."""
+        name = f"unet-{self.sitting}"
+        end = torch.load(self.folder / f"{name}.pt", weights_only=True, map_location="cpu")
+        minutes = {row["step"]: round(row["seconds"] / 60, 1) for row in end["history"]}
+        snapshots = {end["step"]: end["average"]}
+        for file in self.folder.glob(f"{name}-step*.pt"):
             step = int(file.stem.rpartition("step")[2])
             snapshots[step] = torch.load(file, weights_only=True, map_location="cpu")
-        pipe = self.shipped()
-        output = self.logs / f"curve-{self.sitting}.jsonl"
-        curve(pipe, self.judge_of_pictures(), snapshots, output, self.preset.curve_pictures)
+        curve(self.shipped(), self.judge_of_pictures(), snapshots, minutes,
+              self.logs / f"curve-{self.sitting}.jsonl", self.preset.curve_pictures)  # fmt: skip
+
+    def recipes(self) -> None:
+        """What teaches a new U-Net fastest, on this sitting's latents."""
+
+        settings = self.preset.unet
+        stored = self.noisy_latents(settings)
+
+        def train(settings: UnetSettings, folder: Path) -> Loop:
+            stored.use(settings)
+            unet = new_unet(settings, self.preset.clip.text_width)
+            return train_unet(unet, stored, folder, "recipe", self.preset.machine)
+
+        compare_recipes(train, self.shipped(), self.judge_of_pictures(), settings,
+                        self.preset.recipe_seconds, self.preset.curve_pictures,
+                        self.logs.with_name("recipes.jsonl"))  # fmt: skip
 
     def pictures(self) -> None:
         """The grids in course/pictures/."""
@@ -249,7 +268,7 @@ class Recipe:
 
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
-    "evaluate", "curve", "pictures", "distil", "evaluate_distilled", "restorer",
+    "evaluate", "curve", "recipes", "pictures", "distil", "evaluate_distilled", "restorer",
     "golden", "lora",
 )  # fmt: skip
 

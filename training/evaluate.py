@@ -211,11 +211,18 @@ def evaluate(
     write_text(output, json.dumps(figures, indent=2) + "\n")
 
 
-def curve(pipe, judge: Judge, snapshots: dict[int, dict], output: Path, pictures: int) -> None:
-    """The verdicts at guidance 5 of averages kept on the way, by step, as JSON lines."""
+def curve(
+    pipe, judge: Judge, snapshots: dict[int, dict], minutes: dict[int, float], output: Path,
+    pictures: int,
+) -> None:  # fmt: skip
+    """The verdicts at guidance 5 of averages kept on the way, by step, as JSON lines.
+
+    `minutes` are those of training, by step, where they were noted.
+    """
     rows = []
     for step, weights in sorted(snapshots.items()):
         pipe.unet.load_state_dict(weights)
         figures = picture_figures(pipe, judge, pictures, seed=8_000, scales=(5.0,))
-        rows.append({"step": step, **{k: v["guidance 5"] for k, v in figures.items()}})
+        row = {"step": step, "minutes": minutes.get(step)}
+        rows.append(row | {kind: scores["guidance 5"] for kind, scores in figures.items()})
         write_text(output, "".join(json.dumps(row) + "\n" for row in rows))

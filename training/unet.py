@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
@@ -94,6 +93,10 @@ class NoisyLatents:
         stored = torch.load(file, weights_only=True)
         self.latents, self.states = stored["latents"], text_states(text, stored["input_ids"])
         self.empty = text_states(text, tokens(tokenizer, [""]))[0]
+        self.use(settings)
+
+    def use(self, settings: UnetSettings) -> None:
+        """From here on the batches are those of other settings."""
         self.schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
         self.settings = settings
 
@@ -116,25 +119,20 @@ class NoisyLatents:
 
 
 def train_unet(
-    settings: UnetSettings,
-    unet: UNet2DConditionModel,
-    latents_file: Path,
-    text: CLIPTextModelWithProjection,
-    tokenizer: CLIPTokenizer,
-    folder: Path,
-    name: str,
-    machine: Machine,
+    unet: UNet2DConditionModel, stored: NoisyLatents, folder: Path, name: str, machine: Machine
 ) -> Loop:
     """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
-    stored = NoisyLatents(latents_file, text, tokenizer, settings)
-    device = machine.device
+    settings, device = stored.settings, machine.device
     unet.to(device, memory_format=torch.channels_last)
 
     def loss_of(step: int):
         noisy, timesteps, told, target = stored.batch(step)
         noisy = noisy.to(device).contiguous(memory_format=torch.channels_last)
         predicted = unet(noisy, timesteps.to(device), told.to(device)).sample
-        return F.mse_loss(predicted, target.to(device)), {}
+        errors = (predicted - target.to(device)).square().mean((1, 2, 3))
+        if settings.snr_limit:
+            errors = errors * snr_weights(stored.schedule, timesteps, settings.snr_limit).to(device)
+        return errors.mean(), {}
 
     loop = Loop(name, unet, loss_of, folder, settings.steps, settings.learning_rate,
                 warm_up=settings.warm_up, machine=machine, ema=settings.ema,
@@ -142,6 +140,17 @@ def train_unet(
     loop.run()
     loop.use_average()
     return loop
+
+
+def snr_weights(schedule: DDPMScheduler, timesteps: torch.Tensor, limit: float) -> torch.Tensor:
+    """Min-SNR weights, (n,): Hang et al. 2023, arXiv:2303.09556.
+
+    An error of the clean latents weighs as much as signal to noise, but at most `limit`.
+    """
+    kept = schedule.alphas_cumprod[timesteps]
+    ratio = kept / (1 - kept)
+    velocity = schedule.config.prediction_type == "v_prediction"
+    return ratio.clamp(max=limit) / (ratio + velocity)
 
 
 def batch_indices(count: int, batch_size: int, step: int, seed: int) -> torch.Tensor:

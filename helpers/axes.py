@@ -24,6 +24,9 @@ DEFAULTS: Settings = {
 }
 """What a sweep can set, with diffusers' defaults; None means as the pipeline has it."""
 
+OTHER_NAMES = {"steps": "num_inference_steps", "cfg": "guidance_scale"}
+"""What other programs call them, too far from diffusers' names to be taken for a slip."""
+
 MAX_AXES = 3
 """Rows, columns and pages."""
 
@@ -124,10 +127,6 @@ def _axis(name: str, collection: Iterable) -> tuple:
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, DEFAULTS, n=1) or get_close_matches(
-        {"steps": "num_inference_steps", "cfg": "guidance_scale", "seeds": "seed"}.get(name, ""),
-        DEFAULTS,
-        n=1,
-    )
+    near = [OTHER_NAMES[name]] if name in OTHER_NAMES else get_close_matches(name, DEFAULTS, n=1)
     meant = f". Did you mean {near[0]}?" if near else ""
     return f"a sweep can set {', '.join(DEFAULTS)}; got {name}{meant}"

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from .catalogue import GIB
+
 PACKAGE = "stable-diffusion-course"
 TESTED_PYTHONS = ((3, 11), (3, 13))  # the first and the last that the course is tested with
 NAMED_LIBRARIES = ("torch", "diffusers", "transformers", "gradio", "numpy")
 
-GIB = 2**30
 REAL_MODEL = "sd-v1-5"  # what a learner tries next; its sizes are in the catalogue
 # A kernel that has drawn stickers holds about 0.9 GiB; a second one and a browser want as much.
 COURSE_MEMORY_BYTES = 2 * GIB

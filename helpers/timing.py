@@ -28,13 +28,13 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
+from .catalogue import GIB
 from .latents import seeded_latents
 from .models import MODELS, load_pipeline
 from .ranking import Ranker, r_precision
 
 WARM_UP_STEPS = 2
 STEPS, GUIDANCE_SCALE = 25, 7.5  # of a model that is not in the catalogue
-GIB = 2**30
 
 Loader = Callable[[], object]
 

@@ -62,9 +62,11 @@ def _needs(model) -> str:
         return "No download; runs on any computer"
     if model.parameters is None:
         return "Size of the download and need of memory: not known"
+    from ..catalogue import GIB
+
     on_gpu, on_cpu = model.dtype_on("cuda"), model.dtype_on("cpu")
     sizes = [model.download_bytes(half) / 1e9 for half in (True, False)]
-    needs = [model.memory_bytes(half) / 2**30 for half in (True, False)]
+    needs = [model.memory_bytes(half) / GIB for half in (True, False)]
     return (
         f"CUDA ({on_gpu}): download {sizes[0]:.1f} GB, memory about {needs[0]:.0f} GiB; "
         f"CPU ({on_cpu}): {sizes[1]:.1f} GB and about {needs[1]:.0f} GiB"

@@ -6,15 +6,21 @@ the solution goes on to the next cell. What each answer's check said is one test
 exercise rests on are left out, since most of them draw: nbval runs the solutions whole.
 
 A second run leaves every blank as it is, as a learner does who only presses "run all". What the
-pictures show does not matter there, so a random pipeline of 32 x 32 pixels draws them.
+pictures show does not matter there, so a pipeline of 32 x 32 pixels draws them, whose U-Net is only
+computed where a lesson trains it.
 """
 
 import ast
 import copy
 import functools
 import linecache
+import symtable
+from dataclasses import dataclass, field
 
 import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
 import helpers
 import helpers.timing
@@ -81,25 +87,78 @@ def answers(lesson: Lesson) -> dict[tuple[str, str], str]:
     return found
 
 
-def reads_and_changes(source: str) -> tuple[set[str], set[str]]:
-    """The names that a cell reads, and those that it gives a value or changes in place.
+@dataclass
+class Names:
+    """What a cell does with the names of the notebook.
+
+    `reads` holds those whose values from before it may use, `changes` those that it gives a value
+    or changes in place, and `renews` those of them whose values from before are surely gone.
 
     Taken for a change are `x = …`, `x.y = …`, `x[y] = …` and, on a line of its own, `x.y(…)`.
     """
-    reads, changes = set(), set()
-    for node in ast.walk(ast.parse(source)):
+
+    reads: set[str] = field(default_factory=set)
+    changes: set[str] = field(default_factory=set)
+    renews: set[str] = field(default_factory=set)
+
+
+def names_of(source: str) -> Names:
+    names = Names()
+    for statement in AsGenerators().visit(ast.parse(source)).body:
+        reads, given = global_names(symtable.symtable(ast.unparse(statement), "cell", "exec"))
+        names.reads |= reads - names.renews
+        names.changes |= given | (changed_in_place(statement) & reads)
+        if isinstance(statement, ast.Assign | ast.Import | ast.ImportFrom | ast.FunctionDef):
+            names.renews |= given  # other statements, such as loops, perhaps give no value
+    return names
+
+
+class AsGenerators(ast.NodeTransformer):
+    """Makes generators of comprehensions.
+
+    From Python 3.12 on `symtable` counts a comprehension's own names among those around it.
+    """
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        self.generic_visit(node)
         match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                reads.add(name)
-            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                changes.add(name)
-            case ast.alias(name=name, asname=other):
-                changes.add(other or name.partition(".")[0])
+            case ast.ListComp(elt=each) | ast.SetComp(elt=each):
+                return ast.GeneratorExp(each, node.generators)
+            case ast.DictComp(key=key, value=value):
+                return ast.GeneratorExp(ast.Tuple([key, value], ast.Load()), node.generators)
+        return node
+
+
+def global_names(scope: symtable.SymbolTable) -> tuple[set[str], set[str]]:
+    """Those that a scope and the scopes inside read, and those that they give a value.
+
+    Parameters and local variables of functions and comprehensions are none of them.
+    """
+    symbols = [
+        symbol
+        for symbol in scope.get_symbols()
+        if scope.get_type() == "module" or symbol.is_global()
+    ]
+    reads = {symbol.get_name() for symbol in symbols if symbol.is_referenced()}
+    given = {
+        symbol.get_name() for symbol in symbols if symbol.is_assigned() or symbol.is_imported()
+    }
+    for inner in scope.get_children():
+        inner_reads, inner_given = global_names(inner)
+        reads |= inner_reads
+        given |= inner_given
+    return reads, given
+
+
+def changed_in_place(statement: ast.AST) -> set[str | None]:
+    changed = set()
+    for node in ast.walk(statement):
+        match node:
             case ast.Attribute(ctx=ast.Store()) | ast.Subscript(ctx=ast.Store()):
-                changes.add(whose(node))
+                changed.add(whose(node))
             case ast.Expr(value=ast.Call(func=ast.Attribute() as method)):
-                changes.add(whose(method))
-    return reads, changes
+                changed.add(whose(method))
+    return changed
 
 
 def whose(node: ast.AST) -> str | None:
@@ -114,17 +173,17 @@ def cells_for_exercises(lesson: Lesson) -> list[Cell]:
     checks = [check_cell(lesson, item) for item in lesson.exercises.values()]
     kept, read_later = [], set()
     for cell in reversed([cell for cell in lesson.cells if cell.kind == "code"]):
-        reads, changes = reads_and_changes(cell.source("complete"))
+        names = names_of(cell.source("complete"))
         if cell in checks:
-            read_later |= reads
+            read_later |= names.reads
         elif item := lesson.exercises.get(cell.options.get("exercise")):
             for source in (cell.source("blank"), *(wrong.source for wrong in item.wrong_answers)):
-                reads |= reads_and_changes(source)[0]
+                names.reads |= names_of(source).reads
             kept.insert(0, cell)
-            read_later |= reads
-        elif changes & read_later:
+            read_later |= names.reads
+        elif names.changes & read_later:
             kept.insert(0, cell)
-            read_later |= reads
+            read_later = (read_later - names.renews) | names.reads
     return kept
 
 
@@ -149,6 +208,26 @@ def outcomes(name: str) -> dict[tuple[str, str], Result | Exception]:
     return found
 
 
+def quick_pipeline(*name: str, **options: object) -> StableDiffusionPipeline:
+    """A tiny pipeline for pictures that nobody looks at: when it draws, its U-Net does little.
+
+    It stands in for `load_pipeline`, whose arguments mean nothing to it. Where gradients are asked
+    for, its U-Net is computed, since a lesson may train it.
+    """
+    pipe = tiny_sd_pipeline()
+    compute = pipe.unet.forward
+
+    def forward(sample, timestep, encoder_hidden_states, *rest, return_dict=True, **more):
+        if torch.is_grad_enabled():
+            more["return_dict"] = return_dict
+            return compute(sample, timestep, encoder_hidden_states, *rest, **more)
+        predicted = sample / 2 + encoder_hidden_states.mean()
+        return UNet2DConditionOutput(predicted) if return_dict else (predicted,)
+
+    pipe.unet.forward = forward
+    return pipe
+
+
 @functools.cache
 def untouched(name: str) -> dict[int, object]:
     """Run a lesson with every blank left as it is: what each code cell gave, by script line."""
@@ -157,9 +236,7 @@ def untouched(name: str) -> dict[int, object]:
     with pytest.MonkeyPatch.context() as patched:
         if name not in LOOKS_AT_TOKENS:
             for module in (helpers, helpers.timing):
-                patched.setitem(
-                    vars(module), "load_pipeline", lambda *name, **options: tiny_sd_pipeline()
-                )
+                patched.setitem(vars(module), "load_pipeline", quick_pipeline)
         for cell in read_lesson(LESSONS[name]).cells:
             if cell.kind == "code":
                 try:
@@ -182,11 +259,36 @@ def untouched(name: str) -> dict[int, object]:
         (True, "x.append(y)"),
         (False, "display(x)"),
         (False, "y = x.run()"),
+        (False, "def y():\n    x = 1"),
+        (False, "y = [x for x in z]"),
         (False, "print(x[0])"),
     ],
 )
 def test_cells_are_kept_that_change_what_an_exercise_reads(needed, source):
-    assert ("x" in reads_and_changes(source)[1]) == needed
+    assert ("x" in names_of(source).changes) == needed
+
+
+@pytest.mark.parametrize(
+    ("read", "source"),
+    [
+        (False, "x = 1\nprint(x)"),
+        (False, "y, x = 1, 2\nz = [x for _ in w]"),
+        (False, "def x(): pass\nx()"),
+        (False, "def f(x):\n    return x"),
+        (False, "y = [x for x in z]"),
+        (True, "print(x)\nx = 1"),
+        (True, "x = x + 1"),
+        (True, "def f():\n    return [x for _ in y]"),
+        (True, "if y:\n    x = 1\nprint(x)"),
+        (True, "for x in y: pass\nprint(x)"),
+        (True, "x.y = 1\nprint(x)"),
+        (True, "y = [0 for x in z]\nprint(x)"),
+        (True, "y = {0: 1 for x in z}\nprint(x)"),
+        (True, "def f():\n    x = 1\nprint(x)"),
+    ],
+)
+def test_a_cell_reads_what_it_does_not_surely_give_a_value_itself(read, source):
+    assert ("x" in names_of(source).reads) == read
 
 
 CASES = [

@@ -10,13 +10,13 @@ import pandas
 from PIL import Image
 
 from .axes import Axes, Settings
+from .black import BLACK_LEVEL
 from .contact_sheet import contact_sheet
 from .files import write_whole
 from .images import MAX_ALT_TEXT
 from .sweep_folder import SweepFolder, settings_key
 
 SHEET_NAME = "contact sheet.png"
-BLACK_LEVEL = 2  # of 255: no pixel of a black picture is brighter
 
 
 @dataclass
@@ -80,10 +80,7 @@ class Sweep:
         """What became of the cell at `values`: one value an axis, in the order of the axes."""
         position = values if isinstance(values, tuple) else (values,)
         if position not in self.outcomes:
-            known = "; ".join(
-                f"{name}: {', '.join(map(self.axes.label, values))}"
-                for name, values in self.axes.values.items()
-            )
+            known = self._axes_in_words()
             raise LookupError(f"the sweep has one value of each axis ({known}); got {values!r}")
         return self.outcomes[position]
 
@@ -133,6 +130,7 @@ class Sweep:
 
         Raises:
             LookupError: No axis has numbers, or there is no such column.
+            ValueError: `y` has another number of numbers than there are cells.
         """
         import matplotlib.pyplot as plt
 
@@ -164,7 +162,12 @@ class Sweep:
     def _numbers(self, column) -> list[float]:
         """A column of the table, or what is a list already, with NaN where there is no number."""
         if not isinstance(column, str):
-            return [float(number) for number in column]
+            numbers = [float(number) for number in column]
+            if len(numbers) != len(self):
+                raise ValueError(
+                    f"y must have a number for each of the {len(self)} cells; got {len(numbers)}"
+                )
+            return numbers
         table = self.table
         numeric = [n for n in table if pandas.to_numeric(table[n], errors="coerce").notna().any()]
         if column not in numeric:
@@ -201,14 +204,17 @@ class Sweep:
 
     def alt_text(self) -> str:
         """What the grid shows, in a sentence of at most MAX_ALT_TEXT characters."""
-        swept = "; ".join(
-            f"{name}: {', '.join(map(self.axes.label, values))}"
-            for name, values in self.axes.values.items()
-        )
+        swept = self._axes_in_words()
         prompt = self.axes.fixed.get("prompt")
         about = f' for the prompt "{_cut(prompt, MAX_ALT_TEXT // 2)}"' if prompt else ""
         sentence = f"{len(self.images)} generated pictures{about}"
         return _cut(f"{sentence}; {swept}" if swept else sentence, MAX_ALT_TEXT)
+
+    def _axes_in_words(self) -> str:
+        return "; ".join(
+            f"{name}: {', '.join(map(self.axes.label, values))}"
+            for name, values in self.axes.values.items()
+        )
 
     def __repr__(self) -> str:
         axes = " x ".join(f"{name} ({len(values)})" for name, values in self.axes.values.items())

@@ -511,6 +511,8 @@ def test_plots(tiny_pipe, monkeypatch):
     assert (drawn.get_xlabel(), drawn.get_ylabel()) == ("evaluations", "levels")
     assert [list(line.get_xdata()) for line in drawn.lines] == [[1, 3], [1]]
     assert [list(line.get_ydata()) for line in drawn.lines] == [[2, 1], [4]]
+    with pytest.raises(ValueError, match="y must have a number for each of the 4 cells; got 3"):
+        result.plot([1, 2, 3])
     for column in ("speed", "state"):
         with pytest.raises(LookupError, match=f"a column of numbers, .*; got '{column}'"):
             result.plot("seconds", x=column)

@@ -117,6 +117,18 @@ def test_a_folder_of_another_sweep_and_a_model_that_is_not_there(saved_model, tm
         assert exit.value.code == 2 and len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_a_model_that_does_not_fit_into_memory_is_one_line(tmp_path, capsys, monkeypatch):
+    def full(name, device):
+        raise MemoryError(f"{name} takes 5.1 GiB")
+
+    monkeypatch.setattr(models, "load_pipeline", full)
+    with pytest.raises(SystemExit) as exit:
+        main(command("sd-v1-5", tmp_path / "out", "--prompt", "a fox"))
+    told = capsys.readouterr().err.splitlines()
+    assert exit.value.code == 2
+    assert told == ["python -m helpers sweep: sd-v1-5 takes 5.1 GiB"]
+
+
 def test_a_failed_picture_is_told_and_is_status_1(
     own_pipe, saved_model, tmp_path, capsys, monkeypatch
 ):

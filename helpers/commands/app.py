@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from .argument_types import port
+
 RATINGS = Path("feedback") / "ratings.sqlite"
 
 
@@ -16,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ratings", type=Path, default=RATINGS, help="default: %(default)s")
     parser.add_argument("--faces", metavar="URL", help="a face service (default: the course's own)")
-    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
+    parser.add_argument("--port", type=port, help="default: the first free one from 7860")
     parser.add_argument(
         "--host",
         default="127.0.0.1",
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Loading {', '.join(names)}. Ratings go to {feedback.path}.")
     try:
         engine = Engine({name: load_pipeline(name) for name in names}, fast=True).start()
-    except (ValueError, TypeError, LookupError, OSError) as error:
+    except (ValueError, TypeError, LookupError, OSError, MemoryError) as error:
         raise SystemExit(f"The app cannot start: {error}") from error
     studio = Studio(engine, feedback, faces_url=arguments.faces)
     try:

@@ -7,6 +7,8 @@ the GFP-GAN demos, until Ctrl-C.
 import argparse
 import sys
 
+from .argument_types import count, port
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -17,19 +19,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--port",
-        type=_port,
+        type=port,
         default=7870,
         help="0 takes any that is free (default: %(default)s, where improve_face looks)",
     )
     parser.add_argument(
         "--at-once",
-        type=_count,
+        type=count,
         default=2,
         help="pictures repaired at the same time (default: %(default)s)",
     )
     parser.add_argument(
         "--queue",
-        type=_count,
+        type=count,
         default=64,
         help="calls that may wait; the next is told to come back (default: %(default)s)",
     )
@@ -65,17 +67,3 @@ def about(url: str, host: str) -> str:
         ]
     lines.append(f'By hand: POST {url}/api/predict  {{"data": ["data:image/png;base64,...", 2]}}')
     return "\n".join(lines)
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"a port is 0 to 65535; got {port}")
-    return port
-
-
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more; got {count}")
-    return count

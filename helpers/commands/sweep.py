@@ -79,7 +79,9 @@ def run(arguments: argparse.Namespace) -> None:
         warnings.showwarning = lambda message, *place, **where: print(message, file=sys.stderr)
         try:
             result = _sweep(arguments)
-        except (OSError, ValueError, TypeError, LookupError, ImportError) as error:
+        except (
+            OSError, ValueError, TypeError, LookupError, ImportError, MemoryError,
+        ) as error:  # fmt: skip
             if first:
                 print("python -m helpers sweep:", *str(error).split(), file=sys.stderr)
             sys.exit(2)

@@ -20,6 +20,8 @@ import torch.nn.functional as F
 from matplotlib import colormaps
 from PIL import Image
 
+from .latents import latent_size
+
 
 @dataclass
 class Attention:
@@ -126,15 +128,10 @@ class _Recorder:
 
     def map_size(self, places: int) -> tuple[int, int]:
         """Height and width of a layer that sees so many places; its sides halve together."""
-        height, width = self.latent_size
+        height, width = latent_size(self.pipe)
         while height * width > places:
             height, width = (height + 1) // 2, (width + 1) // 2
         return height, width
-
-    @property
-    def latent_size(self) -> tuple[int, int]:
-        size = self.pipe.unet.config.sample_size
-        return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def heat_map(image: Image.Image, heat: torch.Tensor, strength: float = 0.6) -> Image.Image:

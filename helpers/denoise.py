@@ -51,7 +51,7 @@ from PIL import Image
 
 from . import stages
 from .guarded_calls import GuardedCalls
-from .latents import seeded_latents
+from .latents import checked_seed, latent_shape, seeded_latents
 from .schedulers import SchedulerSetting, build_scheduler, check_scheduler, fresh_copy
 from .workers import Workers
 
@@ -94,10 +94,11 @@ class Cell:
     eta: float = 0.0
 
     def __post_init__(self):
-        """The seed and the size are checked where the latents are drawn."""
+        """The size is checked on submission, where the model is known."""
         _check_text("prompt", self.prompt)
         if self.negative_prompt is not None:
             _check_text("negative_prompt", self.negative_prompt)
+        checked_seed("seed", self.seed)
         steps = self.num_inference_steps
         if isinstance(steps, bool) or not isinstance(steps, Integral):
             raise TypeError(f"num_inference_steps must be a whole number; got {steps!r}.")
@@ -141,7 +142,7 @@ class Trajectory(Future):
         self.seconds = 0.0
         self.evaluations = 0
         self.latents: torch.Tensor | None = None
-        self.shape = seeded_latents(pipe, cell.seed, cell.height, cell.width).shape
+        self.shape = torch.Size((1, *latent_shape(pipe, cell.height, cell.width)))
         self.rows = 2 if stages.is_guided(pipe, cell.guidance_scale) else 1
         self._scheduler = fresh_copy(scheduler, cell.seed)
         self._scheduler.set_timesteps(cell.num_inference_steps, device="cpu")

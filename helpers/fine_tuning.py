@@ -24,6 +24,7 @@ from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from .latents import native_size
 from .lora import STANDARD_NAME
 from .quiet import quiet
 
@@ -300,13 +301,13 @@ def save_lora(pipe, folder: str | Path) -> Path:
 def encode_pictures(pipe, images: Sequence[Image.Image]) -> torch.Tensor:
     """The latents of pictures, as the U-Net meets them, on the pipeline's device.
 
-    Each picture is cropped to a square in the middle and brought to the size of the model.
+    Of each picture the middle is kept, in the shape and size that the model was trained on.
     """
-    side = pipe.unet.config.sample_size * pipe.vae_scale_factor
+    height, width = native_size(pipe)
     latents = []
     for image in images:
-        square = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
-        pixels = pipe.image_processor.preprocess(square).to(pipe.vae.device, pipe.vae.dtype)
+        fitted = ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+        pixels = pipe.image_processor.preprocess(fitted).to(pipe.vae.device, pipe.vae.dtype)
         latents.append(pipe.vae.encode(pixels).latent_dist.mean * pipe.vae.config.scaling_factor)
     return torch.cat(latents)
 

@@ -35,20 +35,40 @@ def seeded_latents(
         ValueError: A seed is out of range, there is no seed, or a size does not fit the VAE.
     """
     seeds = _checked_seeds(seed_or_seeds)
+    shape = latent_shape(pipe, height, width)
+    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(noise).to(device=pipe.device, dtype=pipe.unet.dtype)
+
+
+def latent_shape(pipe, height: int | None = None, width: int | None = None) -> tuple[int, int, int]:
+    """(channels, height, width) of one image's latents; `height` and `width` as above, in pixels.
+
+    Raises what `seeded_latents` raises for a pipeline or a size.
+    """
     if getattr(pipe, "unet", None) is None or not hasattr(pipe, "vae_scale_factor"):
         raise TypeError(
             "pipe must be a pipeline with a U-Net and a VAE, such as load_pipeline() returns; "
             f"got {type(pipe).__name__}"
         )
     factor = pipe.vae_scale_factor
-    default_height, default_width = _as_pair(pipe.unet.config.sample_size)
-    shape = (
+    own_height, own_width = latent_size(pipe)
+    return (
         pipe.unet.config.in_channels,
-        default_height if height is None else _checked_size("height", height, factor) // factor,
-        default_width if width is None else _checked_size("width", width, factor) // factor,
+        own_height if height is None else _checked_size("height", height, factor) // factor,
+        own_width if width is None else _checked_size("width", width, factor) // factor,
     )
-    noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.stack(noise).to(device=pipe.device, dtype=pipe.unet.dtype)
+
+
+def latent_size(pipe) -> tuple[int, int]:
+    """Height and width of the latents that the U-Net was trained on."""
+    size = pipe.unet.config.sample_size
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def native_size(pipe) -> tuple[int, int]:
+    """Height and width in pixels of the pictures that the U-Net was trained on."""
+    height, width = latent_size(pipe)
+    return height * pipe.vae_scale_factor, width * pipe.vae_scale_factor
 
 
 def interpolate(first: torch.Tensor, second: torch.Tensor, share: float) -> torch.Tensor:
@@ -89,7 +109,7 @@ def interpolate(first: torch.Tensor, second: torch.Tensor, share: float) -> torc
 
 def _checked_seeds(seed_or_seeds) -> list[int]:
     if isinstance(seed_or_seeds, Integral):
-        return [_checked_seed("seed_or_seeds", seed_or_seeds)]
+        return [checked_seed("seed_or_seeds", seed_or_seeds)]
     unordered_or_text = (str, bytes, Mapping, Set)
     if isinstance(seed_or_seeds, unordered_or_text) or not _is_iterable(seed_or_seeds):
         raise TypeError(
@@ -99,10 +119,11 @@ def _checked_seeds(seed_or_seeds) -> list[int]:
     seeds = list(seed_or_seeds)
     if not seeds:
         raise ValueError("seed_or_seeds must hold at least one seed; got an empty list")
-    return [_checked_seed(f"seed_or_seeds[{i}]", seed) for i, seed in enumerate(seeds)]
+    return [checked_seed(f"seed_or_seeds[{i}]", seed) for i, seed in enumerate(seeds)]
 
 
-def _checked_seed(name: str, seed) -> int:
+def checked_seed(name: str, seed) -> int:
+    """`seed` as an int; TypeError or ValueError, which call it `name`, if it is no seed."""
     if isinstance(seed, bool) or not isinstance(seed, Integral):
         raise TypeError(
             f"{name} must be a whole number such as 42; got {_shown(seed)}{_seed_slip(seed)}"
@@ -151,8 +172,3 @@ def _is_iterable(value) -> bool:
     except TypeError:  # also a tensor without dimensions, which has __iter__ but cannot use it
         return False
     return True
-
-
-def _as_pair(size: int | list[int] | tuple[int, int]) -> tuple[int, int]:
-    """The U-Net's `sample_size`, which diffusers stores as one number or as (height, width)."""
-    return (size, size) if isinstance(size, int) else tuple(size)

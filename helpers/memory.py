@@ -7,6 +7,7 @@ from enum import Enum
 import torch
 
 from .catalogue import GIB, SPARE, decoding_bytes
+from .latents import native_size
 
 TILED = 4
 """How many times less the VAE takes to decode in tiles of half the height and width."""
@@ -45,9 +46,8 @@ def need_of(pipe) -> Need:
     parts = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
     sizes = [sum(w.numel() * w.element_size() for w in part.parameters()) for part in parts]
     channels = pipe.vae.config.block_out_channels
-    side = native_side(pipe)
     number = next(pipe.vae.parameters()).element_size()
-    decoding = decoding_bytes(side, side, number, channels[min(1, len(channels) - 1)])
+    decoding = decoding_bytes(*native_size(pipe), number, channels[min(1, len(channels) - 1)])
     return Need(sum(sizes), max(sizes), decoding)
 
 
@@ -91,11 +91,6 @@ def place(pipe, device: torch.device, name: str):
     return pipe
 
 
-def native_side(pipe) -> int:
-    """Height and width in pixels of the pictures that the U-Net was trained on."""
-    return pipe.unet.config.sample_size * pipe.vae_scale_factor
-
-
 def _decode_in_tiles(pipe) -> None:
     """One picture after the other, and each in tiles of half its native height and width.
 
@@ -104,7 +99,7 @@ def _decode_in_tiles(pipe) -> None:
     """
     pipe.vae.enable_slicing()
     pipe.vae.enable_tiling()
-    side = native_side(pipe) // 2
+    side = min(native_size(pipe)) // 2
     pipe.vae.tile_sample_min_size = side
     pipe.vae.tile_latent_min_size = side // pipe.vae_scale_factor
 

@@ -21,6 +21,7 @@ from . import axes as plans
 from .axes import Axes, Settings
 from .denoise import MAX_ROWS, Cell, Denoiser, Trajectory
 from .fingerprint import model_fingerprint
+from .latents import native_size
 from .processes import Processes, deal, launched_processes
 from .schedulers import SchedulerSetting, scheduler_record
 from .sweep_folder import SweepFolder, settings_key
@@ -198,16 +199,15 @@ def _take(
 
 def _recorded(pipe, settings: Settings, names: Callable[[SchedulerSetting], str]) -> Settings:
     """Settings as JSON can hold them, with what the pipeline decides filled in."""
-    side = pipe.unet.config.sample_size
-    height, width = (side, side) if isinstance(side, int) else side
+    height, width = native_size(pipe)
     return settings | {
         "seed": int(settings["seed"]),
         "num_inference_steps": int(settings["num_inference_steps"]),
         "guidance_scale": float(settings["guidance_scale"]),
         "eta": float(settings["eta"]),
         "scheduler": names(settings["scheduler"]),
-        "height": settings["height"] or height * pipe.vae_scale_factor,
-        "width": settings["width"] or width * pipe.vae_scale_factor,
+        "height": settings["height"] or height,
+        "width": settings["width"] or width,
     }
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import torch
 from diffusers import DiffusionPipeline, UniPCMultistepScheduler
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image
 
 from helpers.checks import CannotCheck, Wrong, check, describe
+from helpers.checks.answers import require_answer, same_picture
 
 # What a scheduler must know of the model's training.
 TRAINING_KEYS = (
@@ -18,23 +19,11 @@ TRAINING_KEYS = (
 )
 
 
-def same_picture(left: Image.Image, right: Image.Image) -> bool:
-    """Are two pictures the same, but for the rounding of a graphics card?
-
-    They may differ by half a level of 255 on average. On one CPU they are equal.
-    """
-    if left.size != right.size:
-        return False
-    difference = ImageChops.difference(left.convert("RGB"), right.convert("RGB"))
-    return max(ImageStat.Stat(difference).mean) <= 0.5
-
-
 @check("01.parameters")
 def parameters(count_parameters: Callable, pipe: DiffusionPipeline) -> str:
     small, larger = torch.nn.Linear(3, 2), torch.nn.Conv2d(2, 4, 3)
     counts = [count_parameters(network) for network in (small, larger)]
-    if counts[0] is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(counts[0])
     if counts == [len(list(network.parameters())) for network in (small, larger)]:
         raise Wrong(
             f"For a small network with 8 parameters your function says {counts[0]}. It counts the "

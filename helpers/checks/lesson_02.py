@@ -8,7 +8,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from helpers.checks import Wrong, check, describe
-from helpers.checks.lesson_01 import same_picture
+from helpers.checks.answers import require_answer, same_picture
 
 NEIGHBOUR_SEED = 6421725739674010
 NEIGHBOUR_PROMPT = "a poodle and an astronaut on a purple background"
@@ -60,8 +60,7 @@ def shape(latents_shape: Callable, pipe: DiffusionPipeline) -> str:
 
 def _checked_shape(answer: object, asked: str) -> tuple[int, ...]:
     """The answer as a tuple of four whole numbers; Wrong when it is none."""
-    if answer is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(answer)
     if not isinstance(answer, tuple | list):
         raise Wrong(f"The function should return four numbers; it returns {describe(answer)}.")
     if len(answer) != 4:

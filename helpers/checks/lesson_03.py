@@ -9,6 +9,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from helpers.checks import Wrong, check, describe
+from helpers.checks.answers import require_answer
 from helpers.checks.experiments import require_experiment
 from helpers.latents import seeded_latents
 from helpers.schedulers import build_scheduler
@@ -75,8 +76,7 @@ def one_variable(draw_steps: Callable, pipe: DiffusionPipeline, prompt: str) -> 
 
 
 def _require_picture(drawn: object) -> None:
-    if drawn is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(drawn)
     if not isinstance(drawn, Image.Image):
         slip = " The picture is `.images[0]` of it." if hasattr(drawn, "images") else ""
         raise Wrong(f"The function should return one picture; it returns {describe(drawn)}.{slip}")
@@ -155,8 +155,7 @@ def enough(enough: Callable) -> str:
                 f"{call} should be {answer}; your function stops with an IndexError ({error}). "
                 f"{reason}"
             ) from error
-        if given is None:
-            raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+        require_answer(given)
         if given == answer:
             continue
         told = f"{call} should be {answer}; your function says {given}. "

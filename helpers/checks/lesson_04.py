@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from helpers.checks import Wrong, check, describe
+from helpers.checks.answers import require_answer
 from helpers.checks.experiments import require_experiment
 from helpers.sweep_result import Sweep
 from helpers.vocabulary import STYLES, unknown_words, words_of
@@ -41,8 +42,7 @@ def posters(films: dict, posters: Sweep) -> str:
 def strangers(strangers: Callable) -> str:
     for prompt, expected in STRANGERS:
         answer = strangers(prompt)
-        if answer is None:
-            raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+        require_answer(answer)
         if not isinstance(answer, list):
             raise Wrong(f"The function should return a list; it returns {describe(answer)}.")
         if answer != expected:

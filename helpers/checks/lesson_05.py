@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from helpers.checks import CannotCheck, Wrong, check, describe
+from helpers.checks.answers import require_answer
 from helpers.checks.experiments import require_experiment
 from helpers.sweep_result import Sweep
 
@@ -29,8 +30,7 @@ def sweep(by_guidance: Sweep, poster: str) -> str:
 def formula(guided: Callable, empty: torch.Tensor, prompted: torch.Tensor) -> str:
     scale = 3.0
     answer = guided(empty, prompted, scale)
-    if answer is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(answer)
     if not isinstance(answer, torch.Tensor) or answer.shape != empty.shape:
         raise Wrong(
             f"Given two tensors of the shape {tuple(empty.shape)}, the function should return one "
@@ -109,8 +109,7 @@ def clipped(clipped_share: Callable) -> str:
     numbers[3, :, 2] = 254  # not at the end
     high, low, total = 10, 20, numbers.size
     answer = clipped_share(Image.fromarray(numbers))
-    if answer is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(answer)
     if not isinstance(answer, Real):
         raise Wrong(f"The function should return one number; it returns {describe(answer)}.")
     expected = (high + low) / total

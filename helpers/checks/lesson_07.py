@@ -2,20 +2,11 @@
 
 import math
 from collections.abc import Callable
-from numbers import Real
 
 import torch
 
-from helpers.checks import Wrong, check, describe
-
-
-def as_number(value: object, what: str) -> float:
-    """A plain number or a tensor with one number in it; `Wrong` for anything else."""
-    if isinstance(value, torch.Tensor) and value.numel() == 1:
-        return value.item()
-    if isinstance(value, Real):
-        return float(value)
-    raise Wrong(f"Your function should return {what}; it returns {describe(value)}.")
+from helpers.checks import Wrong, check
+from helpers.checks.answers import as_number
 
 
 @check("07.cosine")

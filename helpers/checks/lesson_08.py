@@ -7,7 +7,7 @@ import torch
 from diffusers import DiffusionPipeline
 
 from helpers.checks import Wrong, check
-from helpers.checks.lesson_07 import as_number
+from helpers.checks.answers import as_number
 
 
 @check("08.removed")

@@ -10,6 +10,7 @@ import numpy
 from PIL import Image, ImageDraw
 
 from helpers.checks import CannotCheck, Wrong, check, describe
+from helpers.checks.answers import require_answer
 from helpers.faces.pictures import to_data_url, to_png
 from helpers.faces.quality import psnr as right_psnr
 from helpers.faces.server import FaceService
@@ -31,8 +32,7 @@ def encode(as_text: Callable, small: Image.Image) -> str:
 
 
 def _check_text(text: object, image: Image.Image) -> None:
-    if text is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(text)
     if isinstance(text, bytes):
         raise Wrong(
             "The function returns bytes, and JSON has no bytes. `b64encode` gives bytes too: turn "
@@ -91,8 +91,7 @@ def decode(from_text: Callable) -> str:
 
 
 def _check_picture(answer: object, wanted: Image.Image) -> None:
-    if answer is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(answer)
     if isinstance(answer, bytes):
         raise Wrong(
             "The function returns bytes: a PNG file, but no picture yet. `Image.open` reads a "
@@ -112,8 +111,7 @@ def psnr(my_psnr: Callable) -> str:
     truth = drawing("teal")
     near = Image.blend(truth, drawing("olive"), 0.2)
     answer, wanted = my_psnr(near, truth), right_psnr(near, truth)
-    if answer is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(answer)
     try:
         answer = float(answer)
     except (TypeError, ValueError):

@@ -8,6 +8,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from helpers.checks import Wrong, check, describe
+from helpers.checks.answers import require_answer
 from helpers.vocabulary import STYLES
 
 PROMPT = "a fox in a meadow"
@@ -59,8 +60,7 @@ def captions(with_captions: Callable) -> str:
     images = [Image.new("RGB", (8, 8), colour) for colour in ("teal", "navy", "olive")]
     seeds = [7, 99999, 1]
     answer = with_captions(list(images), list(seeds))
-    if answer is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(answer)
     if not isinstance(answer, list | tuple):
         raise Wrong(
             f"The function should return a list of pairs; it returns {describe(answer)}. `list(…)` "

@@ -10,6 +10,7 @@ import pandas
 from PIL import Image
 
 from helpers.checks import Wrong, check, describe
+from helpers.checks.answers import require_answer
 from helpers.feedback import Feedback, RatedPicture, Rating
 
 SETTINGS = {"prompt": "an owl", "seed": 5, "num_inference_steps": 12, "guidance_scale": 4.0}
@@ -82,8 +83,7 @@ def likes(like_share: Callable) -> str:
 
 
 def _check_shares(answer: object, column: str, wanted: dict) -> None:
-    if answer is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(answer)
     if not isinstance(answer, pandas.Series | dict):
         raise Wrong(f"It should return one number for each value; it returns {describe(answer)}.")
     found = {key: float(value) for key, value in dict(answer).items()}
@@ -119,8 +119,7 @@ def agreement(agreement: Callable) -> str:
 
 
 def _check_agreement(answer: object, likes: list, scores: list, wanted: float) -> None:
-    if answer is None:
-        raise Wrong("The function gives back nothing (`None`). Does it lack its `return`?")
+    require_answer(answer)
     if isinstance(answer, bool) or not hasattr(answer, "__float__"):
         raise Wrong(f"It should return one number; it returns {describe(answer)}.")
     answer = float(answer)

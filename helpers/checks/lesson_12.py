@@ -9,7 +9,7 @@ from diffusers import DDPMScheduler
 from PIL import Image
 
 from helpers.checks import Wrong, check, describe
-from helpers.checks.lesson_07 import as_number
+from helpers.checks.answers import as_number, require_close
 
 
 @check("12.layer")
@@ -36,7 +36,9 @@ def layer(lora_layer: Callable) -> str:
             ),
             "At weight 0 this should be the old layer alone.": plain + (1 - weight) * added,
         }
-        _compare(answer, plain + weight * added, slips, "For test matrices the result differs.")
+        require_close(
+            answer, plain + weight * added, slips, "For test matrices the result differs."
+        )
     return "At weight 0 it is the old layer, and B of zeros changes nothing either."
 
 
@@ -79,19 +81,8 @@ def target(training_target: Callable) -> str:
             "That is the velocity with the wrong sign.": -wanted,
             "Those are the clean latents.": clean,
         }
-        _compare(given[kind], wanted, slips, f'For "{kind}" this is not the target.')
+        require_close(given[kind], wanted, slips, f'For "{kind}" this is not the target.')
     return "The scheduler says what the model predicts, and so what it must learn."
-
-
-def _compare(
-    answer: torch.Tensor, wanted: torch.Tensor, slips: dict[str, torch.Tensor], otherwise: str
-) -> None:
-    if torch.allclose(answer, wanted, atol=1e-4):
-        return
-    for message, slip in slips.items():
-        if torch.allclose(answer, slip, atol=1e-4):
-            raise Wrong(message)
-    raise Wrong(otherwise)
 
 
 GOLD, SAND, PALE, WHITE, ROSE, TEAL = (

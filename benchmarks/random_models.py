@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from helpers.models import WEIGHTS
+from helpers.reference_models import UNETS
 
 CLIP_L = {
     "hidden_size": 768,
@@ -36,20 +37,8 @@ CLIP_BIG_G = {
     "projection_dim": 1280,
     "hidden_act": "gelu",
 }
-SD15_UNET = {"sample_size": 64, "cross_attention_dim": 768}  # the rest are the class's defaults
-SDXL_UNET = {
-    "sample_size": 128,
-    "block_out_channels": (320, 640, 1280),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "transformer_layers_per_block": (1, 2, 10),
-    "attention_head_dim": (5, 10, 20),
-    "cross_attention_dim": 2048,
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
-}
+SD15_UNET = UNETS["sd-v1-4"]  # 1.5 is 1.4, trained for longer
+SDXL_UNET = UNETS["sdxl"]
 VAE = {
     "block_out_channels": (128, 256, 512, 512),
     "layers_per_block": 2,

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+from helpers import files
 from helpers.checks import lesson_checks
 from tools.notebooks.colab import repository, with_setup
 from tools.notebooks.marks import Line, ScriptError
@@ -173,19 +172,9 @@ def execute_solution(lesson: Lesson, folder: Path) -> NotebookNode:
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file so that nobody ever sees half of it; return its path."""
-    if isinstance(content, str):
-        content = content.encode("utf-8")
+    """Write a file, and its folder if need be, so that nobody ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    files.write_whole(path, content.encode("utf-8") if isinstance(content, str) else content)
     return path
 
 

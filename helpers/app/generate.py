@@ -9,6 +9,7 @@ import gradio as gr
 from . import limits, markup
 from .controls import OWN_SCHEDULER, scheduler_dropdown, scheduler_setting, settings_controls
 from .engine import Job, JobProgress
+from .gallery import entries
 from .limits import LIMITS
 from .studio import Studio, told_to_the_visitor, visitor
 
@@ -64,7 +65,7 @@ def build(studio: Studio) -> None:
         async with aclosing(studio.engine.follow(job)) as followed:
             async for progress in followed:
                 new = await asyncio.to_thread(keep_new, studio, job, progress, made)
-                shown = [(str(made[i].path), made[i].caption) for i in sorted(made)]
+                shown = entries([made[i] for i in sorted(made)])
                 yield markup.status(progress), shown if new else gr.skip(), seed
 
     inputs = [

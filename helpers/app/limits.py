@@ -118,7 +118,8 @@ def pictures(
         "num_inference_steps": whole_number("num_inference_steps", num_inference_steps),
         "scheduler": None if scheduler is None else choice("scheduler", scheduler, SCHEDULERS),
     }
-    seeds = (least + (first - least + i) % most for i in range(whole_number("images", images)))
+    span = most - least + 1
+    seeds = (least + (first - least + i) % span for i in range(whole_number("images", images)))
     return [Cell(seed=seed, **common) for seed in seeds]
 
 

@@ -31,17 +31,10 @@ def lora_path(tmp_path_factory):
     return save_lora(tiny_sd_pipeline(), tmp_path_factory.mktemp("lora"))
 
 
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model")
-    tiny_sd_pipeline().save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
-def as_stickers(monkeypatch, model_folder):
+def as_stickers(monkeypatch, saved_model):
     """Let the tiny model be the first of the catalogue."""
-    model = replace(helpers.MODELS["stickers"], source=model_folder)
+    model = replace(helpers.MODELS["stickers"], source=saved_model)
     monkeypatch.setitem(helpers.MODELS, "stickers", model)
 
 
@@ -53,18 +46,18 @@ def prediction(pipe) -> torch.Tensor:
         return pipe.unet(latents, 500, encoder_hidden_states=text).sample
 
 
-def test_a_lora_changes_the_model_by_what_was_trained(model_folder, lora_path, no_network, capfd):
+def test_a_lora_changes_the_model_by_what_was_trained(saved_model, lora_path, no_network, capfd):
     trained = tiny_sd_pipeline()
     save_lora(trained, lora_path.parent)  # leaves its adapter active
-    plain = load_pipeline(model_folder, device="cpu")
-    with_lora = load_pipeline(model_folder, device="cpu", lora=lora_path)
+    plain = load_pipeline(saved_model, device="cpu")
+    with_lora = load_pipeline(saved_model, device="cpu", lora=lora_path)
     assert not torch.allclose(prediction(plain), prediction(with_lora), atol=1e-3)
     torch.testing.assert_close(prediction(with_lora), prediction(trained), atol=1e-5, rtol=1e-4)
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_folder_does_as_well_as_the_file(model_folder, lora_path):
-    pipe = load_pipeline(model_folder, device="cpu", lora=str(lora_path.parent))
+def test_the_folder_does_as_well_as_the_file(saved_model, lora_path):
+    pipe = load_pipeline(saved_model, device="cpu", lora=str(lora_path.parent))
     assert any(pipe.get_list_adapters().values())
 
 
@@ -78,15 +71,15 @@ def test_a_lora_alone_goes_onto_the_model_that_it_fits(as_stickers, lora_path, a
 
 
 @pytest.fixture
-def tuned(monkeypatch, model_folder, lora_path):
+def tuned(monkeypatch, saved_model, lora_path):
     """A model of the catalogue that is another one with a LoRA."""
-    model = replace(helpers.MODELS["stickers"], source=model_folder, lora=lora_path.parent)
+    model = replace(helpers.MODELS["stickers"], source=saved_model, lora=lora_path.parent)
     monkeypatch.setitem(helpers.MODELS, "tuned", model)
     return model
 
 
-def test_a_model_of_the_catalogue_may_be_another_with_a_lora(tuned, lora_path, model_folder):
-    by_hand = load_pipeline(model_folder, device="cpu", lora=lora_path)
+def test_a_model_of_the_catalogue_may_be_another_with_a_lora(tuned, lora_path, saved_model):
+    by_hand = load_pipeline(saved_model, device="cpu", lora=lora_path)
     assert torch.equal(prediction(load_pipeline("tuned", device="cpu")), prediction(by_hand))
 
 
@@ -142,17 +135,17 @@ def test_the_width_tells_the_family(lora_path, tmp_path):
     assert lora.text_width(tmp_path / "kohya.safetensors") == 768
 
 
-def test_a_lora_of_another_model_is_refused(model_folder, tmp_path):
+def test_a_lora_of_another_model_is_refused(saved_model, tmp_path):
     other = save_lora(tiny_sdxl_pipeline(), tmp_path)
     with pytest.raises(ValueError, match="does not fit on this StableDiffusionPipeline"):
-        load_pipeline(model_folder, device="cpu", lora=other)
+        load_pipeline(saved_model, device="cpu", lora=other)
 
 
-def test_a_lora_without_a_place_in_the_model_is_refused(model_folder, tmp_path):
+def test_a_lora_without_a_place_in_the_model_is_refused(saved_model, tmp_path):
     file = tmp_path / "strange.safetensors"
     save_file({"transformer.block.lora_A.weight": torch.zeros(2, 2)}, file)
     with pytest.raises(ValueError, match="does not fit on this StableDiffusionPipeline"):
-        load_pipeline(model_folder, device="cpu", lora=file)
+        load_pipeline(saved_model, device="cpu", lora=file)
 
 
 @pytest.mark.parametrize(
@@ -163,18 +156,18 @@ def test_a_lora_without_a_place_in_the_model_is_refused(model_folder, tmp_path):
         ("nobody/nothing", ConnectionError, "'nobody/nothing' is not on this computer"),
     ],
 )
-def test_what_is_no_lora(model_folder, value, error, words, no_network, tmp_path, monkeypatch):
+def test_what_is_no_lora(saved_model, value, error, words, no_network, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=words):
-        load_pipeline(model_folder, device="cpu", lora=value)
+        load_pipeline(saved_model, device="cpu", lora=value)
 
 
-def test_files_and_folders_that_hold_no_single_lora(model_folder, lora_path, tmp_path):
+def test_files_and_folders_that_hold_no_single_lora(saved_model, lora_path, tmp_path):
     with pytest.raises(ValueError, match="it has none"):
-        load_pipeline(model_folder, device="cpu", lora=tmp_path)
+        load_pipeline(saved_model, device="cpu", lora=tmp_path)
     with pytest.raises(ValueError, match="no safetensors file with LoRA weights"):
-        load_pipeline(model_folder, device="cpu", lora=model_folder / "model_index.json")
+        load_pipeline(saved_model, device="cpu", lora=saved_model / "model_index.json")
     for name in ("one.safetensors", "two.safetensors"):
         shutil.copy(lora_path, tmp_path / name)
     with pytest.raises(ValueError, match="it has 2: give one of the files"):
-        load_pipeline(model_folder, device="cpu", lora=tmp_path)
+        load_pipeline(saved_model, device="cpu", lora=tmp_path)

@@ -4,9 +4,10 @@ import json
 import platform
 from pathlib import Path
 
+from helpers.vocabulary import KNOWN_WORDS
 from training.export import write_text
 
-HEADER = """\
+HEADER = f"""\
 ---
 license: mit
 library_name: diffusers
@@ -16,7 +17,7 @@ pipeline_tag: text-to-image
 # Stickers: a small Stable Diffusion
 
 It draws 128 x 128 stickers of 70 subjects in four styles on 16 backgrounds, and cartoon portraits,
-from English captions of about 200 words. Every part is the real class of diffusers and
+from English captions of {len(KNOWN_WORDS)} words. Every part is the real class of diffusers and
 transformers: `CLIPTokenizer`, `CLIPTextModel`, `AutoencoderKL` ((4, 16, 16) latents),
 `UNet2DConditionModel`, inside `StableDiffusionPipeline`. It predicts the velocity, as Stable
 Diffusion 2.1 does, with the betas of Stable Diffusion 1.x. The words it knows are in

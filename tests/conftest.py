@@ -60,6 +60,24 @@ def saved_model(tiny_pipe, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def studio(tiny_pipe, tmp_path_factory):
+    """The engine, album and ratings of the course's app, at work with `tiny_pipe`."""
+    from tests.app_server import tiny_studio
+
+    with tiny_studio(tiny_pipe, tmp_path_factory.mktemp("class")) as studio:
+        yield studio
+
+
+@pytest.fixture(scope="module")
+def address(studio):
+    """Where the app of `studio` is served on this computer."""
+    from tests.app_server import served
+
+    with served(studio) as blocks:
+        yield blocks.local_url
+
+
 @pytest.fixture
 def no_network(monkeypatch):
     """Make every attempt to reach another computer fail."""

@@ -19,7 +19,6 @@ from helpers.app.controls import PROMPT
 from helpers.denoise import Cell
 from helpers.faces.server import start
 from helpers.images import image_settings
-from tests.app_server import served, tiny_studio
 from tests.pipelines import plain_call
 
 WAIT = 60_000  # milliseconds, for a computer that is busy with other things
@@ -61,18 +60,6 @@ CONTRASTS = """() => {
     }
     return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def studio(tiny_pipe, tmp_path_factory):
-    with tiny_studio(tiny_pipe, tmp_path_factory.mktemp("class")) as studio:
-        yield studio
-
-
-@pytest.fixture(scope="module")
-def address(studio):
-    with served(studio) as blocks:
-        yield blocks.local_url
 
 
 @pytest.fixture(scope="module")

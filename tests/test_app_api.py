@@ -20,7 +20,7 @@ from helpers.app.rate import MINE, UP
 from helpers.commands import app
 from helpers.denoise import Cell
 from helpers.images import image_settings, save_image
-from tests.app_server import PATIENCE, served, tiny_studio
+from tests.app_server import PATIENCE, served
 from tests.pipelines import plain_call
 
 GOOD = ["a fox", "", "tiny", 1, 7.5, 10, 3, False, "the model's own"]
@@ -32,18 +32,6 @@ HARD_PROMPTS = [
     "../x", "..\\x", "/etc/hostname", "con", "A Fox", "a fox", "fox.png", "two\nlines", "a\0b",
     "=1+1", "🦊 é", "é" * 500, "<b>bold</b>", "%s {} $x", "null",
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def studio(tiny_pipe, tmp_path_factory):
-    with tiny_studio(tiny_pipe, tmp_path_factory.mktemp("class")) as studio:
-        yield studio
-
-
-@pytest.fixture(scope="module")
-def address(studio):
-    with served(studio) as blocks:
-        yield blocks.local_url
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +245,26 @@ def test_a_port_that_is_taken_is_told(command):
         port = str(taken.getsockname()[1])
         with pytest.raises(SystemExit, match=f"The app cannot start: .*{port}"):
             command("--port", port)
+
+
+@pytest.mark.parametrize(
+    "port, says",
+    [("70000", "a port is 0 to 65535; got 70000"), ("x", "must be a whole number; got 'x'")],
+)
+@pytest.mark.parametrize("name", ["app", "faces"])
+def test_what_is_no_port_is_told(name, port, says, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "--port", port])
+    assert f"argument --port: {says}" in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_fit_into_memory_is_told(command, monkeypatch):
+    def full(name):
+        raise MemoryError(f"{name} takes 5.1 GiB")
+
+    monkeypatch.setattr("helpers.models.load_pipeline", full)
+    with pytest.raises(SystemExit, match="The app cannot start: sd-v1-5 takes 5.1 GiB"):
+        command("--models", "sd-v1-5")
 
 
 def test_the_command_offers_what_ships_to_this_computer_alone(command, monkeypatch, capsys):

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from PIL import Image
 
 from helpers.faces import restorer as module
@@ -16,7 +17,9 @@ from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork
 from helpers.vocabulary import SKIN_TONES
 from training import pairs
 from training.data import Portrait, Sticker, portrait_picture, random_portrait
+from training.export import WEIGHTS
 from training.presets import TINY
+from training.restorer import Spoiler, held_out, share_made_worse
 
 
 def some_picture(width: int = 40, height: int = 24, seed: int = 0) -> Image.Image:
@@ -58,6 +61,17 @@ def test_an_untrained_restorer_is_an_interpolation(factor):
     assert psnr(improved, usual) > 30  # torch's cubic curve is a little steeper than Pillow's
     if factor == 1:
         assert improved.tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+def test_a_closed_gate_lets_nothing_through(factor):
+    network = busy_network()
+    torch.nn.init.zeros_(network.gate.score.weight)
+    torch.nn.init.constant_(network.gate.score.bias, -3.0)
+    pixels = torch.rand((1, 3, 16, 24)) * 2 - 1
+    assert torch.equal(network(pixels, factor), module.interpolated(pixels, factor))
+    torch.nn.init.constant_(network.gate.score.bias, 3.0)
+    assert not torch.allclose(network(pixels, factor), module.interpolated(pixels, factor))
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "1", "LA"])
@@ -313,6 +327,18 @@ def test_a_few_steps_bring_a_restorer_nearer_to_the_truth():
     assert batch_psnr(restored, clean) > batch_psnr(blurred, clean) + 1
 
 
+def test_only_what_got_worse_counts_as_harm_in_decibels():
+    from training.restorer import harm
+
+    clean = torch.zeros((1, 3, 16, 16))
+    plain = torch.full_like(clean, 0.1)
+    assert harm(0.5 * plain, plain, clean) == 0
+    assert harm(10**0.5 * plain, plain, clean).item() == pytest.approx(10, abs=0.1)
+    half_worse = torch.cat([10**0.5 * plain[..., :8], 0 * plain[..., 8:]], dim=-1)
+    assert 1 < harm(half_worse, plain, clean).item() < 10  # the other half does not make up for it
+    assert harm(clean + 1e-4, clean, clean).item() < 0.01  # less than anybody sees
+
+
 # ------------------------------------------------------------------------------- what ships
 @pytest.fixture(scope="module")
 def shipped() -> Restorer:
@@ -336,9 +362,18 @@ def test_the_shipped_restorer_beats_interpolation_on_faces_it_never_saw(shipped,
         assert ssim(restored, portrait) > ssim(enlarged, portrait)
 
 
-def test_the_shipped_restorer_leaves_a_clean_picture_nearly_as_it_is(shipped):
-    portrait = example_portrait("dark").resize((128, 128), Image.BOX)
-    assert psnr(shipped.improve(portrait, 1), portrait) > 35
+def test_the_shipped_restorer_leaves_clean_pictures_as_they_are(shipped):
+    clean = [pairs.truth(about, random.Random(i), 1)
+             for i, about in enumerate(held_out("stickers", 6, seed=1))]  # fmt: skip
+    clean.append(example_portrait("dark").resize((128, 128), Image.BOX))
+    for picture in clean:
+        assert psnr(shipped.improve(picture, 1), picture) > 45
+
+
+def test_what_is_no_face_comes_out_no_worse_than_it_went_in(shipped):
+    vae = AutoencoderKL.from_pretrained(WEIGHTS / "stickers" / "vae").float()
+    stickers = held_out("stickers", 10, seed=2)
+    assert share_made_worse(shipped, Spoiler(vae), stickers, seed=2) <= 5  # percent, by 0.1 dB
 
 
 def test_the_shipped_restorer_is_small():

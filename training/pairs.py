@@ -207,7 +207,7 @@ class Pairs:
             picture = picture.crop((left, top, left + side, top + side))
         spoiled = shrunk(picture, factor, draw) if factor > 1 else picture
         way, latent_noise = draw.random(), None
-        if way < 0.4:
+        if way < 0.45:
             latent_noise = draw.uniform(0, 0.35)
         elif way < 0.85:
             spoiled = photographed(spoiled, draw)

@@ -43,6 +43,7 @@ class UnetSettings:
     learning_rate: float = 7e-4
     warm_up: int = 100
     prediction_type: str = "v_prediction"
+    snr_limit: float = 0.0  # of min-SNR weights; with 0 all timesteps count alike
     empty_caption_share: float = 0.1
     snapshot_every: int = 1000  # steps; `python -m training curve` measures each
     ema: float = 0.998
@@ -72,8 +73,8 @@ class RestorerSettings:
     channels: int = 32
     looks: tuple[tuple[int, int], ...] = ((32, 1), (64, 4), (32, 1), (64, 4), (32, 1))
     portrait_share: float = 0.7  # the others are stickers
-    harm_weight: float = 0.004  # of a dB of making a picture worse, beside the squared error
-    steps: int = 4000  # of each sitting
+    harm_weight: float = 0.002  # of a dB of making a picture worse, beside the squared error
+    steps: int = 3200  # of each sitting
     batch_size: int = 4
     crop: int = 48  # pixels; two parts of each picture
     learning_rate: float = 1e-3
@@ -123,6 +124,7 @@ class Preset:
     scheduler: str = "DPMSolverMultistepScheduler"
     evaluation_pictures: int = 25  # for each guidance scale and each kind of picture
     curve_pictures: int = 20
+    recipe_seconds: float = 240.0  # of the processor, for each recipe that is compared
 
 
 CPU = Preset("cpu")
@@ -144,6 +146,7 @@ TINY = Preset(
     "tiny",
     evaluation_pictures=3,
     curve_pictures=2,
+    recipe_seconds=0.1,
     clip=ClipSettings(1, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
     judge=ClipSettings(2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
     vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2, decoder_steps=2),

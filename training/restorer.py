@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from PIL import Image
 
 from helpers.faces.quality import psnr, ssim
-from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork
+from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork, interpolated
 from helpers.vocabulary import SKIN_TONES
 from training.card import hardware, table
 from training.clip import to_pixels
@@ -26,6 +26,8 @@ from training.presets import Machine, RestorerSettings
 
 HEAD = (36, 100)  # the rows of a 128 x 128 portrait that hold the face, as in evaluate.py
 DRAWN_NOISE = 0.15  # on the latents, for "drawn" in the card
+HARM_SIDE = 8  # pixels
+HARM_FLOOR = 4e-5  # squared, of pixels from -1 to 1: 50 dB
 EXAMPLE_SIZE = 256  # pixels a side of the example portraits that ship beside the weights
 
 
@@ -77,11 +79,11 @@ def train_restorer(
                 vae, spoiled[drawn], noise.to(machine.device), shares.to(machine.device)
             ).to(spoiled.dtype)
         factor = clean.shape[-1] // spoiled.shape[-1]
-        restored = network(spoiled, factor)
-        plain = F.interpolate(spoiled, scale_factor=factor, mode="bicubic")
+        restored, plain = network(spoiled, factor), interpolated(spoiled, factor)
         reached = batch_psnr(restored.detach(), clean)
         figures = {"psnr": reached, "gain": reached - batch_psnr(plain, clean)}
-        return F.mse_loss(restored, clean), figures
+        worse = harm(restored, plain, clean)
+        return F.mse_loss(restored, clean) + settings.harm_weight * worse, figures
 
     loop = Loop(name, network, loss_of, folder, settings.steps, settings.learning_rate,
                 machine=machine, ema=settings.ema, weight_decay=0.0,
@@ -111,6 +113,20 @@ def batch_of(pairs: list[Pair], crop: int, generator: torch.Generator):
         end_y, end_x = (factor * (place + crop) for place in (y, x))
         large.append(other[:, factor * y : end_y, factor * x : end_x])
     return torch.stack(small), torch.stack(large), noise * 2
+
+
+def harm(restored: torch.Tensor, plain: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+    """How many dB further from the truth than plain interpolation the picture is, where it is.
+
+    Errors are compared in squares of HARM_SIDE pixels: a repair may be wrong in a pixel, but not
+    in what surrounds it. An error below HARM_FLOOR counts as none.
+    """
+    errors = [
+        F.avg_pool2d((one - clean).square().mean(1, keepdim=True), HARM_SIDE, HARM_SIDE // 2)
+        for one in (restored, plain)
+    ]
+    worse = (errors[0] + HARM_FLOOR).log10() - (errors[1] + HARM_FLOOR).log10()
+    return 10 * F.relu(worse).mean()
 
 
 def batch_psnr(pixels: torch.Tensor, clean: torch.Tensor) -> float:
@@ -337,8 +353,13 @@ CREDITS.md. The code and the weights are MIT; the example portraits are CC BY 4.
 Each picture is spoiled on purpose: shrunk with one of four filters; then either passed through
 the sticker models' autoencoder with noise on the latents ("drawn"), or blurred, shrunk, made
 noisy and saved as JPEG ("thumbnail" below is one such way), or left alone. Three in ten show
-stickers, and one in five bears words, so that what is no face is left as it is. One face in ten
-(by hair, its colour, expression, eyewear and skin) and one sticker in ten are held out.
+stickers, and one in five bears words. One face in ten (by hair, its colour, expression, eyewear
+and skin) and one sticker in ten are held out.
+
+A picture should not come out worse than it went in, faces or no faces. So the network learns two
+things: a change, and a gate that lets the change through where it is likely to help. In training,
+each dB by which a square of 8 pixels became worse than plain interpolation costs extra. Where the
+gate is closed, factor 1 gives back the very pixels that came in.
 
 What "factor 4" means here: for faces the truth has real detail at four times the size, drawn from
 vector graphics, and the network learns what such faces look like. The detail that it adds is

@@ -450,9 +450,10 @@ print("nearer to its thumbnail than to the truth:", fits_the_thumbnail > fits_th
 #
 # The sticker model often draws eyes and mouths a little soft, because its VAE keeps only few
 # numbers for each. That is another kind of damage. The restorer met it in training too, but it is
-# harder to undo than a JPEG's: what the VAE left out is gone. See for yourself. The next cell draws
-# a portrait and has it repaired. Here no truth exists, since nobody ever stood in front of a
-# camera. So we can only look. Then change the prompt, and make the poster yours.
+# harder to undo than a JPEG's: what the VAE left out is gone. Our restorer has learned to leave a
+# picture alone where it would rather spoil it than help, so expect little. See for yourself. The
+# next cell draws a portrait and has it repaired. Here no truth exists, since nobody ever stood in
+# front of a camera. So we can only look. Then change the prompt, and make the poster yours.
 
 # %% picture="09.own"
 pipe = load_pipeline("stickers")

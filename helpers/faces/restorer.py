@@ -4,7 +4,8 @@ It was trained by `training/restorer.py` on portraits of the sticker family that
 purpose, beside the portraits before that. It keeps the picture at its full size and adds what it
 finds to it, looking at single pixels and, to see more of a face, at blocks of 4 x 4. Residual
 blocks: He et al. 2016, arXiv:1512.03385; sub-pixel output: Shi et al. 2016, arXiv:1609.05158;
-several factors on one body: Lim et al. 2017, arXiv:1707.02921.
+several factors on one body: Lim et al. 2017, arXiv:1707.02921. A gate, learned as well, lets what
+it adds through only where that is likely to help, so that the rest stays exactly as it is.
 """
 
 import json
@@ -72,6 +73,24 @@ class Look(nn.Module):
         return hidden + F.pixel_shuffle(self.add(self.found(hidden)), self.scale)
 
 
+class Gate(nn.Module):
+    """(n, channels, h, w) -> (n, 1, h, w) from 0 to 1: how much of the change to let through.
+
+    The ends are a little beyond what the sigmoid reaches, so that the gate can close completely.
+    """
+
+    BEYOND = 0.1
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.score = convolution(channels, 1, 3, gain=0, padding=1)
+        nn.init.constant_(self.score.bias, 2.0)  # nearly open, and still able to learn
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        open_by = self.score(hidden).sigmoid() * (1 + 2 * self.BEYOND) - self.BEYOND
+        return open_by.clamp(0, 1)
+
+
 class RestorerNetwork(nn.Module):
     """Pictures (n, 3, height, width) from -1 to 1, sides multiples of 4, and a factor of FACTORS
     -> (n, 3, factor * height, factor * width).
@@ -93,6 +112,7 @@ class RestorerNetwork(nn.Module):
         )  # fmt: skip
         self.looks = nn.Sequential(*[Look(channels, wide, scale) for wide, scale in looks])
         self.last = nn.Sequential(convolution(channels, channels, 3, padding=1), nn.ReLU())
+        self.gate = Gate(channels)
         self.tails = nn.ModuleDict(
             {str(f): convolution(channels, 3 * f**2, 3, gain=0, padding=1) for f in FACTORS}
         )
@@ -103,9 +123,17 @@ class RestorerNetwork(nn.Module):
         hidden = self.first(torch.cat([mean, DETAIL_GAIN * (pixels - mean)], 1))
         hidden = self.last(self.looks(hidden))
         found = F.pixel_shuffle(self.tails[str(factor)](hidden), factor)
-        if factor == 1:
-            return pixels + found
-        return found + F.interpolate(pixels, scale_factor=factor, mode="bicubic")
+        gate = self.gate(hidden)
+        if factor > 1:
+            gate = F.interpolate(gate, scale_factor=factor, mode="bilinear")
+        return interpolated(pixels, factor) + gate * found
+
+
+def interpolated(pixels: torch.Tensor, factor: int) -> torch.Tensor:
+    """Pictures (n, 3, height, width) by bicubic interpolation; at factor 1 themselves."""
+    if factor == 1:
+        return pixels
+    return F.interpolate(pixels, scale_factor=factor, mode="bicubic")
 
 
 class Restorer:

@@ -78,6 +78,22 @@ def address(studio):
         yield blocks.local_url
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium: the computer's own, or Playwright's."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        if not path and not os.path.exists(playwright.chromium.executable_path):
+            message = "these tests need the browser Chromium"
+            pytest.fail(message) if "CI" in os.environ else pytest.skip(message)
+        # Without its sandbox, which does not work for root in a container.
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture
 def no_network(monkeypatch):
     """Make every attempt to reach another computer fail."""

@@ -2,9 +2,7 @@
 
 import base64
 import io
-import os
 import re
-import shutil
 import sqlite3
 import threading
 import time
@@ -13,7 +11,7 @@ from contextlib import closing
 import numpy
 import pytest
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from helpers.app.controls import PROMPT
 from helpers.denoise import Cell
@@ -62,18 +60,9 @@ CONTRASTS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser():
+@pytest.fixture(autouse=True)
+def patience():
     expect.set_options(timeout=WAIT)
-    with sync_playwright() as playwright:
-        path = shutil.which("chromium") or shutil.which("google-chrome")
-        if not path and not os.path.exists(playwright.chromium.executable_path):
-            message = "these tests need the browser Chromium"
-            pytest.fail(message) if "CI" in os.environ else pytest.skip(message)
-        # Without its sandbox, which does not work for root in a container.
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -101,3 +101,21 @@ def test_command_writes_a_deck_that_needs_nothing_from_elsewhere(tmp_path, capsy
     assert problems(tmp_path) == []
     assert main(["99_none"], root=ROOT) == 1
     assert "no solution '99_none'; there are: 01_loading" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lines", [3, 30])
+def test_no_slide_scrolls(browser, tmp_path, lines):
+    notebook = {"cells": [text("# Title"), text("## Long\n\nRun."),
+                          code("print(1)\n" * lines, picture())]}  # fmt: skip
+    file = tmp_path / "index.html"
+    file.write_text(render(cut(notebook, {"cells": []}), folder=tmp_path), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 560})
+    page.goto(f"{file.as_uri()}#2")
+    tall, room, letters = page.evaluate("""() => {
+        const slide = document.querySelector("section.current");
+        const size = parseFloat(getComputedStyle(document.documentElement).fontSize);
+        return [slide.scrollHeight, slide.clientHeight, size];
+    }""")
+    page.close()
+    assert tall <= room
+    assert (letters < 16) == (lines == 30)  # smaller only where that is needed

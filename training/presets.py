@@ -124,7 +124,7 @@ class Preset:
     scheduler: str = "DPMSolverMultistepScheduler"
     evaluation_pictures: int = 25  # for each guidance scale and each kind of picture
     curve_pictures: int = 20
-    recipe_seconds: float = 240.0  # of the processor, for each recipe that is compared
+    recipe_seconds: float = 180.0  # of the processor, for each recipe that is compared
 
 
 CPU = Preset("cpu")

@@ -425,14 +425,14 @@ else:
 # Guidance pushes away from the empty prompt. Put something else in its place, and the picture is
 # pushed away from *that*. This is all there is to a **negative prompt**. In the next cell the
 # prompt leaves the background open. The upper row is what the model chooses. The lower row is what
-# it draws with the same seeds when we add `negative_prompt="at night"`. If a house stood under a
-# night sky, what has become of it? And are the other houses still the same ones?
+# it draws with the same seeds when we add `negative_prompt="a red background"`. If a house stood in
+# front of red, where is it now? And what else was red before?
 
 # %% picture="01.negative"
 seeds = [1, 2, 3]
 without = [draw("a house", seed=seed) for seed in seeds]
-with_negative = [draw("a house", seed=seed, negative_prompt="at night") for seed in seeds]
-labels = [f"seed={seed}" for seed in seeds] + [f"seed={seed}, no night" for seed in seeds]
+with_negative = [draw("a house", seed=seed, negative_prompt="a red background") for seed in seeds]
+labels = [f"seed={seed}" for seed in seeds] + [f"seed={seed}, no red" for seed in seeds]
 display(image_grid(without + with_negative, rows=2, labels=labels))
 print(len(without), "pictures without and", len(with_negative), "with a negative prompt")
 

@@ -16,12 +16,20 @@ def checked_device(device: str | torch.device | None) -> torch.device:
         here[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if device is None:
         return torch.device(here[0])
-    if str(device) not in here:
+    if str(device).removesuffix(":0") not in here:  # torch's own name of the first of a kind
         raise ValueError(
             f"device must be one that torch finds on this computer ({', '.join(here)}); got "
             f"{str(device)!r}. Leave it out to take the fastest."
         )
     return torch.device(device)
+
+
+def release_cached_memory() -> None:
+    """Give the memory back that torch keeps on an accelerator for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
 
 
 def checked_dtype(dtype: torch.dtype | None, device: torch.device) -> torch.dtype:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 
 import torch
 
+from .devices import release_cached_memory
+
 
 class GuardedCalls:
     """Calls of a model with a limited number of items, halved when memory runs out.
@@ -39,7 +41,7 @@ class GuardedCalls:
             return [error]
         if is_out_of_memory(error):
             self._lowered[shape] = half
-            torch.cuda.empty_cache()
+            release_cached_memory()
             return self.run(call, items, shape)
         halves = items[:half], items[half:]
         return [outcome for some in halves for outcome in self._attempt(call, some, shape)]

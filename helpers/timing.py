@@ -29,6 +29,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from .catalogue import GIB
+from .devices import release_cached_memory
 from .latents import seeded_latents
 from .models import MODELS, load_pipeline
 from .ranking import Ranker, r_precision
@@ -285,10 +286,7 @@ class _Stage:
     def clear(self) -> None:
         self.pipe = self.name = None
         gc.collect()  # pipelines hold circles of references
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        elif torch.backends.mps.is_available():
-            torch.mps.empty_cache()
+        release_cached_memory()
 
     def __enter__(self):
         return self

@@ -112,6 +112,20 @@ def test_device_and_dtype_follow_the_computer(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     device = devices.checked_device(None)
     assert (device.type, devices.checked_dtype(None, device)) == expected
+    assert devices.checked_device(torch.device(expected[0], 0)).index == 0  # as tensors say it
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_memory_kept_for_later_is_given_back_where_there_is_any(monkeypatch, kind):
+    released = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: kind == "cuda")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: kind == "mps")
+    for name in ("cuda", "mps"):
+        monkeypatch.setattr(
+            getattr(torch, name), "empty_cache", lambda name=name: released.append(name)
+        )
+    devices.release_cached_memory()
+    assert released == [kind]
 
 
 @pytest.mark.parametrize(

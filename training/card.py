@@ -110,4 +110,5 @@ def hardware() -> str:
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{torch.get_num_threads()} cores of an {platform.machine()} processor, no GPU"
+    cores = torch.get_num_threads()
+    return f"{cores} core{'s' * (cores > 1)} of an {platform.machine()} processor, no GPU"

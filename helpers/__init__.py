@@ -4,7 +4,11 @@ A name is imported when it is first used, so `import helpers` takes no time and 
 torch nor diffusers.
 """
 
+import warnings
 from importlib import import_module
+
+# Gradio 6.24, which Colab has, forgets one `await`: harmless, and told in the middle of a lesson.
+warnings.filterwarnings("ignore", "coroutine '.*get_current_user' was never", RuntimeWarning)
 
 _MODULE_OF = {
     "Cell": "denoise",

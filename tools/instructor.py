@@ -95,7 +95,8 @@ def times_table(lessons: list[Lesson], course: Course, seconds: dict[str, float]
     exercises = sum(len(lesson.exercises) for lesson in lessons)
     total = sum(seconds.values())
     rows.append(f"| all | | {minutes} | {exercises} | {total:.0f} s |")
-    machine = f"{platform.machine()} with {os.cpu_count()} cores, torch {version('torch')}"
+    threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
+    machine = f"{platform.machine()}, {threads} of {os.cpu_count()} cores, torch {version('torch')}"
     return "\n".join([*rows, "", f"Measured by `make guide` on {machine}."])
 
 

@@ -25,6 +25,18 @@ def test_import_loads_none_of_the_heavy_libraries():
     assert printed.strip() == "[]"
 
 
+def test_gradios_forgotten_await_is_not_told_and_others_are():
+    printed = run_python("""
+import helpers, sys
+sys.stderr = sys.stdout  # where warnings go
+async def get_current_user(): ...
+async def somebody_else(): ...
+get_current_user()
+somebody_else()
+""")
+    assert "somebody_else" in printed and "get_current_user' was never" not in printed
+
+
 def test_the_catalogue_can_be_read_without_torch():
     printed = run_python("import sys, helpers; print(*helpers.MODELS, 'torch' in sys.modules)")
     assert printed.split()[0] == "stickers"

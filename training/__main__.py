@@ -211,10 +211,11 @@ class Recipe:
         tuned = load_pipeline(self.weights / "stickers", device="cpu", lora=folder)
         tuned.set_progress_bar_config(disable=True)
         pipes = {"stickers": self.shipped(), folder.name: tuned}
+        judge = self.judge_of_pictures()  # trains it where there is none yet
         ranker = load_ranker(self.judge_folder, device="cpu")
         prompts = settings.evaluation_prompts
         figures |= {"prompts": prompts, "golden_of_pictures": golden_of_pictures()}
-        figures |= measure(pipes, ranker, self.judge_of_pictures(), prompts)
+        figures |= measure(pipes, ranker, judge, prompts)
         write_lora_card(folder, figures, self.preset.name)
 
     def curve(self) -> None:

@@ -567,8 +567,7 @@ quick = draw_with(euler, prompt, num_inference_steps=8)
 # the list. A guidance scale of 0.
 #
 # **Read on:** [How diffusion works](../course/reading/how-diffusion-works.md), and
-# [models and their licences](../course/reading/models-and-licences.md). The
-# [glossary](../course/reading/glossary.md) has the words of this lesson.
+# [models and their licences](../course/reading/models-and-licences.md).
 #
 # Next: [lesson 02](02_seeds.ipynb), in which you and a neighbour make the same picture on two
 # computers.

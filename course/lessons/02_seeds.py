@@ -567,6 +567,4 @@ else:
 # 0.5? (Print `.std()`, the spread of the numbers.) Draw noise from
 # `neighbour_seed % 2**32`: on the CPU, PyTorch looks at no more of a seed than this remainder.
 #
-# **Read on:** the [glossary](../course/reading/glossary.md) has the words of this lesson.
-#
 # Next: [lesson 03](03_steps.ipynb), in which you measure how many steps a picture needs.

@@ -727,6 +727,4 @@ explorer(pipe, prompt=prompt, seed=5, num_inference_steps=12, guidance_scale=5.0
 # `timestep_spacing="trailing"` in `from_config`, and repeat section 4: what has become of the
 # picture with one step?
 #
-# **Read on:** the [glossary](../course/reading/glossary.md) has the words of this lesson.
-#
 # Next: [lesson 04](04_prompts.ipynb), in which the words change and everything else stays.

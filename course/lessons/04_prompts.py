@@ -618,7 +618,6 @@ explorer(
 # shirt on a blue background*. Does the red stay on the shirt? Which of the words can be left out
 # before the picture changes? And what does the empty prompt, `""`, draw?
 #
-# **Read on:** [Prompt writing](../course/reading/prompt-writing.md); the
-# [glossary](../course/reading/glossary.md) has the words of this lesson.
+# **Read on:** [Prompt writing](../course/reading/prompt-writing.md).
 #
 # Next: [lesson 05](05_guidance.ipynb), about the number that says how hard the prompt pushes.

@@ -558,7 +558,6 @@ explorer(
 # draw the curves of section 5 for a poster on a white background: what does the clipped share
 # measure there?
 #
-# **Read on:** [Guidance](../course/reading/guidance.md); the
-# [glossary](../course/reading/glossary.md) has the words of this lesson.
+# **Read on:** [Guidance](../course/reading/guidance.md).
 #
 # Next: [lesson 06](06_inside.ipynb), in which you write the whole pipeline yourself.

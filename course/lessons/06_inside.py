@@ -619,8 +619,7 @@ display(image_grid(strip, rows=1, labels=[f"{share:.0%}" for share in shares]))
 # - Cross-attention maps show where words act; spherical interpolation walks between seeds.
 #
 # **Read on:** [Latent diffusion](../course/reading/latent-diffusion.md), and
-# [the mathematics](../course/reading/mathematics.md) behind the formulas; the
-# [glossary](../course/reading/glossary.md) has the words of this lesson.
+# [the mathematics](../course/reading/mathematics.md) behind the formulas.
 #
 # Next: [lesson 07](07_ranking.ipynb), in which a model chooses among your pictures, and you see
 # whether you agree with it.

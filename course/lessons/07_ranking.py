@@ -434,8 +434,5 @@ else:
 # - **R-precision** is the share of pictures that find their own prompt again. It judges a pipeline.
 # - A judge that took part in the training flatters.
 #
-# **Read on:** the [glossary](../course/reading/glossary.md) has the words of this lesson, and the
-# scores of other studies.
-#
 # Next: [lesson 08](08_distilled.ipynb), in which these measures decide a real question: how much
 # quality does a model lose when it is made smaller and faster?

@@ -416,7 +416,6 @@ else:
 # - Fewer blocks and fewer steps are two ways to be fast; compare them in the same time.
 # - Published times belong to one machine. Ratios travel better, and your own measurement best.
 #
-# **Read on:** [Distillation](../course/reading/distillation.md); the
-# [glossary](../course/reading/glossary.md) has the words of this lesson.
+# **Read on:** [Distillation](../course/reading/distillation.md).
 #
 # Next: [lesson 09](09_faces.ipynb), in which you call a model that runs outside your notebook.

@@ -621,7 +621,6 @@ print("running:", service.running)
 # - A restorer draws **plausible** detail. The less is left of a face, the more of it is invented.
 #   Never use it to find out who somebody is.
 #
-# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md); the
-# [glossary](../course/reading/glossary.md) has the words of this lesson.
+# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md).
 #
 # Next: [lesson 10](10_app.ipynb), in which your own model gets a page.

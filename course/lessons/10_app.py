@@ -608,7 +608,7 @@ print("the studio is closed")
 #   and a public address deserves a password.
 #
 # **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md), before you share
-# an app; the [glossary](../course/reading/glossary.md) has the words of this lesson.
+# an app.
 #
 # Next: [lesson 11](11_feedback.ipynb), in which people's votes become data.
 #

@@ -574,8 +574,7 @@ print("ratings left:", len(class_feedback.ratings()))
 # - Votes have the taste of those who voted on what they were shown.
 # - Made-up data is fine for practice if it says so, in every row.
 #
-# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md); the
-# [glossary](../course/reading/glossary.md) has the words of this lesson.
+# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md).
 #
 # Next: [lesson 12](12_fine_tuning.ipynb), in which the model learns from such a set.
 #

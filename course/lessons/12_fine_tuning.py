@@ -648,8 +648,7 @@ else:
 # people about it, and train it further.
 #
 # **Read on:** [Models and licences](../course/reading/models-and-licences.md), before you pass on a
-# model that you trained, and [Limits](../course/reading/limits.md), on what must not be made; the
-# [glossary](../course/reading/glossary.md) has the words of this lesson.
+# model that you trained, and [Limits](../course/reading/limits.md), on what must not be made.
 #
 # **Try on your own:** make a style of your own (`training/golden.py` is short; let it paint
 # everything blue, or leave out the face), train on it, and measure. Mix pictures that the model

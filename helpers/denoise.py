@@ -42,7 +42,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal
 
 import torch
@@ -50,6 +50,7 @@ from diffusers import SchedulerMixin
 from PIL import Image
 
 from . import stages
+from .counts import checked_count
 from .guarded_calls import GuardedCalls
 from .latents import checked_seed, latent_shape, seeded_latents
 from .schedulers import SchedulerSetting, build_scheduler, check_scheduler, fresh_copy
@@ -99,11 +100,7 @@ class Cell:
         if self.negative_prompt is not None:
             _check_text("negative_prompt", self.negative_prompt)
         checked_seed("seed", self.seed)
-        steps = self.num_inference_steps
-        if isinstance(steps, bool) or not isinstance(steps, Integral):
-            raise TypeError(f"num_inference_steps must be a whole number; got {steps!r}.")
-        if steps < 1:
-            raise ValueError(f"num_inference_steps must be 1 or more; got {steps}.")
+        checked_count("num_inference_steps", self.num_inference_steps)
         check_scheduler(self.scheduler)
         _check_number("guidance_scale", self.guidance_scale)
         _check_number("eta", self.eta)
@@ -268,8 +265,7 @@ class Denoiser:
             raise ValueError(f'mode must be "batched" or "exact"; got {mode!r}.')
         if order not in ("longest", "oldest"):
             raise ValueError(f'order must be "longest" or "oldest"; got {order!r}.')
-        if isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1:
-            raise ValueError(f"max_rows must be a whole number from 1; got {max_rows!r}.")
+        max_rows = checked_count("max_rows", max_rows)
         if fast and mode == "exact":
             raise ValueError('fast must be False with mode="exact", which repeats pipe() in full.')
         self.pipe = pipe

@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from .catalogue import GIB
+from .files import free_bytes
 
 PACKAGE = "stable-diffusion-course"
 TESTED_PYTHONS = ((3, 11), (3, 13))  # the first and the last that the course is tested with
@@ -177,17 +178,12 @@ def models() -> Finding:
 
 def _fault(folder: Path) -> str:
     """What is wrong with a model's folder, or nothing. Only the heads of the files are read."""
-    from safetensors import safe_open
+    from .folders import file_fault
 
-    if not any(folder.glob("**/*.safetensors")):
+    files = sorted(folder.glob("**/*.safetensors"))
+    if not files:
         return f"no weights in {folder}"
-    for file in sorted(folder.glob("**/*.safetensors")):
-        try:
-            with safe_open(file, framework="numpy"):
-                pass
-        except Exception as error:  # safetensors has a class of its own, the file system others
-            return f"{file.relative_to(folder).as_posix()} is damaged ({error})"
-    return ""
+    return next(filter(None, map(file_fault, files)), "")
 
 
 def device() -> Finding:
@@ -230,8 +226,8 @@ def disk(here: int | None = None, downloads: int | None = None) -> Finding:
     """Is there enough free disk? In bytes: in this folder, and where downloads go."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    here = _free(Path.cwd()) if here is None else here
-    downloads = _free(Path(HF_HUB_CACHE)) if downloads is None else downloads
+    here = free_bytes(Path.cwd()) if here is None else here
+    downloads = free_bytes(Path(HF_HUB_CACHE)) if downloads is None else downloads
     shown = f"{_gib(here)} free here, {_gib(downloads)} for downloads"
     if here < COURSE_DISK_BYTES:
         return Finding("Disk", State.PROBLEM, shown, "Delete what you do not need.")
@@ -247,13 +243,6 @@ def _real_model():
     from .models import MODELS
 
     return MODELS[REAL_MODEL]
-
-
-def _free(folder: Path) -> int:
-    """Free bytes where `folder` is or would be made."""
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
 
 
 def progress() -> Finding:

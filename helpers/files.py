@@ -1,6 +1,7 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the room for them."""
 
 import os
+import shutil
 import uuid
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,12 @@ def write_whole(path: Path, content: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     _keep_name(path.parent)
+
+
+def free_bytes(folder: Path) -> int:
+    """Free bytes on the disk where `folder` is or would be made."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(existing).free
 
 
 def _keep_name(folder: Path) -> None:

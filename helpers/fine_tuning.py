@@ -24,6 +24,7 @@ from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
+from .counts import checked_count
 from .latents import native_size
 from .lora import STANDARD_NAME
 from .quiet import quiet
@@ -101,10 +102,11 @@ def add_lora(pipe, rank: int = 4, seed: int = 0, layers: Sequence[str] = LAYERS)
         How many numbers there are to train.
 
     Raises:
-        ValueError: `rank` is no whole number from 1, the U-Net has a LoRA already, no layer has
-            such a name, or the pipeline is of another family, such as SDXL.
+        TypeError: `rank` is no whole number.
+        ValueError: `rank` is below 1, the U-Net has a LoRA already, no layer has such a name, or
+            the pipeline is of another family, such as SDXL.
     """
-    _check_count("rank", rank)
+    checked_count("rank", rank)
     if getattr(pipe.unet, "peft_config", None):
         raise ValueError("pipe has a LoRA already. Load the pipeline anew")
     if pipe.unet.config.addition_embed_type is not None:
@@ -246,12 +248,13 @@ def fine_tune(
         The loss of each step.
 
     Raises:
-        ValueError: `steps` or `batch_size` is no whole number from 1, `learning_rate` is not
-            above zero, or there is nothing to train.
+        TypeError: `steps` or `batch_size` is no whole number.
+        ValueError: One of them is below 1, `learning_rate` is not above zero, or there is nothing
+            to train.
         FloatingPointError: The loss is no number any more; the U-Net's LoRA is spoilt.
     """
-    _check_count("steps", steps)
-    _check_count("batch_size", batch_size)
+    checked_count("steps", steps)
+    checked_count("batch_size", batch_size)
     if not learning_rate > 0:
         raise ValueError(f"learning_rate must be greater than zero; got {learning_rate!r}")
     weights = _trained(pipe.unet)
@@ -353,8 +356,3 @@ def _captioned(folder: Path, where: str, line: str) -> Captioned:
             return Captioned(image.convert("RGB"), prompt)
     except (OSError, Image.DecompressionBombError) as error:
         raise ValueError(f"{where}: {name!r} is no picture ({error})") from error
-
-
-def _check_count(name: str, count: int) -> None:
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1; got {count!r}")

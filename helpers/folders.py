@@ -84,17 +84,16 @@ def _part_fault(part: Path, variant: str | None, allow_pickle: bool) -> str | No
                 " in the precision that was asked for" if other else " (no .safetensors file)"
             )
         return None if allow_pickle else pickle_only(str(part))
-    return next((found for file in files if (found := _file_fault(file))), None)
+    found = next(filter(None, map(file_fault, files)), None)
+    return found and f"{found}. Delete it and fetch it again"
 
 
-def _file_fault(file: Path) -> str | None:
+def file_fault(file: Path) -> str | None:
+    """What is wrong with a file of weights, or `None`. Only its head is read."""
     from safetensors import safe_open
 
     try:
         with safe_open(file, framework="numpy"):
             return None
     except Exception as error:  # safetensors has a class of its own, the file system others
-        return (
-            f"{file} is damaged or cut short, perhaps by an interrupted download ({error}). "
-            "Delete it and fetch it again"
-        )
+        return f"{file} is damaged or cut short, perhaps by an interrupted download ({error})"

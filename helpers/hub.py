@@ -6,9 +6,9 @@ one sentence on what happened, one on what to do next, and one on what works mea
 
 import errno
 import re
-import shutil
 from pathlib import Path
 
+from .files import free_bytes
 from .quiet import quiet
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -149,9 +149,7 @@ def check_space(hub_id: str, needed: int, instead: str) -> None:
     """Raise OSError (ENOSPC) if the disk of the cache has less than `needed` bytes free."""
     from huggingface_hub import constants
 
-    cache = Path(constants.HF_HUB_CACHE)
-    existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
+    free = free_bytes(Path(constants.HF_HUB_CACHE))
     if free < needed:
         about = f" {needed / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are free."
         raise _disk_full(hub_id, about, instead)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
 
+from .counts import checked_count
 from .notebook import in_notebook
 
 SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
@@ -86,7 +87,7 @@ def image_grid(
 def enlarge(image: Image.Image, factor: int = 3) -> Image.Image:
     """A picture `factor` times as wide and high, smoothly, to look at a small one closely."""
     check_image("image", image)
-    if _checked_count("factor", factor) == 1:
+    if checked_count("factor", factor) == 1:
         return image.copy()
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
 
@@ -95,12 +96,12 @@ def _grid_shape(count: int, rows: int | None, cols: int | None) -> tuple[int, in
     if rows is None and cols is None:
         cols = math.ceil(math.sqrt(count))
     if rows is None:
-        cols = _checked_count("cols", cols)
+        cols = checked_count("cols", cols)
         return math.ceil(count / cols), cols
-    rows = _checked_count("rows", rows)
+    rows = checked_count("rows", rows)
     if cols is None:
         return rows, math.ceil(count / rows)
-    cols = _checked_count("cols", cols)
+    cols = checked_count("cols", cols)
     if rows * cols != count:
         raise ValueError(
             f"rows * cols must be the number of images; got {rows} * {cols} = {rows * cols} cells "
@@ -178,7 +179,7 @@ def show_images(
     """
     images = checked_images(images)
     texts = _checked_labels(labels, len(images))
-    img_width = _checked_count("img_width", img_width)
+    img_width = checked_count("img_width", img_width)
     if texts:
         alt_texts = texts
     else:
@@ -432,14 +433,6 @@ def _checked_labels(labels, count: int) -> list[str]:
             f"labels must be as many as images; got {len(labels)} labels for {count} images"
         )
     return labels
-
-
-def _checked_count(name: str, count) -> int:
-    if isinstance(count, bool) or not isinstance(count, Integral):
-        raise TypeError(f"{name} must be a whole number; got {count!r} ({type(count).__name__})")
-    if count < 1:
-        raise ValueError(f"{name} must be at least 1; got {count}")
-    return int(count)
 
 
 def _one_line(value: object) -> str:

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from .counts import checked_count
 from .devices import checked_device
 from .hub import HUB_ID, cached_folders, converted_revision, download_files, first_line
 from .images import checked_images, on_white
@@ -75,13 +76,13 @@ class Ranker:
             `Scores`, one row a picture and one column a text.
 
         Raises:
-            TypeError: `images` is no list of PIL images, or `prompts` no list of texts.
-            ValueError: One of them is empty, or `batch_size` is below 1.
+            TypeError: `images` is no list of PIL images, or `prompts` no list of texts, or
+                `batch_size` no whole number.
+            ValueError: One of the lists is empty, or `batch_size` is below 1.
         """
         images = [on_white(image) for image in checked_images(images)]
         prompts = _checked_prompts(prompts)
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number of at least 1; got {batch_size!r}")
+        batch_size = checked_count("batch_size", batch_size)
         with torch.inference_mode():
             # Equal texts are embedded once, so that their scores are equal to the last bit.
             different = list(dict.fromkeys(prompts))

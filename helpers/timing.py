@@ -29,6 +29,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from .catalogue import GIB
+from .counts import checked_count
 from .devices import release_cached_memory
 from .latents import seeded_latents
 from .models import MODELS, load_pipeline
@@ -212,9 +213,7 @@ def compare(
     prompts = [prompt] if isinstance(prompt, str) else list(prompt)
     if not prompts or not all(isinstance(text, str) for text in prompts):
         raise TypeError(f"prompt must be a text or a list of texts; got {prompt!r}")
-    for name, count in (("rounds", rounds), ("batch_size", batch_size)):
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1; got {count!r}")
+    rounds, batch_size = checked_count("rounds", rounds), checked_count("batch_size", batch_size)
     given = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
     given = {name: value for name, value in given.items() if value is not None}
     contenders: dict[str, Contender] = {}

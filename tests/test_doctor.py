@@ -87,7 +87,7 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("helpers.models.MODELS", {"stickers": model})
     finding = doctor.models()
     assert finding.state == State.PROBLEM
-    assert "stickers: unet/model.safetensors is damaged" in finding.message
+    assert f"stickers: {weights} is damaged" in finding.message
     weights.unlink()
     assert "no weights in" in doctor.models().message
 
@@ -124,10 +124,6 @@ def test_memory(available, state):
 )
 def test_disk(here, downloads, state):
     assert doctor.disk(here, downloads).state == state
-
-
-def test_disk_of_a_folder_that_is_still_to_be_made(tmp_path):
-    assert doctor._free(tmp_path / "not" / "yet") > 0
 
 
 def test_token_is_found_and_never_shown(tmp_path):

@@ -150,7 +150,7 @@ def test_a_picture_that_fails_is_told_and_the_next_one_comes(own_pipe, shown):
     [
         ({"steps": 3}, TypeError, "Did you mean num_inference_steps"),
         ({"seed": [1, 2]}, ValueError, r"seed must be one value; got \[1, 2\].*helpers.sweep"),
-        ({"num_inference_steps": 0}, ValueError, "num_inference_steps must be 1 or more; got 0"),
+        ({"num_inference_steps": 0}, ValueError, "num_inference_steps must be at least 1; got 0"),
         ({"scheduler": "ddin"}, LookupError, "Did you mean 'ddim'"),
     ],
 )

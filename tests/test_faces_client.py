@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from helpers.faces import client, wire
+from helpers.faces import client, contract, wire
 from helpers.faces.client import improve_face
 from helpers.faces.errors import FaceServiceError
 from tests.faulty_server import (
@@ -773,7 +773,7 @@ def test_only_the_classs_own_service_is_taken_for_it(monkeypatch):
         for about in (reply("<h1>"), as_json({"name": "other"}), as_json([]), silence):
             server.answers["unknown"] = about
             assert client.service_address() == "http://own"
-        server.answers["unknown"] = as_json({"name": client.CLASS_NAME})
+        server.answers["unknown"] = as_json({"name": contract.NAME})
         assert client.service_address() == server.url
 
 

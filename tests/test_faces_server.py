@@ -19,7 +19,7 @@ import requests
 from PIL import Image
 
 from helpers.__main__ import main
-from helpers.faces import client, server
+from helpers.faces import client, contract, server
 from helpers.faces.batch import improve_faces
 from helpers.faces.client import improve_face
 from helpers.faces.errors import FaceServiceError
@@ -392,14 +392,9 @@ def test_the_command_serves_until_ctrl_c(capsys, monkeypatch):
 
     monkeypatch.setattr(server.FaceService, "wait", wait)
     run_command(0)
-    assert served == [server.NAME]
+    assert served == [contract.NAME]
     printed = capsys.readouterr().out
     assert "improve_face(image) finds it" in printed and "/api/predict" in printed
-
-
-def test_the_client_knows_the_service_by_the_same_words():
-    assert client.CLASS_URL == f"http://127.0.0.1:{server.PORT}"
-    assert (client.CLASS_NAME, client.FACTORS) == (server.NAME, server.FACTORS)
 
 
 def test_the_service_on_this_computer_is_found(service, image, monkeypatch):

@@ -245,9 +245,8 @@ def test_a_model_in_half_precision_is_trained_in_full(checkpointing):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, "steps must be a whole number of at least 1; got 0"),
-        ({"steps": 2.5}, "steps must be a whole number of at least 1; got 2.5"),
-        ({"batch_size": True}, "batch_size must be a whole number of at least 1; got True"),
+        ({"steps": 0}, "steps must be at least 1; got 0"),
+        ({"batch_size": -1}, "batch_size must be at least 1; got -1"),
         ({"learning_rate": 0.0}, "learning_rate must be greater than zero; got 0.0"),
         ({}, r"nothing to train: call add_lora\(pipe\) first"),
     ],
@@ -274,7 +273,7 @@ def test_a_loss_that_is_no_number_ends_the_training(pipe):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"rank": 0}, "rank must be a whole number of at least 1; got 0"),
+        ({"rank": 0}, "rank must be at least 1; got 0"),
         ({"layers": ["nothing"]}, "nothing"),
     ],
 )

@@ -216,7 +216,7 @@ def test_a_model_that_cannot_be_loaded_stops_the_comparison_and_frees_the_others
         (["stickers", "stickers"], {}, ValueError, "models must differ"),
         ({"mine": 3}, {}, TypeError, r"models\['mine'\] must be.*got int"),
         (["stickers"], {"rounds": 0}, ValueError, "rounds must be.*got 0"),
-        (["stickers"], {"batch_size": 1.5}, ValueError, "batch_size must be.*got 1.5"),
+        (["stickers"], {"batch_size": 1.5}, TypeError, "batch_size must be.*got 1.5"),
         (["stickers"], {"prompt": []}, TypeError, r"prompt must be.*got \[\]"),
         (["stickers"], {"prompt": ["a", 1]}, TypeError, "prompt must be"),
     ],

@@ -7,6 +7,7 @@ the GFP-GAN demos, until Ctrl-C.
 import argparse
 import sys
 
+from ..faces.contract import PORT
 from .argument_types import count, port
 
 
@@ -20,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         type=port,
-        default=7870,
+        default=PORT,
         help="0 takes any that is free (default: %(default)s, where improve_face looks)",
     )
     parser.add_argument(

@@ -5,12 +5,12 @@ import warnings
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from numbers import Integral
 
 import pandas
 from PIL import Image
 from tqdm.auto import tqdm
 
+from ..counts import checked_count
 from ..images import checked_images
 from ..sweeps import Sweep
 from .client import improve_face, service_address
@@ -86,10 +86,7 @@ def improve_faces(
         TypeError, ValueError: `pictures` or `at_once` is wrong.
         FaceServiceError: There is no service to call.
     """
-    if isinstance(at_once, bool) or not isinstance(at_once, Integral):
-        raise TypeError(f"at_once must be a whole number; got {at_once!r}")
-    if not 1 <= at_once <= MAX_AT_ONCE:
-        raise ValueError(f"at_once must be between 1 and {MAX_AT_ONCE}; got {at_once}")
+    at_once = checked_count("at_once", at_once, most=MAX_AT_ONCE)
     improvements = _planned(pictures)
     address = service_address(url)  # once, so that a service of one's own is started once
 

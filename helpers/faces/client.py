@@ -14,15 +14,14 @@ from numbers import Integral, Real
 
 from PIL import Image
 
+from .contract import FACTORS, NAME, PORT
 from .errors import FaceServiceError
 from .protocols import Endpoint, discover
 from .wire import Line, origin, shown
 
 URL_VARIABLE = "FACE_API_URL"
-CLASS_URL = "http://127.0.0.1:7870"  # helpers.faces.server.PORT; that module would load gradio
-CLASS_NAME = "face service of the Stable Diffusion course"  # and .NAME, which its /about tells
+CLASS_URL = f"http://127.0.0.1:{PORT}"
 PROBE_SECONDS = 5.0  # where nobody listens, the answer comes at once
-FACTORS = (1, 2, 3, 4)
 SPACE_ID = re.compile(r"(?:https://huggingface\.co/spaces/)?([\w-]+/[\w.-]+)/?")
 
 _known: dict[str, Endpoint] = {}  # by address: how its service wants to be called
@@ -114,7 +113,7 @@ def _class_service_runs() -> bool:
         reply = line.run(lambda: line.request("GET", about, repeatable=True, max_tries=1).json())
     except FaceServiceError:
         return False
-    return isinstance(reply, dict) and reply.get("name") == CLASS_NAME
+    return isinstance(reply, dict) and reply.get("name") == NAME
 
 
 def _own_address() -> str:

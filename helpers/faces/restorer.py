@@ -21,9 +21,9 @@ from torch import nn
 
 from ..images import on_white
 from ..models import WEIGHTS
+from .contract import FACTORS
 
 FOLDER = WEIGHTS / "stickers-faces"
-FACTORS = (1, 2, 3, 4)
 MAX_PIXELS = 2**24
 """Of the output: 4096 x 4096. More would need gigabytes of memory."""
 

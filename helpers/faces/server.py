@@ -43,16 +43,12 @@ import uvicorn
 from fastapi.responses import JSONResponse
 from PIL import Image
 
+from .contract import FACTORS, NAME, PORT
 from .pictures import MEGAPIXEL, from_base64, from_bytes, to_data_url
 
 # Gradio reports through this library too, which may have been imported long ago.
 huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
 
-PORT = 7870
-"""Where the class's service is looked for; the app has Gradio's own 7860."""
-
-NAME = "face service of the Stable Diffusion course"
-FACTORS = (1, 2, 3, 4)
 _NO_ADDRESS = "The picture must be uploaded; an address is not fetched."
 VERSIONS = ("v1.2", "v1.3", "v1.4")  # of GFP-GAN; there is one network here, whichever is named
 SECONDS_TO_START = 30

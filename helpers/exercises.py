@@ -146,7 +146,7 @@ def _read_catalogue() -> dict[str, dict]:
 
 
 def _to_html(text: str) -> str:
-    """Paragraphs, lists, `code` and fenced blocks as HTML; everything else is escaped."""
+    """Paragraphs, lists, `code`, *stress* and fenced blocks as HTML; all else is escaped."""
     parts = re.split(r"^```\w*\n(.*?)\n```$", text, flags=re.DOTALL | re.MULTILINE)
     return "".join(
         f"<pre><code>{html.escape(part)}</code></pre>" if position % 2 else _prose_to_html(part)
@@ -157,10 +157,20 @@ def _to_html(text: str) -> str:
 def _prose_to_html(text: str) -> str:
     paragraphs = []
     for paragraph in re.split(r"\n\s*\n", text.strip()):
-        words = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(paragraph, quote=False))
+        words = _marks_to_html(html.escape(paragraph, quote=False))
         if words.startswith("- "):
             items = re.split(r"^- ", words, flags=re.MULTILINE)[1:]
             paragraphs.append("<ul>" + "".join(f"<li>{item}</li>" for item in items) + "</ul>")
         elif words:
             paragraphs.append(f"<p>{words}</p>")
     return "".join(paragraphs)
+
+
+def _marks_to_html(text: str) -> str:
+    """`code`, and *stress* outside of it."""
+    parts = re.split(r"`([^`]+)`", text)
+    stress = re.compile(r"(?<!\w)\*(\w[^*]*)\*(?!\w)")
+    return "".join(
+        f"<code>{part}</code>" if position % 2 else stress.sub(r"<em>\1</em>", part)
+        for position, part in enumerate(parts)
+    )

@@ -165,7 +165,7 @@ def show_images(
 
     Every picture is shown, however many, under its label and with an alt text: the label, else
     the text that `save_image` stored, else its number. The HTML holds the pixels, so under nbval
-    a cell that calls this needs `# NBVAL_IGNORE_OUTPUT`. Outside a notebook a line of text is
+    a cell that calls this needs the tag `nbval-ignore-output`. Outside a notebook a line of text is
     printed for each picture.
 
     Args:

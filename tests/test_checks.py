@@ -156,7 +156,7 @@ def test_odd_value_is_wrong_and_not_a_traceback(numbers):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (None, "it is `None`. Does a function lack its `return`"),
+        (None, "it is `None`. Is a `return` missing"),
         (full_function, "Did you forget the parentheses"),
         ([Image.new("RGB", (2, 2))], "it is a list with 1 item. Did you forget the `[0]`"),
         (type("Output", (), {"images": []})(), "are in `.images`"),
@@ -257,3 +257,10 @@ def test_colours_stand_out_on_light_and_dark(page):
     ]:
         high, low = sorted([luminance(page), luminance(colour)], reverse=True)
         assert (high + 0.05) / (low + 0.05) >= 3, colour  # WCAG 2.2, 1.4.11
+
+
+def test_a_note_shows_stress_outside_of_code_only():
+    note = Note("→", "Hint", "It comes *before* it: `2 * a * b`, `**more`, 2 * 3*4*5.", "#000")
+    shown = note._repr_html_()
+    assert "comes <em>before</em> it" in shown
+    assert "<code>2 * a * b</code>, <code>**more</code>, 2 * 3*4*5." in shown

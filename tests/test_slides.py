@@ -34,7 +34,7 @@ SOLUTION = {"cells": [
     text("*On Google Colab:* run this.") | {"metadata": {"tags": ["colab"]}},
     code("import os", tags=["colab"]),
     text("## 1 · Draw\n\nWe draw. It takes a second. Wait for it."),
-    code("# NBVAL_IGNORE_OUTPUT\ndraw(1)", picture()),
+    code("draw(1)", picture(), tags=["nbval-ignore-output"]),
     text("It is a square."),
     text("### Exercise 1 · Yours\n\nFill the gap."),
     code("x = 42", cell_id="e", exercise="02.x"),

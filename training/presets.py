@@ -38,12 +38,12 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 2200  # of each sitting
+    steps: int = 1600  # of each sitting
     batch_size: int = 32
-    learning_rate: float = 7e-4
+    learning_rate: float = 5e-4
     warm_up: int = 100
     prediction_type: str = "v_prediction"
-    snr_limit: float = 0.0  # of min-SNR weights; with 0 all timesteps count alike
+    snr_limit: float = 5.0  # of min-SNR weights; with 0 all timesteps count alike
     empty_caption_share: float = 0.1
     snapshot_every: int = 1000  # steps; `python -m training curve` measures each
     ema: float = 0.998

@@ -33,7 +33,8 @@
 # 1. *On your own.* In `lessons/01_loading.ipynb` four exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Stuck? Remove the `#` in front of the hint line below the check. Each run gives
-#    one more hint, and none gives the whole answer away at once.
+#    one more hint, and none gives the whole answer away at once. Put the `#` back to see the check
+#    again.
 # 3. *With the complete solution.* `solutions/01_loading.ipynb` is this notebook with every gap
 #    filled and every picture shown. Read it side by side, or afterwards.
 

@@ -33,7 +33,7 @@
 # 1. *On your own.* In `lessons/02_seeds.ipynb` four exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint.
+#    hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/02_seeds.ipynb` is this notebook with every gap filled
 #    and every picture shown.
 
@@ -151,6 +151,23 @@ def latents_shape(pipe, height, width):
 def latents_shape(pipe, height, width):
     factor = pipe.vae_scale_factor
     return (1, pipe.unet.config.in_channels, height / factor, width / factor)
+
+
+# %% wrong="02.shape" says="instead of multiplying"
+def latents_shape(pipe, height, width):
+    factor = pipe.vae_scale_factor
+    return (1, pipe.unet.config.in_channels, height * factor, width * factor)
+
+
+# %% wrong="02.shape" says="how many channels the latents have"
+def latents_shape(pipe, height, width):
+    factor = pipe.vae_scale_factor
+    return (1, 3, height // factor, width // factor)
+
+
+# %% wrong="02.shape" says="it says the same"
+def latents_shape(pipe, height, width):
+    return (1, channels, side, side)
 
 
 # %% wrong="02.shape" says="another model"
@@ -273,8 +290,8 @@ print("the same again:", third.tobytes() == picture.tobytes())
 # %% [markdown]
 # ## 4 · A picture for your neighbour
 #
-# A seed is a whole number, and a short message: *prompt, seed, steps, guidance, model*. Whoever has
-# these can draw your picture. Here is such a message.
+# A seed is a single whole number, so a picture fits into a short message: *prompt, seed, steps,
+# guidance, model*. Whoever has these can draw it again. Here is such a message.
 #
 # > a poodle and an astronaut on a purple background · seed 6421725739674010 · 25 steps ·
 # > guidance 5.0 · model: stickers
@@ -332,6 +349,12 @@ neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))
 neighbour = draw_from(neighbour_latents, prompt)
 
+# %% wrong="02.neighbour" says="only to show it"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
+neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))
+neighbour = enlarge(draw_from(neighbour_latents, neighbour_prompt))
+
 # %% wrong="02.neighbour" says="not the noise of seed 6421725739674010"
 neighbour_prompt = "a poodle and an astronaut on a purple background"
 neighbour_seed = 6421725739674010
@@ -388,9 +411,9 @@ for index, seed in enumerate([1, 2, 3]):
     print(f"picture {index} is what seed {seed} gives alone:", torch.equal(batch[index], alone[0]))
 
 # %% [markdown]
-# Only the first. The others came from further on in the list of seed 1: no seed of their own would
-# bring them back. If you like the third picture best, you must draw all three again. So the rule
-# is: **one generator a picture**.
+# Only the first, number 0. The others came from further on in the list of seed 1: no seed of their
+# own would bring them back. If you like the last picture best, you must draw all three again. So
+# the rule is: **one generator a picture**.
 #
 # ### Exercise 4 · A batch whose pictures can be repeated
 #
@@ -472,21 +495,28 @@ print("the noise of seed 2:", torch.equal(batch[1:2], seeded_latents(pipe, 2)))
 #
 # The scheduler *DDIM* ([paper](https://arxiv.org/abs/2010.02502)) has a control for it, named
 # **`eta`**: 0 adds no noise on the way, 1 adds a lot. The next cell makes a second pipeline from
-# the same parts, with this scheduler (nothing is loaded again). It also makes a function that draws
-# a picture twice from *the same latents*. (Lesson 03 says what `clip_sample=False` is for.)
+# the same parts, with this scheduler (nothing is loaded again). Its last line hides the progress
+# bar. (Lesson 03 says what `clip_sample=False` is for.)
 
 # %%
 ddim = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
-ddim_pipe = type(pipe)(**{**pipe.components, "scheduler": ddim}, requires_safety_checker=False)
+parts = pipe.components | {"scheduler": ddim}
+ddim_pipe = type(pipe)(**parts, requires_safety_checker=False)
 ddim_pipe.set_progress_bar_config(disable=True)
 
+# %% [markdown]
+# And we need a function that draws a picture twice from *the same latents*. If it gets a seed, it
+# also makes a new generator for each of the two.
 
+
+# %%
 def draw_pair(eta, seed=None):
     pair = []
     for _ in range(2):
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        fixed = {"latents": seeded_latents(pipe, 42), "generator": generator}
-        pair.append(ddim_pipe(prompt, eta=eta, **fixed, **SETTINGS).images[0])
+        start = seeded_latents(pipe, 42)
+        output = ddim_pipe(prompt, latents=start, generator=generator, eta=eta, **SETTINGS)
+        pair.append(output.images[0])
     print("equal:", pair[0].tobytes() == pair[1].tobytes())
     return image_grid(pair, rows=1)
 
@@ -527,8 +557,7 @@ display(draw_pair(eta=1.0, seed=7))
 # lists. Other libraries, and other devices, work out their numbers by other rules. We ask NumPy,
 # another library for numbers, for the noise of seed 42, and then a graphics card if there is one.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 numpy_noise = torch.from_numpy(numpy.random.default_rng(42).standard_normal(shape)).float()
 print("NumPy and PyTorch, seed 42, equal:", torch.equal(numpy_noise, noise))
 if torch.cuda.is_available():

@@ -34,7 +34,7 @@
 # 1. *On your own.* In `lessons/03_steps.ipynb` four exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint.
+#    hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/03_steps.ipynb` is this notebook with every gap filled
 #    and every picture shown.
 
@@ -44,11 +44,12 @@
 # To find out what a setting does, change it *and nothing else*. So we decide now on everything that
 # stays: the prompt, the guidance scale, the scheduler, and the noise at the start. For the noise we
 # need `seeded_latents` of lesson 02. The scheduler is **DDIM**
-# ([paper](https://arxiv.org/abs/2010.02502)), the plainest of them: one call of the U-Net a step,
-# and no noise on the way. (`clip_sample=False` is right for all models that work on latents. It
-# keeps DDIM from cutting large numbers off, which only pictures made of pixels would need.)
+# ([paper](https://arxiv.org/abs/2010.02502)), which you met there. It is a plain one: one call of
+# the U-Net a step, and with its usual `eta` of 0 no noise on the way. (`clip_sample=False` is right
+# for all models that work on latents. It keeps DDIM from cutting large numbers off, which only
+# pictures made of pixels would need.)
 
-# %% picture="03.first"
+# %%
 import random
 import time
 
@@ -69,6 +70,11 @@ from helpers import (
 
 pipe = load_pipeline("stickers")
 pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
+
+# %% [markdown]
+# With this we draw the first picture, in 25 steps.
+
+# %% picture="03.first"
 prompt = "a 3d sticker of a fox on a teal background"
 latents = seeded_latents(pipe, 5)
 image = pipe(prompt, latents=latents, num_inference_steps=25, guidance_scale=5.0).images[0]
@@ -76,7 +82,7 @@ display(enlarge(image))
 print("one picture of", image.size, "pixels from latents of shape", tuple(latents.shape))
 
 # %% [markdown]
-# This picture had 25 steps. Would you notice if there were fewer?
+# Would you notice if there were fewer steps?
 #
 # ### Exercise 1 · An experiment with one variable
 #
@@ -152,6 +158,18 @@ def draw_steps(pipe, latents, num_inference_steps):
     return pipe(prompt, latents=latents, num_inference_steps=num_inference_steps).images[0]
 
 
+# %% wrong="03.one_variable" says="`.images[0]`"
+def draw_steps(pipe, latents, num_inference_steps):
+    settings = {"num_inference_steps": num_inference_steps, "guidance_scale": 5.0}
+    return pipe(prompt, latents=latents, **settings)
+
+
+# %% wrong="03.one_variable" says="`[0]`"
+def draw_steps(pipe, latents, num_inference_steps):
+    settings = {"num_inference_steps": num_inference_steps, "guidance_scale": 5.0}
+    return pipe(prompt, latents=latents, **settings).images
+
+
 # %% wrong="03.one_variable" says="`return`"
 def draw_steps(pipe, latents, num_inference_steps):
     pipe(
@@ -164,9 +182,9 @@ def draw_steps(pipe, latents, num_inference_steps):
 #
 # Now we use your function with a clock in the hand. `time.perf_counter()` tells seconds from some
 # moment in the past; the difference of two readings is the time between them. Four pictures, 34
-# steps in all. (The picture of section 1 was useful for this too. The first call in a session is
-# often slower than the later ones, because some things are only prepared when they are needed. So
-# never time a first call.)
+# steps in all. (The first call in a session is often slower than the later ones, because some
+# things are only prepared when they are needed. So never time a first call. Ours was the picture of
+# section 1.)
 
 # %% picture="03.by_hand"
 few = [1, 6, 11, 16]
@@ -178,7 +196,7 @@ for steps in few:
 if None in by_hand:
     print("First solve exercise 1.")
 else:
-    print(len(by_hand), "pictures, one latent, steps:", few)
+    print(len(by_hand), "pictures from the same latents, steps:", few)
     display(image_grid(by_hand, rows=1, labels=[f"steps: {steps}" for steps in few]))
 
 # %% [markdown]
@@ -187,8 +205,7 @@ else:
 # the straight line that fits best. A line is worth something if it *foretells*. So we write down,
 # before we try, what it says about 96 steps, and about the twenty pictures of the next section.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 twenty = range(1, 97, 5)
 a_step, fixed = numpy.polyfit(few, seconds, 1)
 print(f"a step: {a_step:.3f} s, the rest of a picture: {fixed:.3f} s")
@@ -205,8 +222,9 @@ print(f"and all twenty pictures {20 * fixed + sum(twenty) * a_step:.0f} s")
 #
 # It need not take as long as your line has foretold, because `sweep` lets several pictures share
 # each call of the U-Net. The U-Net then looks at all of them at once, which saves time on the way.
-# Each picture still needs its own **evaluations**, as such a look is called: one a step. Expect to
-# wait a minute or so. If you would rather see a progress bar, leave out `progress=False`.
+# One look at one picture is called an **evaluation**. Each picture still needs its own, here one a
+# step. Expect to wait a minute or so. If you would rather see a progress bar, leave out
+# `progress=False`.
 
 # %% picture="03.by_steps"
 by_steps = sweep(
@@ -228,8 +246,7 @@ print(len(by_steps.images), "pictures,", sum(by_steps.table["evaluations"]), "ev
 # its part. The dots are these seconds. The dashed line is yours, fitted to the four pictures that
 # you drew one after the other, and goes on to 96.
 
-# %% picture="03.time"
-# NBVAL_IGNORE_OUTPUT
+# %% picture="03.time" tags=["nbval-ignore-output"]
 axes = by_steps.plot("seconds")
 axes.plot(twenty, [fixed + steps * a_step for steps in twenty], "--")
 print(f"96 steps: {fixed + 96 * a_step:.1f} s foretold, {by_steps.outcome(96).seconds:.1f} s here")
@@ -244,8 +261,8 @@ print(f"{sum(by_steps.table['seconds']):.0f} s here")
 #
 # Did `sweep` change anything that it should not? Its pictures should be those that you drew by
 # hand. But remember lesson 02: where pictures are drawn together, sums are added up in another
-# order, and the rounding at their end may move a pixel by one level of 255. Not more. (Until
-# exercise 1 is solved, the answer is `False`.)
+# order, and the rounding at their end may move a number in a pixel by one, of the 255 between black
+# and white. Not more. (Until exercise 1 is solved, the answer is `False`.)
 
 # %%
 for steps, picture in zip(few, by_hand, strict=True):
@@ -267,8 +284,7 @@ for steps, picture in zip(few, by_hand, strict=True):
 # there is nothing below zero, so it starts again from the top. Therefore `dtype=float` comes first.
 
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 def distance(one, other):
     difference = numpy.asarray(one, dtype=float) - numpy.asarray(other, dtype=float)
     return abs(difference).mean()
@@ -326,6 +342,11 @@ def enough(steps, distances, limit):
     return too_far[-1] + 1 if too_far else 0
 
 
+# %% wrong="03.enough" says="one of the distances"
+def enough(steps, distances, limit):
+    return [far for far in distances if far <= limit][0]
+
+
 # %% wrong="03.enough" says="still over the limit"
 def enough(steps, distances, limit):
     return [number for number, far in zip(steps, distances, strict=True) if far > limit][-1]
@@ -347,8 +368,7 @@ def enough(steps, distances, limit):
 # What does it say of our picture, for three ideas of *enough*? The answer holds for this prompt,
 # this noise, this scheduler and this model. For another it must be measured again, and now you can.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 for limit in (2, 5, 10):
     print(f"within {limit:2} levels from", enough(list(twenty), distances, limit), "steps on")
 
@@ -371,8 +391,9 @@ print(len(order), "pictures")
 # A pipeline can report to you after every step. You give it a function as `callback_on_step_end`,
 # and it calls this function with four things: itself, the number of the step, the timestep (we come
 # to it below), and a dictionary of tensors. In the dictionary are the `latents` as they are now.
-# The function must give the dictionary back. Ours keeps each state of the latents in a list, behind
-# the noise of the start.
+# The function must give the dictionary back. (A function that another program calls at certain
+# moments is a **callback**.) Ours keeps each state of the latents in a list, behind the noise of
+# the start.
 
 # %%
 states = [latents]
@@ -442,8 +463,9 @@ for steps in (24, 6):
 # ### Exercise 3 · The race
 #
 # Draw the same picture with all `schedulers` in 8 steps, with one call of `sweep`, and keep what it
-# returns as `at_eight`. Only the scheduler may vary, and everything else must be as in section 3,
-# so that we may compare with the picture of 96 steps.
+# returns as `at_eight`. Besides the settings of a pipeline, `sweep` takes a `scheduler`, by the
+# short names in the cell. Only this may vary, and everything else must be as in section 3, so that
+# we may compare with the picture of 96 steps.
 
 # %% exercise="03.eight_steps" picture="03.eight_steps"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
@@ -519,8 +541,7 @@ at_eight = sweep(
 # Who won? The smaller the distance to the picture of 96 steps, the closer a scheduler came. Each
 # line also says how many evaluations it took, that is, how often the U-Net looked at the picture.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 if at_eight is ...:
     print("First solve exercise 3.")
 else:
@@ -606,8 +627,7 @@ def steps_for(scheduler, evaluations):
 # mainly Heun that must make do with less. `sweep` gets one scheduler at a time here, since the
 # steps differ.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 if steps_for("ddim", 9) is None:
     print("First solve exercise 4.")
 else:
@@ -649,14 +669,13 @@ restless = sweep(
 pictures = [by_steps[steps] for steps in doubled] + restless.images
 labels = [f"{name}, {steps}" for name in ("ddim", "euler a") for steps in doubled]
 display(image_grid(pictures, rows=2, labels=labels))
-print(len(pictures), "pictures from one latent")
+print(len(pictures), "pictures from the same latents")
 
 # %% [markdown]
 # How much does each doubling still change? For a scheduler that arrives, the second number is
 # clearly smaller than the first. Does *Euler a* look like that?
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 for name, drawn in [("ddim", by_steps), ("euler a", restless)]:
     first, second = distance(drawn[11], drawn[21]), distance(drawn[21], drawn[41])
     print(f"{name:8} 11 to 21 steps: {first:4.1f} levels, 21 to 41 steps: {second:4.1f} levels")
@@ -701,9 +720,9 @@ print("the one of 46 steps:", by_steps.outcome(46).evaluations)
 # ## 8 · Explore
 #
 # The cell below shows sliders. Move them, press *draw*, and watch the picture form; the notebook
-# stays free meanwhile, and pressing again drops the picture that is not finished. Start with the
-# steps: leave the seed, and go from 25 down until it hurts. (Sliders need a running notebook. Where
-# you only read, you see the first picture.)
+# stays free meanwhile, and pressing again drops the picture that is not finished. Begin with the
+# steps: leave the seed, and take fewer and fewer steps until it hurts. (Sliders need a running
+# notebook. Where you only read, you see the first picture.)
 
 # %% picture="03.explorer"
 explorer(pipe, prompt=prompt, seed=5, num_inference_steps=12, guidance_scale=5.0)

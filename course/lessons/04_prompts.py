@@ -33,7 +33,7 @@
 # 1. *On your own.* In `lessons/04_prompts.ipynb` four exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint.
+#    hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/04_prompts.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 
@@ -46,6 +46,7 @@
 # holds what stays the same all through this lesson; `progress=False` hides the progress bar.
 
 # %%
+import textwrap
 import warnings
 
 import diffusers
@@ -102,14 +103,13 @@ sweep(
 # ### Exercise 1 · The fifth film, and a fair comparison
 #
 # Invent a film of your own: a title, and a prompt that says what, where and how. Use words that the
-# model knows. Section 1 shows the pattern, and the next cell prints the words for *what* and
-# *where*; a place can also be said as *in the snow* or *in a meadow*. Then make `posters`: one
-# sweep over all five prompts, with seed 7 and our `SETTINGS`. Nothing but the prompt may vary.
+# model knows; the next cell prints them. The four prompts show the pattern. A colour is said as *on
+# a red background*, a place as *in the snow* or *in a meadow*. Then make `posters`: one sweep over
+# all five prompts, with seed 7 and our `SETTINGS`. Nothing but the prompt may vary.
 
 # %%
-print("what: ", ", ".join(SUBJECTS))
-print("where:", ", ".join(BACKGROUNDS))
-print("how:  ", ", ".join(STYLES))
+for question, words in [("what", SUBJECTS), ("where", BACKGROUNDS), ("how", STYLES)]:
+    print(textwrap.fill(f"{question}: {', '.join(words)}", width=90))
 
 # %% exercise="04.posters" picture="04.posters"
 films = {
@@ -194,7 +194,7 @@ else:
 
 # %%
 poster_prompt = "a movie poster of a rocket under the night sky"
-print(pipe.tokenizer.tokenize(poster_prompt))
+print(" · ".join(pipe.tokenizer.tokenize(poster_prompt)))
 print("tokens in its list:", len(pipe.tokenizer))
 
 # %% [markdown]
@@ -301,9 +301,11 @@ sweep(pipe, prompt=orders, seed=7, **SETTINGS)
 # %% [markdown]
 # To see why the order counts, look at what the U-Net is given: not tokens, but one **vector** for
 # each token, made by the text encoder. We compare the vectors of two prompts that differ in a
-# single word near the end. `encode_prompt` gives them; the first `[0]` is the prompt (the other
-# would be the negative prompt), the second the first of the batch. For each place in the row we ask
-# whether both prompts have the same vector there. Which ones will differ? Only one?
+# single word near the end. `encode_prompt` gives them. It is told where to compute (`pipe.device`),
+# how many pictures each prompt is for (`1`), and that it need not care about the negative prompt
+# (`False`). Of what it returns, the first `[0]` takes the prompts, and the second the first prompt.
+# For each place in the row we ask whether both prompts have the same vector there: `=` says yes,
+# `x` says no. Which ones will differ? Only one?
 
 
 # %%
@@ -451,8 +453,8 @@ exercise("04.negative").check(proof=proof)
 # exercise("04.negative").hint()
 
 # %% [markdown] hint="04.negative"
-# Look at the sweep above: two lists, so two rows and three columns. Now the prompt is one text, and
-# another setting is a list of two.
+# Look at the sweep above: two lists, so rows and columns. Now the prompt is one text, and another
+# setting is a list of two.
 
 # %% [markdown] hint="04.negative"
 # `negative_prompt=[None, …]`: the first row is the control.
@@ -550,7 +552,8 @@ held_out = [
 ]
 chosen = held_out[:: len(held_out) // 4][:4]
 never_seen = [f"{style} {subject}, {place} background" for subject, style, place in chosen]
-print(len(held_out), "combinations were held out, such as", *never_seen, sep="\n")
+print(len(held_out), "combinations were held out. Four of them:")
+print("\n".join(never_seen))
 sweep(pipe, prompt=never_seen, seed=7, **SETTINGS)
 
 # %% [markdown]

@@ -33,7 +33,7 @@
 # 1. *On your own.* In `lessons/05_guidance.ipynb` four exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint.
+#    hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/05_guidance.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 
@@ -136,7 +136,9 @@ display(by_seed)
 # In each step the U-Net looks at the noisy latents and predicts what to take away. Lesson 01 said
 # that it does so twice: once with your prompt, once with an empty one. Now we look at both. We take
 # the pure noise of seed 7, and the first of the scheduler's timesteps, at which a picture starts.
-# Each text becomes vectors, as in lesson 04.
+# Each text becomes vectors, as in lesson 04, and the U-Net gets one copy of the latents for each.
+# (Leave the details to lesson 06: `scale_model_input` and `init_noise_sigma` fit the latents to the
+# scheduler, and `chunk` cuts the U-Net's answer into one part a text.)
 
 
 # %%
@@ -206,6 +208,16 @@ def guided(without, with_prompt, guidance_scale):
     return guidance_scale * with_prompt
 
 
+# %% wrong="05.formula" says="it should be 14"
+def guided(without, with_prompt, guidance_scale):
+    return guidance_scale * without + with_prompt
+
+
+# %% wrong="05.formula" says="the function is given"
+def guided(without, with_prompt, guidance_scale):
+    return empty + 5.0 * (prompted - empty)
+
+
 # %% wrong="05.formula" says="`return`"
 def guided(without, with_prompt, guidance_scale):
     without + guidance_scale * (with_prompt - without)
@@ -259,21 +271,21 @@ else:
 #
 # Put the guidance scale 1 into the formula: `without` cancels out, and what is left is
 # `with_prompt`. The negative prompt is then in the place of something that no longer counts. The
-# pipeline knows this too, and saves the work. We count how many rows the U-Net gets in each call,
-# at guidance 5 and at 1. (A **hook** is a function that PyTorch calls before the U-Net; two steps
-# are enough.)
+# pipeline knows this too, and saves the work. We look at how large the batch is that the U-Net gets
+# in each call, at guidance 5 and at 1. (A **hook** is a function that PyTorch calls before the
+# U-Net; two steps are enough.)
 
 # %%
-rows = []
-hook = pipe.unet.register_forward_pre_hook(lambda unet, inputs: rows.append(len(inputs[0])))
+sizes = []
+hook = pipe.unet.register_forward_pre_hook(lambda unet, inputs: sizes.append(len(inputs[0])))
 for guidance_scale in [5.0, 1.0]:
-    rows.clear()
+    sizes.clear()
     pipe(poster, num_inference_steps=2, guidance_scale=guidance_scale)
-    print(f"guidance {guidance_scale}: {rows[0]} row(s) a call, {sum(rows)} in {len(rows)} calls")
+    print(f"guidance {guidance_scale}: {len(sizes)} calls, batch sizes {sizes}")
 hook.remove()
 
 # %% [markdown]
-# Guidance doubles the work of the U-Net.
+# One picture, and with guidance a batch of two: guidance doubles the work of the U-Net.
 #
 # ### Exercise 3 · Prove it with pictures
 #
@@ -363,7 +375,7 @@ print("equal:", below[0.0].tobytes() == below[1.0].tobytes())
 if is_solved:
     at_zero = draw_by_hand(poster, guidance_scale=0.0)
     nothing_said = sweep(pipe, prompt="", seed=7, guidance_scale=1.0, **SETTINGS).images[0]
-    labels = ["by hand, guidance 0", "empty prompt"]
+    labels = ["by hand, at 0", "empty prompt"]
     display(image_grid([at_zero, nothing_said], rows=1, labels=labels))
     print("the same but for rounding:", furthest(at_zero, nothing_said) <= 2)
 else:
@@ -409,6 +421,12 @@ def clipped_share(image):
     return (numbers == 255).mean()
 
 
+# %% wrong="05.clipped" says="at the same time"
+def clipped_share(image):
+    numbers = numpy.asarray(image)
+    return ((numbers == 0) & (numbers == 255)).mean()
+
+
 # %% wrong="05.clipped" says="how many"
 def clipped_share(image):
     numbers = numpy.asarray(image)
@@ -435,8 +453,7 @@ def clipped_share(image):
 # we add two columns and take the mean over the seeds. Do you expect straight lines?
 
 
-# %% picture="05.colour"
-# NBVAL_IGNORE_OUTPUT
+# %% picture="05.colour" tags=["nbval-ignore-output"]
 def saturation(image):
     return numpy.asarray(image.convert("HSV"))[..., 1].mean() / 255
 
@@ -485,8 +502,7 @@ print(len(rescaled), "pictures, different:", rescaled[0].tobytes() != rescaled[1
 # does it fit the prompt? And how well does it fit a prompt that *nobody* gave, with another
 # subject? The second is the control.
 
-# %% picture="05.clip"
-# NBVAL_IGNORE_OUTPUT
+# %% picture="05.clip" tags=["nbval-ignore-output"]
 control = "a 3d sticker of a rose under the night sky"
 cosine = load_ranker().scores(by_seed.images, [poster, control]).cosine
 scores = by_seed.table
@@ -496,10 +512,13 @@ means.plot(marker="o", ylabel="CLIP score, mean of three seeds")
 print(means.round(2))
 
 # %% [markdown]
-# Go along the upper curve. Where does more guidance still raise the score, and from where on do you
-# pay with colour (section 5) and get nothing for it? That point is worth more than any advice. The
-# makers of [Imagen](https://arxiv.org/abs/2205.11487) judge their large models by curves of this
-# kind: what becomes of the CLIP score and of the pictures' quality while the guidance grows.
+# Go along the curve of the poster. Does more guidance raise the score, and up to where? It may even
+# fall from the start: this judge has learned from pictures whose colours do not scream. So look at
+# the gap between the two curves as well. It says how much better the pictures fit their own prompt
+# than another one. Where neither the score nor the gap grows any more, you pay with colour (section
+# 5) and get nothing for it. That point is worth more than any advice. The makers of
+# [Imagen](https://arxiv.org/abs/2205.11487) judge their large models by curves of this kind: what
+# becomes of the CLIP score and of the pictures' quality while the guidance grows.
 #
 # How far do the three seeds lie apart? One line for each:
 
@@ -508,8 +527,8 @@ by_seed.plot(scores["poster"], "CLIP score with the prompt", x="guidance_scale")
 print("lines:", len(by_seed.axes.values["seed"]))
 
 # %% [markdown]
-# If the lines lie further apart than the mean rises, then three seeds are too few to say much. That
-# is how it often is, and it is better to know.
+# If the lines lie further apart than the mean rises or falls, then three seeds are too few to say
+# much. That is how it often is, and it is better to know.
 #
 # What can this measure *not* see? Whether the picture is beautiful, and whether anything in it is
 # wrong that no caption speaks of. And this judge knows the artist well: the text half of our small
@@ -521,7 +540,8 @@ print("lines:", len(by_seed.axes.values["seed"]))
 # - **Start in the middle of the usual range**, about 3 to 8. diffusers' default for Stable
 #   Diffusion is 7.5; for our small model we took 5.
 # - **Lower** if the colours are too strong or the pictures too much alike.
-# - **Higher** if the prompt is not followed. But above 10 or so, better words help more.
+# - **Higher** if the prompt is not followed. But go no further than where your curves of section 6
+#   stop getting better: from there on, only better words help.
 # - **1** when the model was made for it, or when you want half the work and the greatest variety.
 # - A value that is right for one model, scheduler or number of steps may be wrong for the next:
 #   sweep.
@@ -549,8 +569,8 @@ explorer(
 # - In diffusers no more than 1 means no guidance, also at 0.
 # - Guidance **doubles** the work of the U-Net.
 # - Too much of it drives colours to the ends of their range; the **clipped share** shows it.
-# - The **CLIP score** measures how well pictures fit the prompt. Against guidance it shows from
-#   where on you pay and get nothing for it.
+# - The **CLIP score** measures how well pictures fit the prompt; a control says how much the number
+#   is worth. Against guidance it shows from where on you pay and get nothing for it.
 #
 # **Try on your own:** `draw_by_hand(poster, guidance_scale=-3.0)`: what is the opposite of a
 # rocket? Let `draw_by_hand` use guidance only in the first half of the steps, or only in the

@@ -25,15 +25,14 @@
 # - write classifier-free guidance and the denoising loop by hand;
 # - see which word paints which pixels, and walk from one picture to another.
 #
-# **Time:** about 75 minutes. **You need:** lessons 01 and 02, and that you have seen tensors and
-# their shapes.
+# **Time:** about 75 minutes. **You need:** lessons 01 to 05.
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/06_inside.ipynb` four exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Stuck? Remove the `#` in front of the hint line below the check. Each run gives
-#    one more hint.
+#    one more hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/06_inside.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 
@@ -52,8 +51,8 @@ from helpers.latents import interpolate
 # This is the picture that you are going to rebuild. Everything that decides it stands in this cell:
 # the prompt, the seed and two settings.
 #
-# One line is new. Whenever PyTorch computes with a network, it takes notes, in case you want to
-# train it. We only look, so we tell the three networks that there is nothing to train.
+# The loop at the top is new. Whenever PyTorch computes with a network, it takes notes, in case you
+# want to train it. We only look, so we tell the three networks that there is nothing to train.
 
 # %% picture="06.first"
 pipe = load_pipeline("stickers")
@@ -61,7 +60,7 @@ for network in (pipe.text_encoder, pipe.unet, pipe.vae):
     network.requires_grad_(False)
 
 PROMPT = "a 3d sticker of a fox on a teal background"
-SEED = 7
+SEED = 5
 SETTINGS = {"num_inference_steps": 25, "guidance_scale": 5.0}
 
 image = pipe(PROMPT, latents=seeded_latents(pipe, SEED), **SETTINGS).images[0]
@@ -71,13 +70,11 @@ print("size in pixels:", image.size)
 # %% [markdown]
 # ## 1 · The tokenizer: text becomes numbers
 #
-# A network computes with numbers, so the prompt is first cut into **tokens**, and each token is
-# replaced by its place in a long list. The list was made from the captions that the model was
-# trained on. A frequent word is one token; a rare one is put together from pieces. `</w>` marks the
-# end of a word.
+# In lesson 04 you saw how the tokenizer cuts a prompt into **tokens**, words or pieces of words.
+# But a network computes with numbers. So each token is replaced by its place in the tokenizer's
+# list, its **id**. Expect one id for each token of our prompt, and for the marks at both ends.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 ids = pipe.tokenizer(PROMPT).input_ids
 tokens = pipe.tokenizer.convert_ids_to_tokens(ids)
 print("  ".join(f"{token}={number}" for token, number in zip(tokens, ids, strict=True)))
@@ -86,11 +83,8 @@ print("\na word that no caption had:", unknown)
 print("the longest prompt, in tokens:", pipe.tokenizer.model_max_length)
 
 # %% [markdown]
-# Every prompt is brought to the same length: a short one is filled up (**padding**), and a long
-# one is cut off (**truncation**). What is cut off has no effect at all, so in a long prompt the
-# important words come first. Ours reads 32 tokens, the start and end marks included; Stable
-# Diffusion 1.x reads 77 ([`model_max_length` in its
-# tokenizer](https://huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5/blob/main/tokenizer/tokenizer_config.json)).
+# Every prompt is brought to this one length: a short one is filled up (**padding**), and a long one
+# is cut off (**truncation**). At the end of lesson 04 a fox and a whale were lost in this way.
 #
 # ### Exercise 1 · From text to ids
 #
@@ -137,6 +131,11 @@ def to_ids(text):
     return pipe.tokenizer(text, padding="max_length", truncation=True).input_ids
 
 
+# %% wrong="06.tokens" says="`.input_ids`"
+def to_ids(text):
+    return pipe.tokenizer(text, padding="max_length", truncation=True, return_tensors="pt")
+
+
 # %% wrong="06.tokens" says="one dimension"
 def to_ids(text):
     ids = pipe.tokenizer(text, padding="max_length", truncation=True, return_tensors="pt")
@@ -146,9 +145,10 @@ def to_ids(text):
 # %% [markdown]
 # ## 2 · The text encoder: numbers become meaning
 #
-# The number of a token says nothing: 512 is not *more fox* than 511. The text encoder turns each
-# token into a vector that depends on the words before it. `encode_prompt` does tokenizing and
-# encoding in one go, here for two texts: our prompt, and the empty one, which guidance needs later.
+# An id is only a place in a list: 512 means nothing *more* than 511 does. The text encoder turns
+# each token into a vector that depends on the words before it. `encode_prompt` does tokenizing and
+# encoding in one go. Its last two arguments say how many pictures each prompt is for, 1, and
+# whether we want the empty prompt as well. Guidance needs that one later, so this time `True`.
 #
 # Expect the same shape twice: one text, so many tokens, and for each so many numbers.
 
@@ -165,7 +165,8 @@ print("what the empty prompt tells the U-Net:", tuple(untold.shape))
 #
 # The VAE (*variational autoencoder*) is two networks. The **encoder** shrinks a picture to latents,
 # the **decoder** makes a picture of latents. In between everything is multiplied by
-# `scaling_factor`, so that the numbers are about as large as noise of strength 1.
+# `scaling_factor`, so that the numbers are about as large as noise of strength 1. (The encoder
+# names a range for each latent rather than one number. `mode()` takes the likeliest, its middle.)
 
 # %%
 scaling_factor = pipe.vae.config.scaling_factor
@@ -195,8 +196,7 @@ print(f"{pixels.numel() / clean.numel():.0f} times fewer")
 # To measure it, we take the mean distance between the colour values before and after. (Each value
 # is a number from 0 to 255.) Guess first: how many times larger is it for the test card?
 
-# %% picture="06.vae"
-# NBVAL_IGNORE_OUTPUT
+# %% picture="06.vae" tags=["nbval-ignore-output"]
 card = Image.new("RGB", image.size, "white")
 pen = ImageDraw.Draw(card)
 for x in range(0, 128, 4):
@@ -210,7 +210,8 @@ for name, one, other in zip(["sticker", "test card"], before, after, strict=True
     one, other = (pipe.image_processor.pil_to_numpy(picture) for picture in (one, other))
     print(f"{name:10} mean distance {255 * abs(one - other).mean():5.1f} of 255")
 labels = ["sticker", "sticker, after", "test card", "test card, after"]
-display(enlarge(image_grid([before[0], after[0], before[1], after[1]], rows=2, labels=labels)))
+pictures = [enlarge(picture, 2) for picture in (before[0], after[0], before[1], after[1])]
+display(image_grid(pictures, rows=1, labels=labels))
 
 # %% [markdown]
 # What the decoder makes of the lines is its best guess. This is one reason why small letters and
@@ -231,6 +232,8 @@ for name in ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "
 # %% [markdown]
 # The **betas** say how much noise each timestep adds to the one before. All betas up to a timestep
 # together give what matters: how much of the picture is left there, and how much noise there is.
+# The scheduler has worked this out: `alphas_cumprod[t]` is the product of all `1 - beta` up to
+# timestep t.
 #
 #     noisy = a · clean + s · noise        where  a = sqrt(alphas_cumprod[t]),  s = sqrt(1 - a²)
 #
@@ -294,8 +297,9 @@ display(image_grid(film, rows=1, labels=[f"timestep {timestep}" for timestep in 
 # | noise | (noisy - s · noise) / a | noise |
 # | velocity | a · noisy - s · velocity | s · noisy + a · velocity |
 #
-# The last column of the first line shows why one may prefer the velocity. Near timestep 999, a is
-# tiny, and dividing by it makes every error in the noise huge. The velocity needs no division.
+# Compare the two formulas in the column *clean*: they show why one may prefer the velocity. Near
+# timestep 999, a is small, and dividing by it makes every error in the noise much larger. The
+# velocity needs no division.
 #
 # ### Exercise 2 · From the velocity to the clean latents
 #
@@ -336,6 +340,12 @@ def clean_from_velocity(noisy, velocity, timestep):
     return kept * noisy - (1 - kept) * velocity
 
 
+# %% wrong="06.clean" says="You took 1 - a"
+def clean_from_velocity(noisy, velocity, timestep):
+    a = pipe.scheduler.alphas_cumprod[timestep].sqrt()
+    return a * noisy - (1 - a).sqrt() * velocity
+
+
 # %% wrong="06.clean" says="that is the noise"
 def clean_from_velocity(noisy, velocity, timestep):
     kept = pipe.scheduler.alphas_cumprod[timestep]
@@ -360,26 +370,27 @@ seen, believed = [], []
 for timestep in timesteps:
     noisy = training_scheduler.add_noise(clean, noise, torch.tensor([timestep]))
     velocity = pipe.unet(noisy, timestep, told).sample
-    belief = clean_from_velocity(noisy, velocity, timestep)
-    seen += decode(noisy)
-    believed += decode(noisy if belief is None else belief)
-labels = [f"{what}, {timestep}" for what in ("sees", "believes") for timestep in timesteps]
-print(len(seen), "noisy pictures and", len(believed), "beliefs")
-display(image_grid(seen + believed, rows=2, labels=labels))
+    seen.append(noisy)
+    believed.append(clean_from_velocity(noisy, velocity, timestep))
+if believed[0] is None:
+    print("First solve exercise 2.")
+else:
+    labels = [f"{what}, {timestep}" for what in ("sees", "believes") for timestep in timesteps]
+    print(len(seen), "noisy pictures and", len(believed), "beliefs")
+    display(image_grid(decode(torch.cat(seen + believed)), rows=2, labels=labels))
 
 # %% [markdown]
 # ## 6 · Guidance by hand
 #
-# The U-Net can be asked with the prompt (`told`) and without it (`untold`). **Classifier-free
-# guidance** ([Ho and Salimans 2022](https://arxiv.org/abs/2207.12598)) asks both ways, takes the
-# difference, which is what the prompt adds, and goes further in that direction than the model would
-# by itself.
+# You know **classifier-free guidance** from lesson 05: ask the U-Net with the prompt (`told`) and
+# without it (`untold`), take the difference, which is what the prompt adds, and go further in that
+# direction than the model would by itself.
 #
 # ### Exercise 3 · The guided prediction
 #
-# Complete the function so that it starts at the untold prediction and goes `guidance_scale` times
-# the way to the told one. With a scale of 1 it arrives exactly there; with 0 the prompt has no
-# effect. (It is the formula of lesson 05. Your own loop needs it again.)
+# Your own loop needs that formula again; try to write it from memory. Complete the function so that
+# it starts at the untold prediction and goes `guidance_scale` times the way to the told one. With a
+# scale of 1 it arrives exactly there; with 0 the prompt has no effect.
 
 
 # %% exercise="06.guidance"
@@ -412,6 +423,11 @@ def guide(untold_prediction, told_prediction, guidance_scale):
     return untold_prediction + guidance_scale * (untold_prediction - told_prediction)
 
 
+# %% wrong="06.guidance" says="`return`"
+def guide(untold_prediction, told_prediction, guidance_scale):
+    untold_prediction + guidance_scale * (told_prediction - untold_prediction)
+
+
 # %% wrong="06.guidance" says="only the way"
 def guide(untold_prediction, told_prediction, guidance_scale):
     return guidance_scale * (told_prediction - untold_prediction)
@@ -426,14 +442,15 @@ timestep = 800
 noisy = training_scheduler.add_noise(clean, noise, torch.tensor([timestep]))
 predictions = pipe.unet(torch.cat([noisy] * 2), timestep, torch.cat([untold, told])).sample
 untold_prediction, told_prediction = predictions.chunk(2)
-a, s = left[timestep], noise_share[timestep]
-beliefs = []
-for scale in (0.0, 1.0, 4.0, 10.0):
-    guided = guide(untold_prediction, told_prediction, scale)
-    beliefs += decode(a * noisy - s * (told_prediction if guided is None else guided))
-labels = ["scale 0: untold", "scale 1: told", "scale 4", "scale 10"]
-print(len(beliefs), "beliefs at timestep", timestep)
-display(image_grid(beliefs, rows=1, labels=labels))
+guided = [guide(untold_prediction, told_prediction, scale) for scale in (0.0, 1.0, 4.0, 10.0)]
+if guided[0] is None:
+    print("First solve exercise 3.")
+else:
+    a, s = left[timestep], noise_share[timestep]
+    beliefs = decode(torch.cat([a * noisy - s * velocity for velocity in guided]))
+    labels = ["scale 0: untold", "scale 1: told", "scale 4", "scale 10"]
+    print(len(beliefs), "beliefs at timestep", timestep)
+    display(image_grid(beliefs, rows=1, labels=labels))
 
 # %% [markdown]
 # ## 7 · The whole loop
@@ -482,8 +499,8 @@ exercise("06.loop").check(denoise=denoise, pipe=pipe)
 # The guidance is the line of exercise 3. You may call `guide(...)`.
 
 # %% [markdown] hint="06.loop"
-# `step` changes nothing in place. If you do not store its result as `latents`, the next round
-# starts from the same noise again.
+# `step` changes nothing in place. It returns an object, and the `.prev_sample` of that are the new
+# latents. If you do not store these as `latents`, the next round starts from the same noise again.
 
 
 # %% wrong="06.loop" says="the noise that you began with"
@@ -543,13 +560,15 @@ def denoise(latents, prompt, num_inference_steps, guidance_scale):
 # returns its latents instead of a picture, so we can compare number by number.
 
 # %% picture="06.mine" same_as="06.first"
-my_latents = denoise(seeded_latents(pipe, SEED), PROMPT, **SETTINGS)
-its_latents = pipe(
-    PROMPT, latents=seeded_latents(pipe, SEED), output_type="latent", **SETTINGS
-).images
-difference = (my_latents - its_latents).abs().max().item()
-print("largest difference below 0.00001:", difference < 1e-5)
-display(enlarge(decode(my_latents)[0]))
+my_noise = seeded_latents(pipe, SEED)
+my_latents = denoise(my_noise, PROMPT, **SETTINGS)
+if torch.equal(my_latents, my_noise):
+    print("Nothing has changed in the noise. First solve exercise 4.")
+else:
+    its_latents = pipe(PROMPT, latents=my_noise, output_type="latent", **SETTINGS).images
+    difference = (my_latents - its_latents).abs().max().item()
+    print("largest difference below 0.00001:", difference < 1e-5)
+    display(enlarge(decode(my_latents)[0]))
 
 # %% [markdown]
 # That is the heart of `pipe(...)`. Many tools that you will meet change only one of these few
@@ -559,11 +578,12 @@ display(enlarge(decode(my_latents)[0]))
 #
 # How do the words get into the picture? Through **cross-attention**: in many layers of the U-Net
 # each place of the latents looks at all tokens of the prompt and shares its attention out among
-# them. We can record these shares while the picture is being drawn, and average them over layers
-# and steps ([Tang et al. 2022](https://arxiv.org/abs/2210.04885)).
+# them. We can record these shares while the picture is being drawn, one map for each layer and
+# step, and average them ([Tang et al. 2022](https://arxiv.org/abs/2210.04885)).
 #
-# Yellow is where a word got most of its attention, dark violet where it got least. Do not expect
-# sharp outlines: the layers that listen to the prompt work on 8 × 8 places and fewer.
+# Yellow is where a word got most of its attention, dark violet where it got least. The colours are
+# spread anew for each word, so compare places, not strengths. And do not expect sharp outlines: the
+# layers that listen to the prompt work on 8 × 8 places and fewer.
 
 # %% picture="06.attention"
 words = ["fox", "3d", "teal", "background"]
@@ -583,11 +603,11 @@ display(image_grid([watched, *maps], rows=1, labels=["the picture", *words]))
 #
 # Each seed is a point in the space of all noises. What lies between two of them? The plain way is
 # a mean, but the mean of two noises is weaker than either, and the U-Net knows only noise of full
-# strength. `interpolate` goes along the sphere instead ([White
-# 2016](https://arxiv.org/abs/1609.04468)). The **standard deviation** measures the strength.
+# strength. All noises of one strength lie on a sphere around zero, and `interpolate` goes along it
+# ([White 2016](https://arxiv.org/abs/1609.04468)). The **standard deviation**, `.std()`, measures
+# the strength.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 start, end = seeded_latents(pipe, 7), seeded_latents(pipe, 11)
 print(f"strength at the start and at the end: {start.std():.2f} and {end.std():.2f}")
 print(f"in the middle of the plain way:       {((start + end) / 2).std():.2f}")

@@ -32,7 +32,7 @@
 # 1. *On your own.* In `lessons/07_ranking.ipynb` four exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Stuck? Remove the `#` in front of the hint line below the check. Each run gives
-#    one more hint.
+#    one more hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/07_ranking.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 
@@ -57,8 +57,9 @@ from helpers.ranking import r_precision as share_of_hits
 # %% [markdown]
 # ## 1 · Ten pictures, and your vote
 #
-# Ten prompts and ten latents go into one call, so the U-Net works on all of them together. The
-# guidance scale is low on purpose: the pictures follow the prompt less closely and differ more.
+# Ten prompts and ten latents go into one call, so the U-Net works on all of them together. Ten
+# pictures still take several times as long as one, so expect a wait. The guidance scale is low on
+# purpose: the pictures follow the prompt less closely and differ more.
 
 # %% picture="07.ten"
 pipe = load_pipeline("stickers")
@@ -135,6 +136,11 @@ def cosine(first, second):
     return first @ second / first.norm() * second.norm()
 
 
+# %% wrong="07.cosine" says="squares of the lengths"
+def cosine(first, second):
+    return first @ second / ((first @ first) * (second @ second))
+
+
 # %% wrong="07.cosine" says="distance"
 def cosine(first, second):
     return (first - second).norm()
@@ -178,6 +184,12 @@ ranking = sorted(range(10), key=lambda number: cosines[number])
 
 # %% wrong="07.ranking" says="cosines themselves"
 ranking = sorted(cosines, reverse=True)
+
+# %% wrong="07.ranking" says="is a pair"
+ranking = sorted(enumerate(cosines), key=lambda pair: pair[1], reverse=True)
+
+# %% wrong="07.ranking" says="not a number of a picture"
+ranking = sorted(images, key=lambda image: cosines[images.index(image)], reverse=True)
 
 # %% wrong="07.ranking" says="only one"
 ranking = [max(range(10), key=lambda number: cosines[number])]
@@ -246,13 +258,17 @@ def agreement(vote, ranking):
     return len(set(vote) & set(ranking)) / len(vote)
 
 
+# %% wrong="07.agreement" says="exactly three"
+def agreement(vote, ranking):
+    return len(set(vote) & set(ranking[:3])) / 3
+
+
 # %% wrong="07.agreement" says="share"
 def agreement(vote, ranking):
     return len(set(vote) & set(ranking[: len(vote)]))
 
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 agreed = agreement(my_vote, [number for number, score in ranked])
 if agreed is None:
     print("First solve exercise 3.")
@@ -273,17 +289,17 @@ else:
 #
 # The table can also have one picture and many texts. The **softmax** of a row of *logits* turns the
 # scores into shares that sum to 1: how strongly CLIP believes in each text, if one of them must be
-# right. We ask about the winner, with texts that differ in one word.
+# right. We ask about the winner: the first text is its own prompt, the others name another subject.
 
 # %% picture="07.words"
-birds = ["owl", "parrot", "penguin", "fox", "cat", "ghost"]
-texts = [f"a cartoon sticker of a {bird} in the snow" for bird in birds]
+subjects = ["an owl", "a parrot", "a penguin", "a fox", "a cat", "a ghost"]
+texts = [f"a cartoon sticker of {subject} in the snow" for subject in subjects]
 beliefs = ranker.scores([images[best]], texts).logits.softmax(dim=1)[0]
 figure, (left, right) = plt.subplots(1, 2, width_ratios=[1, 2], layout="constrained")
 figure.set_size_inches(8, 2.6)
 left.imshow(images[best])
 left.axis("off")
-right.barh(birds[::-1], beliefs.flip(0))
+right.barh(subjects[::-1], beliefs.flip(0))
 right.set_xlim(0, 1)
 right.set_xlabel("share of CLIP's belief")
 plt.show()
@@ -378,10 +394,10 @@ def r_precision(cosines):
 # %% [markdown]
 # Now measure. Guidance is said to make pictures follow the prompt, so we compare the pictures
 # above with pictures from the same noise at a guidance scale of 1, that is, without guidance.
-# Guessing would reach 10%, one prompt in ten. Below are the first five of each.
+# Guessing would reach 10%, one prompt in ten. (`share_of_hits` is the course's own version of what
+# you have just written.) Below are the first five of each.
 
-# %% picture="07.guidance"
-# NBVAL_IGNORE_OUTPUT
+# %% picture="07.guidance" tags=["nbval-ignore-output"]
 unguided = draw_all(1.0)
 for name, pictures in [("guidance 1", unguided), ("guidance 5", drawn)]:
     hits = share_of_hits(ranker.scores(pictures, prompts))
@@ -428,9 +444,9 @@ else:
 # - A batch draws many pictures of one prompt in one call.
 # - **CLIP** puts texts and pictures into one space; the **cosine** of their embeddings is the CLIP
 #   score.
+# - Sorting by the score gives a ranking: good at *does it fit?*, blind for *is it beautiful?*.
+# - Agreement with your own vote can be measured, but compare it with what chance would give.
 # - **Softmax** turns a row of logits into shares: what CLIP believes, if one of the texts is right.
-# - Sorting by it gives a ranking: good at *does it fit?*, blind for *is it beautiful?*.
-# - Agreement with your own vote can be measured, and chance must be taken off.
 # - **R-precision** is the share of pictures that find their own prompt again. It judges a pipeline.
 # - A judge that took part in the training flatters.
 #

@@ -35,7 +35,7 @@
 # 1. *On your own.* In `lessons/09_faces.ipynb` four exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint.
+#    hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/09_faces.ipynb` is this notebook with every gap filled
 #    and every picture shown.
 
@@ -83,8 +83,7 @@ from helpers.faces.server import start
 # is. `timeout` is how many seconds we are ready to wait; never leave it out, since without it a
 # program can wait for ever.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 service = start(port=0)  # 0: any port that is free
 print("the service listens at", service.url)
 answer = requests.get(f"{service.url}/about", timeout=10)
@@ -155,7 +154,7 @@ exercise("09.encode").check(as_text=as_text, small=small)
 
 # %% [markdown] hint="09.encode"
 # Three steps: the image into a file in memory, the file's bytes into base64, and the words in
-# front. The last cell has the second step.
+# front. The cell with `three_bytes` has the second step.
 
 # %% [markdown] hint="09.encode"
 # `b64encode` gives bytes. Only after `.decode()` can you put them behind the words with `+`.
@@ -250,6 +249,16 @@ def from_text(text):
     return io.BytesIO(base64.b64decode(text.split(",", 1)[1]))
 
 
+# %% wrong="09.decode" says="for the name of a file"
+def from_text(text):
+    return Image.open(base64.b64decode(text.split(",", 1)[1]))
+
+
+# %% wrong="09.decode" says="behind the first comma"
+def from_text(text):
+    return Image.open(io.BytesIO(base64.b64decode(text)))
+
+
 # %% wrong="09.decode" says="Cut at the comma"
 def from_text(text):
     return Image.open(io.BytesIO(base64.b64decode(text[22:])))
@@ -278,10 +287,10 @@ print("received:", improved.size)
 print("the same picture as by hand:", improved.tobytes() == repaired.tobytes())
 
 # %% [markdown]
-# Now the poster. The next cell puts a title below a face; we draw the poster from the thumbnail,
-# from the repaired portrait, and from the true one. Move the slider to wipe from one to the other.
-# (In the stored solution the slider does not move: run the cell.) The title is written *after* the
-# repair, since letters are no faces.
+# Now the poster. The next cell puts a title below a face, once from the thumbnail and once from the
+# repaired portrait. Move the slider to wipe from one to the other. (In the stored solution the
+# slider does not move: run the cell.) The title is written *after* the repair, since letters are no
+# faces.
 
 
 # %% picture="09.poster"
@@ -303,8 +312,8 @@ before_after(poster(small), poster(improved), labels=("thumbnail", "repaired"))
 #
 # $$\mathrm{PSNR} = 10 \cdot \log_{10} \frac{255^2}{\text{mean of the squared differences}}$$
 #
-# 255 is the largest value of a pixel. The unit is the decibel (dB), and more is better. About 6 dB
-# more mean differences half as large, and equal pictures have an infinite PSNR.
+# 255 is the largest value of a pixel. The unit is the decibel (dB), and more is better. Where the
+# differences are half as large, the PSNR is about 6 dB higher; for equal pictures it is infinite.
 #
 # ### Exercise 3 · PSNR
 #
@@ -354,6 +363,18 @@ def my_psnr(image, truth):
     return 10 * numpy.log10(255**2 / numpy.abs(difference).mean())
 
 
+# %% wrong="09.psnr" says="255², not 255"
+def my_psnr(image, truth):
+    difference = numpy.asarray(image, dtype=float) - numpy.asarray(truth, dtype=float)
+    return 10 * numpy.log10(255 / (difference**2).mean())
+
+
+# %% wrong="09.psnr" says="cancel each other out"
+def my_psnr(image, truth):
+    difference = numpy.asarray(image, dtype=float) - numpy.asarray(truth, dtype=float)
+    return 10 * numpy.log10(255**2 / difference.mean() ** 2)
+
+
 # %% wrong="09.psnr" says="not 1"
 def my_psnr(image, truth):
     difference = numpy.asarray(image, dtype=float) - numpy.asarray(truth, dtype=float)
@@ -369,11 +390,10 @@ def my_psnr(image, truth):
 # %% [markdown]
 # A restorer must beat the simple ways to enlarge a picture, or it is of no use. The simplest
 # repeats the pixels; *bicubic* and *Lanczos* draw smooth curves through them. We give a second
-# measure too: **SSIM** compares structure in small windows, from about 0 to 1 for equal pictures
-# ([paper](https://doi.org/10.1109/TIP.2003.819861)).
+# measure too, **SSIM**, which compares structure in small windows. It is 1 for equal pictures, and
+# near 0 where two have nothing in common ([paper](https://doi.org/10.1109/TIP.2003.819861)).
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 ways = {
     "repeated pixels": small.resize(truth.size, Image.Resampling.NEAREST),
     "bicubic": small.resize(truth.size, Image.Resampling.BICUBIC),
@@ -387,9 +407,9 @@ for name, candidate in ways.items():
 # This is one picture. The restorer's card, `helpers/weights/stickers-faces/README.md`, has the same
 # table for many, by skin tone, and for pictures without a face.
 #
-# Take care with such numbers. PSNR counts pixels. It does not know that an eye matters more than a
-# wall, and between a sharp face that is a little off and a blurred one it often prefers the blur.
-# Measure, and look.
+# Take care with such numbers. PSNR compares pixel by pixel. It does not know that an eye matters
+# more than a wall, and between a sharp face that is a little off and a blurred one it often prefers
+# the blur. Measure, and look.
 #
 # ## 7 · What it invents
 #
@@ -414,19 +434,19 @@ display(image_grid(rows, cols=4, labels=labels))
 print("repaired:", len(rows) - len(people))
 
 # %% [markdown]
-# Here is the same as a number. We take a thumbnail of 16 pixels and have it repaired. Then we
-# compare the repaired picture with the thumbnail, by making it just as small again, and with the
-# truth.
+# We can measure it, too. We take a thumbnail of 16 pixels and have it repaired. Then we compare the
+# repaired picture with the thumbnail, by making it just as small again, and with the truth.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 tiny = thumbnail(people[0], 16)
 guess = improve_face(tiny, factor=4, url=service.url)
 fits_the_thumbnail = psnr(guess.resize((16, 16), Image.Resampling.BOX), tiny)
 fits_the_truth = psnr(guess, people[0].resize((64, 64), Image.Resampling.BOX))
-print("nearer to its thumbnail than to the truth:", fits_the_thumbnail > fits_the_truth)
+print(f"beside its thumbnail: {fits_the_thumbnail:.1f} dB")
+print(f"beside the truth:     {fits_the_truth:.1f} dB")
 
 # %% [markdown]
-# So the repaired face explains its thumbnail well, and still is not the true face. It cannot be
+# The repaired face explains its thumbnail far better than it matches the true face. It cannot be
 # otherwise: very many faces shrink to the same few pixels, and the thumbnail does not say which of
 # them it was. No restorer, however large, can know.
 #
@@ -482,15 +502,14 @@ except FaceServiceError as error:
     print(error)
 
 # %% [markdown]
-# 422 begins with a 4: the request was wrong, and the message says how. `improve_face` noticed it
+# 422 begins with a 4: the request was wrong, and the message says how. `improve_face` noticed that
 # before it sent anything. *Whose side* says who can mend it: you, or the people of the server.
 #
 # Next, **a slow server**. The cell opens a port that takes calls and never says a word. With
 # `timeout=2`, patience ends after two seconds, whatever the server does. Then **a server that is
-# off**: we close that port and call again. This is the most frequent failure of all.
+# off**: we close that port and call again.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 silent = socket.create_server(("127.0.0.1", 0))
 silent_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
 for state in ("slow", "off"):
@@ -502,7 +521,7 @@ for state in ("slow", "off"):
 
 # %% [markdown]
 # Every message says what happened, whose side it is on, and what to do next. Read it from the top,
-# and do what its last lines say, before you change your code.
+# and do what stands after *What to do* before you change your code.
 #
 # ### Exercise 4 · Lose nothing
 #
@@ -550,6 +569,14 @@ def improve_or_keep(image, url):
     return image
 
 
+# %% wrong="09.fallback" says="call the service at `url`"
+def improve_or_keep(image, url):
+    try:
+        return improve_face(image, factor=2, url=service.url)
+    except FaceServiceError:
+        return image
+
+
 # %% wrong="09.fallback" says="something else comes back"
 def improve_or_keep(image, url):
     try:
@@ -582,10 +609,12 @@ print("running:", service.running)
 # 70,000 portraits ([FFHQ](https://github.com/NVlabs/ffhq-dataset)). So it makes faces up with much
 # more skill, and all of section 7 holds for it.
 #
-# - **Public demo.** The Space [Xintao/GFPGAN](https://huggingface.co/spaces/Xintao/GFPGAN), of the
-#   paper's first author. It takes picture, version and scale.
+# - **Public demo.** [Xintao/GFPGAN](https://huggingface.co/spaces/Xintao/GFPGAN), by the paper's
+#   first author. It is a **Space**: an app that runs on the Hugging Face hub. It takes picture,
+#   version and scale.
 # - **Service with an account.** [tencentarc/gfpgan](https://replicate.com/tencentarc/gfpgan) on
-#   Replicate. It wants a token and has a language of its own, which `improve_face` does not speak.
+#   Replicate. It wants an access token, which is a password for programs, and has a language of its
+#   own, which `improve_face` does not speak.
 # - **On your own computer.** The [code](https://github.com/TencentARC/GFPGAN) and its weights. The
 #   packages [`gfpgan` 1.3.8](https://pypi.org/project/gfpgan/) and
 #   [`basicsr` 1.4.2](https://pypi.org/project/basicsr/) date from 2022, and do not install on
@@ -603,13 +632,14 @@ print("running:", service.running)
 # improve_face(photo, factor=2, url="Xintao/GFPGAN", timeout=120)
 # ```
 #
-# Or set the variable `FACE_API_URL` to the address before you start Jupyter; then every
+# Or set the environment variable `FACE_API_URL` to the address before you start Jupyter; then every
 # `improve_face(photo)` goes there. We do not run it in class: whether it is awake today, nobody can
 # promise. That is why the course has a service of its own, and why a program should be ready for
 # every failure of section 9.
 #
 # Your instructor's computer can serve the whole class: `python -m helpers faces --host 0.0.0.0`
-# there, and `improve_face(image, url="http://…:7870")` with its address here.
+# there (0.0.0.0 lets other computers in), and `improve_face(image, url="http://…:7870")` with its
+# address here.
 #
 # ## What you learned
 #
@@ -620,6 +650,10 @@ print("running:", service.running)
 # - **PSNR** and **SSIM** measure how near a picture is to the truth, where the truth is known.
 # - A restorer draws **plausible** detail. The less is left of a face, the more of it is invented.
 #   Never use it to find out who somebody is.
+#
+# **Try on your own:** save the thumbnail with `quality=20` instead of 85 and repair it again: what
+# does `my_psnr` say? Then send a picture without a face, such as a sticker of a fox. (If no service
+# is running, `improve_face` without `url` starts one.)
 #
 # **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md).
 #

@@ -34,7 +34,7 @@
 # 1. *On your own.* In `lessons/10_app.ipynb` three exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint.
+#    hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/10_app.ipynb` is this notebook with every gap filled
 #    and every picture shown.
 
@@ -54,6 +54,7 @@ import contextlib
 import functools
 import io
 import random
+import threading
 
 import gradio as gr
 import requests
@@ -73,12 +74,17 @@ from helpers.vocabulary import STYLES
 # `load` loads a model when it is first asked for; `functools.cache` remembers it, so that a second
 # request for the same model takes no time. `draw` makes one picture. Everything that decides about
 # the picture is an argument, which is the habit of lesson 02: the same arguments, the same picture.
+# The **lock** lets one drawing in at a time, and whoever comes meanwhile waits at the `with`. (Why,
+# section 5 tells.)
 
 
 # %% picture="10.function"
 @functools.cache
 def load(model):
     return load_pipeline(model)
+
+
+lock = threading.Lock()
 
 
 def draw(
@@ -90,13 +96,14 @@ def draw(
     model="stickers",
 ):
     pipe = load(model)
-    return pipe(
-        prompt,
-        negative_prompt=negative_prompt,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        latents=seeded_latents(pipe, seed),
-    ).images[0]
+    with lock:
+        return pipe(
+            prompt,
+            negative_prompt=negative_prompt,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            latents=seeded_latents(pipe, seed),
+        ).images[0]
 
 
 pipe = load("stickers")
@@ -123,25 +130,26 @@ print(type(six_lines).__name__)
 
 # %% [markdown]
 # It is built, but nobody can see it yet. `launch` starts a **server**, a program that waits for a
-# browser to ask for the page. We give it five settings, here and for every app below:
+# browser to ask for the page. We give it six settings, here and for every app below:
 #
 # - `server_name="127.0.0.1"`: only this computer can reach it;
 # - `share=False`: no public address. On Colab, Gradio makes one unless we say this;
 # - `inline=False`: the page opens in a browser tab of its own, not inside this notebook;
 # - `prevent_thread_lock=True`: the notebook goes on while the server runs;
-# - `quiet=True`: no messages.
+# - `quiet=True`: no messages in the notebook;
+# - `show_error=True`: when the function fails, the page says why, and not only *Error*.
 #
 # Run the cell and click the address that it prints. (On Colab, write `inline=True`, since your
 # browser is not on Colab's computer.)
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 LAUNCH = {
     "server_name": "127.0.0.1",
     "share": False,
     "inline": False,
     "prevent_thread_lock": True,
     "quiet": True,
+    "show_error": True,
 }
 six_lines.launch(**LAUNCH)
 print("open", six_lines.local_url)
@@ -172,7 +180,8 @@ six_lines.close(verbose=False)
 #
 # Build `steps_app`, a `gr.Interface` with a third input: a slider from 10 to 100 for the number of
 # steps, in whole numbers. `draw` takes `num_inference_steps` as its third argument already.
-# `gr.Slider(minimum, maximum, value=…, step=…, label=…)` makes a slider.
+# `gr.Slider(minimum, maximum, value=…, step=…, label=…)` makes a slider. To see your page, launch
+# it in a new cell as above, and close it afterwards.
 
 # %% exercise="10.interface"
 # BEGIN SOLUTION
@@ -241,8 +250,9 @@ steps_app = gr.Interface(
 #
 # `gr.Interface` decides what the page looks like. With `gr.Blocks` you decide. It takes two steps:
 #
-# 1. **Lay out.** A component appears where it is made. Inside `with gr.Row():` components stand
-#    side by side, inside `with gr.Column():` one below the other.
+# 1. **Lay out.** What stands on a page, a text field, a button, a picture, Gradio calls a
+#    **component**. It appears where it is made. Inside `with gr.Row():` components stand side by
+#    side, inside `with gr.Column():` one below the other.
 # 2. **Connect.** `button.click(function, inputs, outputs)` says what a click does: take the values
 #    of the `inputs`, call the function with them in this order, put what it returns into the
 #    `outputs`.
@@ -253,7 +263,7 @@ steps_app = gr.Interface(
 # ### Exercise 2 · Say which seed
 #
 # Many apps of this kind show ten pictures and forget how they came about. You like the seventh, and
-# nobody can make it again. Ours will write the seed under each. Complete the function: it gets a
+# nobody can make it again. Ours will write its seed on each. Complete the function: it gets a
 # list of pictures and a list of their seeds, and returns what `gr.Gallery` shows, a list of pairs
 # *(picture, caption)*. The caption is the text `seed 42` for seed 42.
 
@@ -318,11 +328,12 @@ for shown, _ in draw_series("stickers", prompt, "", 3, 5.0, 15, 99998, False):
 display(image_grid([picture for picture, _ in shown], rows=1, labels=[text for _, text in shown]))
 
 # %% [markdown]
-# The controls of the page come next. Each has a range, and a value to begin with that gives a good
-# picture, so that a visitor can press the button at once. The negative prompt begins with *a
-# portrait*: our model has learned stickers and portraits, and this is a page for stickers. Whoever
-# wants a face empties the field. The models in the list are those that came with the course; the
-# real Stable Diffusion joins them where there is a graphics card that can run it.
+# The controls of the page come next. Each has a value to begin with, so that a visitor can press
+# the button at once. The list that `controls` returns has the order of the arguments of
+# `draw_series`. The negative prompt begins with *a portrait*: our model has learned stickers and
+# portraits, and this is a page for stickers. Whoever wants a face empties the field. The models in
+# the list are those that came with the course; the real Stable Diffusion joins them where there is
+# a graphics card that can run it.
 #
 # A detail about ranges: Gradio checks the limits of sliders and of lists also on the server, so
 # that they hold for programs as well. The `max_length` of a text field holds on the page only.
@@ -346,11 +357,11 @@ def controls():
 
 
 # %% [markdown]
-# And the page. On the left the controls and two buttons; on the right the gallery, and beside it a
-# painting as an example of what to expect. Then two connections:
+# And the page. On the left the controls and two buttons; on the right the gallery, and below it one
+# picture as an example of what to expect. Then two connections:
 #
-# - *Run* calls `draw_series`. Its second output goes back into the seed slider, so that after a
-#   random run you can read which seed it was.
+# - *Run* calls `draw_series`. Its second output goes back into the seed slider, `inputs[6]`, so
+#   that after a random run you can read with which seed it began.
 # - *Stop* calls nothing. It `cancels` the run, between one picture and the next.
 
 # %%
@@ -363,7 +374,7 @@ with gr.Blocks(title="My sticker studio", analytics_enabled=False) as studio:
                 run = gr.Button("Run", variant="primary")
                 stop = gr.Button("Stop", variant="stop")
         with gr.Column(scale=3):
-            gallery = gr.Gallery(label="Pictures, each with its seed", format="png", columns=4)
+            gallery = gr.Gallery(label="Pictures", show_label=False, format="png", columns=4)
             gr.Image(painting, label="An example", interactive=False, height=300)
     drawing = run.click(draw_series, inputs, [gallery, inputs[6]], api_name="draw")
     stop.click(None, cancels=[drawing])
@@ -397,8 +408,7 @@ display(wallpaper)
 # wallpaper goes, since nobody can read white letters in front of pale pictures. (`queue` says who
 # has to wait, and section 5 is about it.)
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 theme = gr.themes.Soft(primary_hue="teal")
 css = f"""
 .gradio-container {{ background-image: url({to_data_url(wallpaper)}); }}
@@ -410,11 +420,12 @@ studio.launch(theme=theme, css=css, **LAUNCH)
 print("open", studio.local_url)
 
 # %% [markdown]
-# ![The app with its wallpaper: controls on the left; on the right a gallery with four foxes, each
-# with its seed below it, and the example painting](../course/pictures/10_studio.png)
+# ![The app with its wallpaper: controls on the left; on the right a gallery with four pictures,
+# each with its seed in a corner, and below it the example](../course/pictures/10_studio.png)
 #
-# Play with it. Then press *Stop* during a long run, and note a seed, switch *Random seed* off and
-# make a picture again.
+# Play with it. Start a long run, and press *Stop* in the middle of it. Then make a picture again:
+# switch *Random seed* on and press *Run*, note the seed of a picture, switch *Random seed* off, set
+# the slider to that seed, and press *Run* once more. It comes first.
 #
 # The notebook can press the buttons too. A job that yields several times can be watched: a loop
 # over the job gives what comes in, as it comes. We ask for three pictures and look at the captions.
@@ -432,7 +443,8 @@ for pictures, _ in job:
 # A control that is only *laid out* does nothing: it must be among the inputs, in the right place.
 # The function below draws a prompt in a style. Build `style_app`, a `gr.Blocks` with a text field,
 # a `gr.Radio` (or a `gr.Dropdown`) that offers all `STYLES`, a button and a picture, such that a
-# click draws the prompt in the chosen style.
+# click draws the prompt in the chosen style. `gr.Textbox`, `gr.Button` and `gr.Image` make the
+# other three.
 
 
 # %%
@@ -515,6 +527,10 @@ with gr.Blocks() as style_app:
 # One at a time is no lack of ambition. Our function uses one pipeline, and a pipeline has a
 # scheduler that remembers how far it is. If two requests used it at once, each would get pictures
 # from the steps of the other, or an error.
+#
+# The queue alone does not prevent that. *Stop* ends a run for the queue, which lets the next one in
+# at once. But a picture that was begun is drawn to its end, and the next run would start in the
+# middle of it. This is what the lock in `draw` is for.
 #
 # Let us see it. The app below writes down when a drawing starts and when it ends, and two visitors
 # ask at the same moment. (With your own eyes: open the studio in two tabs and press *Run* in both.
@@ -607,12 +623,12 @@ print("the studio is closed")
 # - A page for people is an endpoint for programs. Limits belong on the server, files stay closed,
 #   and a public address deserves a password.
 #
-# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md), before you share
-# an app.
-#
-# Next: [lesson 11](11_feedback.ipynb), in which people's votes become data.
-#
 # **Try on your own:** put a scheduler list into the studio (lesson 03 names some). Let a click on a
 # picture of the gallery set the seed slider: `gallery.select(function, ...)` with an argument of
 # type `gr.SelectData`. Give the app to someone who has never seen it, say nothing, and watch where
 # they hesitate.
+#
+# **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md), before you share
+# an app.
+#
+# Next: [lesson 11](11_feedback.ipynb), in which people's votes become data.

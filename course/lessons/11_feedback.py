@@ -33,7 +33,7 @@
 # 1. *On your own.* In `lessons/11_feedback.ipynb` four exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint.
+#    hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/11_feedback.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 
@@ -56,6 +56,7 @@
 
 # %%
 import tempfile
+import textwrap
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -119,12 +120,12 @@ print(len(images), "pictures")
 # Because two people may rate in the same moment, and because the computer may crash in the middle
 # of a line. A database was made for both.
 #
-# Here it lies in a temporary folder, which is gone some day. To keep your ratings, write
+# Here it lies in a temporary folder, which does not last. To keep your ratings, write
 # `folder = Path("feedback")`.
 #
-# A rating also needs the model's version. Nobody counts ours, so we take a **fingerprint**:
+# A rating also needs the model's version. Ours has no version number, so we take a **fingerprint**:
 # `model_fingerprint` looks at some of the numbers in each part of the pipeline, and makes sixteen
-# characters of them. Train the model further, and they are others.
+# characters of them. Train the model further, and the characters change.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -209,14 +210,16 @@ def store(feedback, image, settings, vote, consent):
 # Nobody wants to rate by typing code. **Widgets** (library `ipywidgets`) are buttons, lists and
 # pictures in a notebook that call a Python function when something happens. The next cell builds a
 # small panel: a picture, a list with the consents, two buttons, and a line that says what happened.
-# Note that the list begins with *please choose*: a box that is ticked already asks nobody.
+# Note that the list begins with *please choose*: a box that is ticked already asks nobody. The
+# buttons call your `store`, so they store nothing before exercise 1 is solved.
 
 
 # %%
 def rating_panel(feedback):
     picture = widgets.Image(format="png", width=256)
     choices = [("please choose", None)] + [(text, name) for name, text in CONSENTS.items()]
-    consent = widgets.Dropdown(options=choices, description="It")
+    wide = {"width": "max-content"}
+    consent = widgets.Dropdown(options=choices, description="It", layout=wide)
     like = widgets.Button(description="👍 I like it")
     dislike = widgets.Button(description="👎 I do not")
     told = widgets.Label()
@@ -242,14 +245,13 @@ def rating_panel(feedback):
 # Rate some pictures! (If you see a line of text instead of buttons, your notebook program shows no
 # widgets. Then use the list of votes below.)
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 panel, *_ = rating_panel(feedback)
 display(panel)
 
 # %% [markdown]
 # Can we trust the panel? A program can press its buttons too, so we try it on a store of its own:
-# once without consent, then with it. Expect 0, then 1.
+# once without consent, then with it. Expect 0, then 1 (and 0 again while `store` is blank).
 
 # %%
 trial = Feedback(folder / "trial.sqlite")
@@ -294,7 +296,7 @@ here = Path.cwd()
 course = here if (here / "course").is_dir() else here.parent
 sample = pandas.DataFrame(read_csv(course / "course" / "data" / "sample_ratings.csv"))
 print(len(sample), "ratings of origin", *sample["origin"].unique())
-print(*sample["rule"].unique())
+print(textwrap.fill(sample["rule"].unique()[0], width=100))
 
 # %% [markdown]
 # Each row is one vote. Have a look at one row in a hundred.
@@ -313,8 +315,10 @@ print(sample[["prompt", "guidance_scale", "vote", "consent"]].iloc[::100].to_str
 
 # %% exercise="11.likes"
 def like_share(table, column):
-    liked = table["vote"] == 1  # SOLUTION
-    return liked.groupby(table[column]).mean()  # SOLUTION
+    # BEGIN SOLUTION
+    liked = table["vote"] == 1
+    return liked.groupby(table[column]).mean()
+    # END SOLUTION
 
 
 # %%
@@ -337,6 +341,11 @@ def like_share(table, column):
 # %% wrong="11.likes" says="how many likes"
 def like_share(table, column):
     return (table["vote"] == 1).groupby(table[column]).sum()
+
+
+# %% wrong="11.likes" says="group by it"
+def like_share(table, column):
+    return (table["vote"] == 1).mean()
 
 
 # %% wrong="11.likes" says="no account of the column"
@@ -390,7 +399,7 @@ print(both.unstack().round(2).to_string())
 # Take all **pairs** of pictures. In a pair, people like one more than the other; CLIP agrees if it
 # scores that one higher. Pairs that people like equally well are left out. Complete the function:
 # it gets two lists, the like shares and the CLIP scores of the same pictures, and returns the share
-# of the remaining pairs on which both agree. Guessing would reach 0.5.
+# of the remaining pairs on which both agree. Guessing would reach about 0.5.
 
 
 # %% exercise="11.agreement"
@@ -430,6 +439,13 @@ def agreement(likes, scores):
     return sum((likes[i] > likes[j]) != (scores[i] > scores[j]) for i, j in pairs) / len(pairs)
 
 
+# %% wrong="11.agreement" says="the other picture of the pair"
+def agreement(likes, scores):
+    pairs = [(i, j) for i in range(len(likes)) for j in range(i) if likes[i] != likes[j]]
+    both = [likes[i] > likes[j] and scores[i] > scores[j] for i, j in pairs]
+    return sum(both) / len(pairs)
+
+
 # %% wrong="11.agreement" says="how many pairs"
 def agreement(likes, scores):
     pairs = [(i, j) for i in range(len(likes)) for j in range(i) if likes[i] != likes[j]]
@@ -439,18 +455,17 @@ def agreement(likes, scores):
 # %% [markdown]
 # Now for our twelve pictures. The sample has six votes for each of these settings. We compare
 # within a prompt, since CLIP's scores of different prompts do not compare. There are few pairs, so
-# the numbers are rough.
+# the numbers are rough. (Until exercise 3 is solved, the agreement is `None`.)
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 scores = load_ranker().scores(images, prompts).cosine
 for column, prompt in enumerate(prompts):
     rows = [row for row, one in enumerate(settings) if one["prompt"] == prompt]
     likes = [both[prompt, settings[row]["guidance_scale"]] for row in rows]
     cosines = [scores[row, column].item() for row in rows]
-    print(f"{prompt:50} likes {[f'{like:.2f}' for like in likes]}")
-    print(f"{'':50} CLIP  {[f'{cosine:.2f}' for cosine in cosines]}")
-    print(f"{'':50} agreement {agreement(likes, cosines)}")
+    print(prompt, "· agreement:", agreement(likes, cosines))
+    for name, values in (("guidance", guidance_scales), ("likes", likes), ("CLIP", cosines)):
+        print(f"    {name:9}", *[f"{value:6.2f}" for value in values])
 
 # %% [markdown]
 # Be careful with the conclusion. These votes come from a rule that saw no picture. What you
@@ -468,13 +483,15 @@ for column, prompt in enumerate(prompts):
 # - **What was shown?** Only pictures that somebody drew were rated, and people draw what they like.
 # - **In which order?** The first picture in a row gets more attention than the thirtieth. Shuffle.
 # - **Did one vote sway the next?** Who sees `👍 12` tends to join in. Ask before you show.
-# - **What becomes of rare tastes?** A mean has none. What a tenth of your class loves is a dislike.
+# - **What becomes of rare tastes?** A mean hides them. What only a tenth of your class loves counts
+#   as disliked.
 #
-# At the least, look how evenly the votes are spread. Here the rule made it even; with people, you
-# will find a few prompts with most of the votes.
+# At the least, look how evenly the votes are spread over the prompts. Here a program spread them;
+# with people, a few prompts may have most of the votes.
 
 # %%
-print(sample.groupby("prompt").size().describe()[["min", "max"]].to_string())
+votes = sample.groupby("prompt").size()
+print("votes for a prompt: from", votes.min(), "to", votes.max())
 
 # %% [markdown]
 # ## 8 · A set to train on
@@ -536,6 +553,9 @@ training_folder = class_feedback.export_images(tempfile.mkdtemp(), "class", mini
 # %% wrong="11.export" says="score below 1"
 training_folder = class_feedback.export_images(tempfile.mkdtemp(), consent="training")
 
+# %% wrong="11.export" says="agreed to training"
+training_folder = class_feedback.export_images(tempfile.mkdtemp(), "public", minimum_score=1)
+
 # %% wrong="11.export" says="of score 1"
 training_folder = class_feedback.export_images(tempfile.mkdtemp(), "training", minimum_score=3)
 
@@ -574,10 +594,11 @@ print("ratings left:", len(class_feedback.ratings()))
 # - Votes have the taste of those who voted on what they were shown.
 # - Made-up data is fine for practice if it says so, in every row.
 #
+# **Try on your own:** collect votes of five people on your own prompts with the app, and draw the
+# plots of section 5 for them. Change the rule in `tools/sample_ratings.py` (let it like every third
+# prompt), make the sample again with `python -m tools.sample_ratings`, and show a friend the plots:
+# can they find the rule?
+#
 # **Read on:** [Limits, bias, consent and copyright](../course/reading/limits.md).
 #
 # Next: [lesson 12](12_fine_tuning.ipynb), in which the model learns from such a set.
-#
-# **Try on your own:** collect votes of five people on your own prompts with the app, and draw the
-# plots of section 5 for them. Change the rule in `tools/sample_ratings.py` (let it like every third
-# prompt), make the sample again, and give it to a friend: can they find the rule in the plots?

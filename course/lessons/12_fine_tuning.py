@@ -34,7 +34,7 @@
 # 1. *On your own.* In `lessons/12_fine_tuning.ipynb` four exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Stuck? Remove the `#` in front of the hint line below the check. Each run gives
-#    one more hint.
+#    one more hint. Put the `#` back to see the check again.
 # 3. *With the complete solution.* `solutions/12_fine_tuning.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 
@@ -68,7 +68,7 @@ from helpers.vocabulary import unknown_words
 # ## 1 · A word that the model never read
 #
 # Ask for something golden. `unknown_words` says that the model never met the word. It reads it all
-# the same, in pieces, as lesson 06 showed; but no picture ever told it what the pieces mean.
+# the same, in pieces, as lesson 04 showed; but no picture ever told it what the pieces mean.
 
 # %% picture="12.before"
 pipe = load_pipeline("stickers")
@@ -122,7 +122,7 @@ display(image_grid([picture.image for picture in to_learn], rows=2))
 few = [picture.image for picture in to_learn[:6]]
 with torch.no_grad():
     pixels = pipe.image_processor.preprocess(few).to(pipe.device, pipe.vae.dtype)
-    decoded = pipe.vae.decode(pipe.vae.encode(pixels).latent_dist.mean).sample
+    decoded = pipe.vae.decode(pipe.vae.encode(pixels).latent_dist.mode()).sample
 again = pipe.image_processor.postprocess(decoded)
 print(len(again), "pictures, encoded and decoded")
 display(image_grid(few + again, rows=2))
@@ -176,6 +176,11 @@ def lora_layer(x, W, A, B, weight):
     return weight * (x @ A.T) @ B.T
 
 
+# %% wrong="12.layer" says="on the wrong side"
+def lora_layer(x, W, A, B, weight):
+    return weight * x @ W.T + (x @ A.T) @ B.T
+
+
 # %% wrong="12.layer" says="scales the old layer"
 def lora_layer(x, W, A, B, weight):
     return weight * (x @ W.T + (x @ A.T) @ B.T)
@@ -184,12 +189,15 @@ def lora_layer(x, W, A, B, weight):
 # %% [markdown]
 # Now put one on the U-Net. `LoraConfig` is a class of the library `peft`, and `add_adapter` is
 # diffusers' own way to use it. (`lora_alpha`, divided by the rank, is another factor in front of
-# $BA$. Set equal to the rank it is 1, and one knob is enough.) `to_q`, `to_k`, `to_v` and
-# `to_out.0` are the four linear layers of each attention; diffusers' own scripts train these.
-# `conv1` and `conv2` are **convolutions**, layers in which each place looks at its neighbours. Our
-# model has no attention at its full resolution, and in a trial it learned more when these had a
-# LoRA too. (There $A$ and $B$ are two thin convolutions.) Everything else is frozen with
-# `requires_grad_(False)`: the training leaves it as it is.
+# $BA$. Set equal to the rank it is 1, and one knob is enough.) Which layers get one?
+#
+# - `to_q`, `to_k`, `to_v` and `to_out.0` are the four linear layers of each attention; diffusers'
+#   own scripts train these.
+# - `conv1` and `conv2` are **convolutions**, layers in which each place looks at its neighbours.
+#   Our model has no attention at its full resolution, and in a trial it learned more when these had
+#   a LoRA too. (There $A$ and $B$ are two thin convolutions.)
+#
+# Everything else is frozen with `requires_grad_(False)`: the training leaves it as it is.
 
 # %%
 torch.manual_seed(0)
@@ -255,6 +263,13 @@ def training_target(scheduler, clean, noise, timesteps):
     return scheduler.add_noise(clean, noise, timesteps)
 
 
+# %% wrong="12.target" says="are swapped"
+def training_target(scheduler, clean, noise, timesteps):
+    if scheduler.config.prediction_type == "v_prediction":
+        return scheduler.get_velocity(noise, clean, timesteps)
+    return noise
+
+
 # %% wrong="12.target" says="the other way round"
 def training_target(scheduler, clean, noise, timesteps):
     if scheduler.config.prediction_type == "epsilon":
@@ -277,7 +292,10 @@ clean = training_set.latents[:1]
 noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1)).to(clean)
 target = training_target(scheduler, clean, noise, torch.tensor([500], device=clean.device))
 print("the model predicts", scheduler.config.prediction_type)
-print("clean latents", list(clean.shape), "target", None if target is None else list(target.shape))
+if target is None:
+    print("First solve exercise 2.")
+else:
+    print("clean latents", list(clean.shape), "target", list(target.shape))
 
 # %% [markdown]
 # ## 5 · The loop
@@ -288,11 +306,11 @@ print("clean latents", list(clean.shape), "target", None if target is None else 
 # each number of the LoRA should change (`backward`), and change it a little (`step`). `AdamW`
 # decides how much is a little; the **learning rate**, `lr`, scales it.
 #
-# The printed lines show the mean loss of the last 20 steps, and the seconds so far. The loss will
-# not fall nicely: each step has other noise, and some timesteps are harder than others.
+# This cell takes longest in the lesson, a minute or two on a laptop. The printed lines show the
+# mean loss of the last 20 steps, and the seconds so far. The loss will not fall nicely: each step
+# has other noise, and some timesteps are harder than others.
 
-# %%
-# NBVAL_IGNORE_OUTPUT
+# %% tags=["nbval-ignore-output"]
 STEPS = 80
 exams = {"learned": [training_set.exam_loss(pipe)], "kept back": [exam_set.exam_loss(pipe)]}
 optimizer = torch.optim.AdamW(trained, lr=4e-3)
@@ -335,7 +353,7 @@ plt.show()
 # A LoRA is saved apart from its model, and so it is small. `save_lora` calls diffusers'
 # `save_lora_weights`; the file is what people share on the hub.
 #
-# The course brings one that was trained by the same loop, but for minutes: `stickers-golden`.
+# The course brings one that was trained by the same loop, but for longer: `stickers-golden`.
 # (`python -m training lora` makes it; [its card](../helpers/weights/stickers-golden/README.md) has
 # the figures.) From the top: before, your LoRA, the longer training. Same noise in each column. Of
 # the four subjects, the course's golden pictures show only the rocket, on another background; they
@@ -397,6 +415,13 @@ def golden_share(image):
     return ((red > green) & (green > blue + 40)).sum()
 
 
+# %% wrong="12.golden" says="three numbers"
+def golden_share(image):
+    pixels = numpy.asarray(image).astype(int)
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return ((red > green) & (green > blue + 40)).sum() / pixels.size
+
+
 # %% wrong="12.golden" says="one of the two"
 def golden_share(image):
     red, green, blue = numpy.moveaxis(numpy.asarray(image).astype(int), -1, 0)
@@ -422,7 +447,7 @@ def golden_share(image):
 #   nobody asked for.
 #
 # Before you run it: at which weight do you expect the best picture? And what of 1.5? The fifth row
-# is `stickers-golden` at weight 1.
+# is `stickers-golden` at weight 1. (Thirty pictures take a while.)
 
 # %% picture="12.weights"
 GOLDEN = PROMPTS[:2]
@@ -462,13 +487,21 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
 for axis, columns in zip(axes, [["golden", "old"], ["CLIP score"]], strict=True):
     for column, style in zip(columns, ["o-", "s--"], strict=False):
         (line,) = axis.plot(WEIGHTS, table[column].iloc[:4], style, label=f"your LoRA: {column}")
-        axis.plot(1.0, table[column].iloc[4], "*", markersize=14, color=line.get_color(),
-                  label=f"stickers-golden: {column}")  # fmt: skip
+        axis.plot(
+            1.0,
+            table[column].iloc[4],
+            "*",
+            markersize=14,
+            color=line.get_color(),
+            label=f"stickers-golden: {column}",
+        )
     axis.set(xlabel="weight", ylim=(0, None))
     axis.legend(fontsize="small")
 axes[0].set(title="golden share of golden and of old prompts")
 axes[1].set(title="how well old prompts are drawn")
 plt.show()
+if golden_share(before[0]) is None:
+    print("The plot of the golden share is empty: first solve exercise 3.")
 
 # %% [markdown]
 # Read both plots together. On the left the distance between the two lines is what the *word* does.
@@ -491,21 +524,21 @@ plt.show()
 #
 # What if there are too few pictures, or too many steps? We train a new LoRA on **two** pictures
 # only, with a high learning rate, and after every 15 steps give both exams: one on the two
-# pictures, one on those kept back. `fine_tune` is the loop of section 5, with a bar that shows the
-# time left, here switched off. (Each turn has a seed of its own, or it would see the same noise
-# again.)
+# pictures, one on those kept back. It takes about as long as the training above. `fine_tune` is the
+# loop of section 5, with a bar that shows the time left, here switched off. (Each turn has a seed
+# of its own, or it would see the same noise again.)
 
 # %% picture="12.overfitting"
-student = load_pipeline("stickers")
-add_lora(student, rank=4)
-two = TrainingSet(student, to_learn[:2])
-steps, seen, unseen = [0], [two.exam_loss(student)], [exam_set.exam_loss(student)]
+by_heart = load_pipeline("stickers")
+add_lora(by_heart, rank=4)
+two = TrainingSet(by_heart, to_learn[:2])
+steps, seen, unseen = [0], [two.exam_loss(by_heart)], [exam_set.exam_loss(by_heart)]
 for turn in range(4):
-    again = TrainingSet(student, to_learn[:2], seed=turn)
-    fine_tune(student, again, steps=15, batch_size=4, learning_rate=5e-3, progress=False)
+    again = TrainingSet(by_heart, to_learn[:2], seed=turn)
+    fine_tune(by_heart, again, steps=15, batch_size=4, learning_rate=5e-3, progress=False)
     steps.append(steps[-1] + 15)
-    seen.append(two.exam_loss(student))
-    unseen.append(exam_set.exam_loss(student))
+    seen.append(two.exam_loss(by_heart))
+    unseen.append(exam_set.exam_loss(by_heart))
 
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 axes.plot(steps, seen, "o-", label="the two pictures")
@@ -559,9 +592,9 @@ def best_stop(steps, seen, unseen):
     return min(unseen)
 
 
-# %%
-# NBVAL_IGNORE_OUTPUT
-print("Stop after", best_stop(steps, seen, unseen), "steps.")
+# %% tags=["nbval-ignore-output"]
+stop = best_stop(steps, seen, unseen)
+print("First solve exercise 4." if stop is ... else f"Stop after {stop} steps.")
 
 # %% [markdown]
 # ## 9 · Your own pictures
@@ -588,7 +621,7 @@ for seed, (image, prompt) in enumerate(zip(long_after, PROMPTS, strict=True)):
     )
 exported = feedback.export_images(tempfile.mkdtemp(), consent="training", minimum_score=1)
 liked = read_pictures(exported)
-print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(student, liked)))
+print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(by_heart, liked)))
 
 # %% [markdown]
 # How many pictures? DreamBooth, of section 7, makes do with three to five of one object; our 24 for

@@ -206,7 +206,7 @@ def _require_types(function: Callable, values: Mapping[str, object]) -> None:
 def _likely_slip(value: object) -> str:
     """The slip that most often leaves such a value where another was asked for, or nothing."""
     if value is None:
-        return " Does a function lack its `return`, or did you keep what `append` returns?"
+        return " Is a `return` missing, or did you keep what `append` or `display` returns?"
     if isinstance(value, types.FunctionType | types.MethodType):
         return " Did you forget the parentheses that call the function?"
     if hasattr(value, "images"):

@@ -35,6 +35,18 @@ def shape(latents_shape: Callable, pipe: DiffusionPipeline) -> str:
         raise Wrong(f"{told}. These are still pixels: divide by `pipe.vae_scale_factor`.")
     if answer == (1, channels, 24, 16):
         raise Wrong(f"{told}. In a tensor the height comes before the width.")
+    if answer == (1, channels, height * factor, width * factor):
+        raise Wrong(f"{told}. There are fewer latents than pixels: divide instead of multiplying.")
+    if answer[1] != channels and answer[2:] == (16, 24):
+        raise Wrong(
+            f"{told}. The second number is how many channels the latents have, "
+            "`pipe.unet.config.in_channels`."
+        )
+    if answer == tuple(latents_shape(pipe, width, height)):
+        raise Wrong(
+            f"{told}, and for {width} by {height} pixels it says the same. Work with the `height` "
+            "and the `width` that the function is given."
+        )
     if answer != (1, channels, 16, 24):
         raise Wrong(
             f"{told}. The order is: one picture, channels, height, width; height and width in "
@@ -125,7 +137,14 @@ def neighbour(
             f"`neighbour_latents` is not the noise of seed {NEIGHBOUR_SEED}. Draw it with "
             "`torch.randn(shape, generator=…)`, from a new generator with this seed."
         )
-    if not same_picture(neighbour, draw_from(neighbour_latents, NEIGHBOUR_PROMPT)):
+    wanted = draw_from(neighbour_latents, NEIGHBOUR_PROMPT)
+    if neighbour.size != wanted.size:
+        raise Wrong(
+            f"`neighbour` has {neighbour.width} × {neighbour.height} pixels; wanted is the picture "
+            f"as `draw_from` makes it, with {wanted.width} × {wanted.height}. Use `enlarge` only "
+            "to show it."
+        )
+    if not same_picture(neighbour, wanted):
         raise Wrong(
             "The noise is right, but the picture is not what `draw_from` makes of it with "
             "`neighbour_prompt`. Did it get another prompt, or other settings?"

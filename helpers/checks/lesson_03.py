@@ -2,10 +2,9 @@
 
 import inspect
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, ImagePipelineOutput
 from PIL import Image
 
 from helpers.checks import Wrong, check, describe
@@ -33,10 +32,10 @@ class Listener:
     def __getattr__(self, name: str):
         return getattr(self._pipe, name)
 
-    def __call__(self, *unnamed: object, **settings: object) -> SimpleNamespace:
+    def __call__(self, *unnamed: object, **settings: object) -> ImagePipelineOutput:
         call = inspect.signature(self._pipe.__call__).bind(*unnamed, **settings)
         self.calls.append(dict(call.arguments))
-        return SimpleNamespace(images=[Image.new("RGB", (8, 8))])
+        return ImagePipelineOutput(images=[Image.new("RGB", (8, 8))])
 
 
 @check("03.one_variable")
@@ -78,7 +77,11 @@ def one_variable(draw_steps: Callable, pipe: DiffusionPipeline, prompt: str) -> 
 def _require_picture(drawn: object) -> None:
     require_answer(drawn)
     if not isinstance(drawn, Image.Image):
-        slip = " The picture is `.images[0]` of it." if hasattr(drawn, "images") else ""
+        slip = ""
+        if hasattr(drawn, "images"):
+            slip = " The picture is `.images[0]` of it."
+        elif isinstance(drawn, list):
+            slip = " Take the first of the list, `[0]`."
         raise Wrong(f"The function should return one picture; it returns {describe(drawn)}.{slip}")
 
 
@@ -161,6 +164,8 @@ def enough(enough: Callable) -> str:
         told = f"{call} should be {answer}; your function says {given}. "
         if given == steps.index(answer):
             raise Wrong(f"{told}That is the place in the list. Which number of steps stands there?")
+        if given in distances and given not in steps:
+            raise Wrong(f"{told}That is one of the distances. Which number of steps belongs to it?")
         if given in steps and steps.index(given) == steps.index(answer) - 1:
             far = distances[steps.index(given)]
             if far > limit:

@@ -126,16 +126,18 @@ def negative(proof: Sweep) -> str:
             f"There is one seed only, {fixed['seed']}. One pair may be chance: take the seeds 1, 2 "
             "and 3."
         )
+    # An empty negative prompt draws what none at all draws.
+    control = "" if "" in axes.get("negative_prompt", ()) else None
     require_experiment(
         "proof",
         proof,
-        varied={"negative_prompt": (None, "at night"), "seed": (1, 2, 3)},
+        varied={"negative_prompt": (control, "at night"), "seed": (1, 2, 3)},
         fixed={"prompt": "a house"} | USUAL,
     )
     if proof.axes.names != ("negative_prompt", "seed"):
         raise Wrong("Rows and columns have changed places. Name `negative_prompt` before `seed`.")
     moved = sum(
-        proof[None, seed].tobytes() != proof["at night", seed].tobytes() for seed in (1, 2, 3)
+        proof[control, seed].tobytes() != proof["at night", seed].tobytes() for seed in (1, 2, 3)
     )
     return (
         "A control, one thing changed, and the same noise in each column. The negative prompt "

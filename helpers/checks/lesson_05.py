@@ -51,14 +51,27 @@ def formula(guided: Callable, empty: torch.Tensor, prompted: torch.Tensor) -> st
         if _close(answer, slip):
             raise Wrong(told)
     if not _close(answer, empty + scale * arrow):
-        raise Wrong(
-            f"From 1 to 3 with scale 2 your function says {guided(1, 3, 2)}; it should be 5. Start "
-            "at `without` and go `guidance_scale` times the difference."
-        )
+        raise Wrong(_slip_with_numbers(guided))
     for scale, expected in ((0.0, empty), (1.0, prompted)):
         if not _close(guided(empty, prompted, scale), expected):
             raise Wrong(f"It is right for a scale of 3, but not for {scale:g}.")
     return "At 0 it gives the one prediction, at 1 the other, and beyond 1 it goes on straight."
+
+
+def _slip_with_numbers(guided: Callable) -> str:
+    """What a wrong formula makes of plain numbers, with which a learner can follow it."""
+    cure = "Start at `without` and go `guidance_scale` times the difference."
+    for begin, end, scale, goal in ((1, 3, 2, 5), (2, 6, 3, 14)):
+        answer = guided(begin, end, scale)
+        asked = f"From {begin} to {end} with scale {scale} your function"
+        if not isinstance(answer, Real):
+            return (
+                f"{asked} returns {describe(answer)}, no number. Use only `without`, `with_prompt` "
+                "and `guidance_scale`, which the function is given."
+            )
+        if answer != goal:
+            return f"{asked} says {answer}; it should be {goal}. {cure}"
+    return f"This is not the formula, though some numbers come out right. {cure}"
 
 
 def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -67,10 +80,12 @@ def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 @check("05.off")
 def off(off: Sweep) -> str:
+    # An empty negative prompt draws what none at all draws.
+    control = "" if "" in off.axes.values.get("negative_prompt", ()) else None
     require_experiment(
         "off",
         off,
-        varied={"guidance_scale": (1, 5), "negative_prompt": (None, "at night")},
+        varied={"guidance_scale": (1, 5), "negative_prompt": (control, "at night")},
         fixed={"prompt": "a house", "seed": 1},
     )
     if off.axes.names[0] != "guidance_scale":
@@ -80,7 +95,7 @@ def off(off: Sweep) -> str:
             f"With num_inference_steps={off.axes.fixed['num_inference_steps']} nearly nothing was "
             "steered yet, so it proves little. Take the usual `SETTINGS`."
         )
-    at_one, at_five = (_furthest(off[scale, None], off[scale, "at night"]) for scale in (1, 5))
+    at_one, at_five = (_furthest(off[scale, control], off[scale, "at night"]) for scale in (1, 5))
     if at_one > ROUNDING:
         raise CannotCheck(
             f"At guidance 1 the two pictures differ by up to {at_one} levels, which contradicts "
@@ -116,6 +131,7 @@ def clipped(clipped_share: Callable) -> str:
     told = f"In a test picture {high + low} of {total} numbers are 0 or 255. Your function says "
     slips = {
         "how many there are, not their share: take `.mean()`.": high + low,
+        "none, since no number is 0 and 255 at the same time: join the two with `|`.": 0,
         "the share in percent; wanted is a number between 0 and 1.": 100 * expected,
         "the share of pixels that have such a number. Count the numbers, three in each pixel.": 3
         * expected,

@@ -7,7 +7,7 @@ from diffusers import DiffusionPipeline
 
 from helpers import seeded_latents
 from helpers.checks import Wrong, check, describe
-from helpers.checks.answers import require_close
+from helpers.checks.answers import require_answer, require_close
 
 LARGEST_DIFFERENCE = 1e-5  # of a latent in float32; the same loop gives the same numbers
 OTHER_DIFFERENCE = 2e-2  # in half precision
@@ -35,6 +35,9 @@ def tokens(to_ids: Callable, pipe: DiffusionPipeline) -> str:
 
 
 def _check_ids(ids: object, limit: int, asked: str, remedy: str) -> None:
+    require_answer(ids)
+    if hasattr(ids, "input_ids"):
+        raise Wrong("Your function returns all that the tokenizer gives. The ids are `.input_ids`.")
     if not isinstance(ids, torch.Tensor):
         raise Wrong(f"{asked} your function returns {describe(ids)}, not a tensor of ids.")
     if ids.ndim == 1:
@@ -61,6 +64,8 @@ def clean(clean_from_velocity: Callable, pipe: DiffusionPipeline) -> str:
             ),
             "a and s need a square root each: `alphas_cumprod` is a², and s² is what is missing "
             "to 1.": kept * noisy - (1 - kept) * velocity,
+            "s is the square root of 1 - a², and a² is `alphas_cumprod[timestep]` itself. You took "
+            "1 - a.": a * noisy - (1 - a).sqrt() * velocity,
             "a and s are swapped and added: that is the noise, not the clean latents.": noise,
             "This is the first line of the table, as if the U-Net had predicted the noise. Take "
             "the line of the velocity.": (noisy - s * velocity) / a,
@@ -99,6 +104,7 @@ def _check_latents(
     answer: object, wanted: torch.Tensor, slips: dict[str, torch.Tensor], otherwise: str
 ) -> None:
     """`require_close`, for an answer that may be anything."""
+    require_answer(answer)
     if not isinstance(answer, torch.Tensor) or answer.shape != wanted.shape:
         raise Wrong(
             f"Your function should return a tensor of the shape {tuple(wanted.shape)}; it returns "
@@ -145,8 +151,8 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
             raise Wrong(message)
     raise Wrong(
         f"Your latents differ from those of `pipe()` by up to {difference:.2g}. Go through the "
-        "four points again: the batch of two, the order of the halves, guidance, and `step` with "
-        "`latents`."
+        "four points again: the batch of two, the order of the halves, guidance with the "
+        "function's own `guidance_scale`, and `step` with `latents`."
     )
 
 

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable
+from numbers import Real
 
 import torch
 
-from helpers.checks import Wrong, check
+from helpers.checks import Wrong, check, describe
 from helpers.checks.answers import as_number
 
 
@@ -25,6 +26,9 @@ def cosine(cosine: Callable) -> str:
             "long vector looks like a good fit.": product,
             "You divide by one length and multiply by the other: put the product of the two in "
             "brackets.": product / lengths[0] * lengths[1],
+            "You divide by the squares of the lengths. The length itself is `first.norm()`.": (
+                product / (lengths[0] * lengths[1]) ** 2
+            ),
             "This is the distance of the two vectors, not the cosine of their angle.": (
                 (first - second).norm().item()
             ),
@@ -41,6 +45,11 @@ def ranking(ranking: list, cosines: list) -> str:
     numbers = range(len(cosines))
     if len(ranking) == 1:
         raise Wrong(f"This is only one picture. Put all {len(cosines)} in order.")
+    odd = next((item for item in ranking if not isinstance(item, Real)), None)
+    if isinstance(odd, tuple | list):
+        raise Wrong("Each item of your list is a pair. Keep only the number of the picture.")
+    if odd is not None:
+        raise Wrong(f"In your list is {describe(odd)}, not a number of a picture.")
     if sorted(ranking) == sorted(cosines):
         raise Wrong(
             "These are the cosines themselves. Wanted are the numbers of the pictures, from 0 to "
@@ -59,7 +68,9 @@ def ranking(ranking: list, cosines: list) -> str:
 @check("07.agreement")
 def agreement(agreement: Callable) -> str:
     order = [0, 5, 3, 8, 1, 9, 2, 4, 6, 7]
-    cases = [([3, 0, 7], 2 / 3), ([3, 0, 5], 1.0), ([6, 7], 0.0), ([8, 3, 5, 0], 1.0)]
+    cases = [
+        ([3, 0, 7], 2 / 3), ([3, 0, 5], 1.0), ([6, 7], 0.0), ([5, 9], 0.5), ([8, 3, 5, 0], 1.0),
+    ]  # fmt: skip
     for vote, wanted in cases:
         answer = as_number(agreement(list(vote), list(order)), "one number")
         if math.isclose(answer, wanted, abs_tol=1e-6):
@@ -77,6 +88,15 @@ def agreement(agreement: Callable) -> str:
             raise Wrong(
                 f"{told}you have {answer:.2f}. You compare place by place, but the order within "
                 "the favourites does not matter."
+            )
+        first_three = len(set(vote) & set(order[:3]))
+        if len(vote) != 3 and (
+            math.isclose(answer, first_three / 3, abs_tol=1e-6)
+            or math.isclose(answer, first_three / len(vote), abs_tol=1e-6)
+        ):
+            raise Wrong(
+                f"{told}you have {answer:.2f}. Does your function count on exactly three votes? "
+                "Use `len(vote)`."
             )
         raise Wrong(f"{told}you have {answer:.2f}.")
     return "Right: from 0, no favourite in common, to 1."

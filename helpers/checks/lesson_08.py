@@ -13,16 +13,21 @@ from helpers.checks.answers import as_number
 @check("08.removed")
 def removed(removed_share: Callable, teacher: DiffusionPipeline, student: DiffusionPipeline) -> str:
     # Two networks of a known size, then the real ones.
-    cases = [(torch.nn.Linear(9, 10), torch.nn.Linear(4, 5)), (teacher.unet, student.unet)]
+    cases = [(torch.nn.Linear(7, 10), torch.nn.Linear(4, 4)), (teacher.unet, student.unet)]
     for large, small in cases:
         before, after = (sum(w.numel() for w in net.parameters()) for net in (large, small))
         answer = as_number(_of_counted(removed_share, large, small), "one number")
+        tensors = [len(list(network.parameters())) for network in (large, small)]
         told = f"From {before:,} parameters {after:,} are left. You say {answer:.4g}. "
         slips = {
             "That is the share that is left; asked is the share that is gone.": after / before,
             "That is a number of parameters; divide by those of the teacher.": before - after,
             "That is what is gone in units of the student's parameters; take the teacher's.": (
                 (before - after) / after
+            ),
+            "That is in percent; asked is a number from 0 to 1.": 100 * (1 - after / before),
+            "That counts the tensors, not the numbers in them: `tensor.numel()`.": (
+                1 - tensors[1] / tensors[0]
             ),
         }
         if math.isclose(answer, 1 - after / before, abs_tol=1e-6):
@@ -57,11 +62,16 @@ def loss(distillation_loss: Callable) -> str:
         if math.isclose(answer, wanted, rel_tol=1e-4):
             continue
         absolute = (student - target).abs().mean() + weight * (student - teacher).abs().mean()
+        late = (student - target).mean() ** 2 + weight * (student - teacher).mean() ** 2
         slips = {
             "The second part is the teacher's own error. It should be the distance of the student "
             "from the teacher.": task + weight * mse(teacher, target),
             "Multiply the second part by `output_weight`.": task + output,
             "The differences should be squared, not made positive.": absolute,
+            "That is the sum of the squares. Take their mean, or large tensors count for more.": (
+                wanted * student.numel() * torch.ones(())
+            ),
+            "Square first, then take the mean. Otherwise plus and minus cancel out.": late,
             "The task is missing: the distance of the student from `target`.": weight * output,
         }
         for message, slip in slips.items():

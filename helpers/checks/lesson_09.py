@@ -1,13 +1,14 @@
 """The checks of lesson 09, the face service: base64 both ways, PSNR, and a call that may fail."""
 
 import base64
+import binascii
 import io
 import math
 import socket
 from collections.abc import Callable
 
 import numpy
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from helpers.checks import CannotCheck, Wrong, check, describe
 from helpers.checks.answers import require_answer
@@ -71,7 +72,7 @@ def _check_text(text: object, image: Image.Image) -> None:
 @check("09.decode")
 def decode(from_text: Callable) -> str:
     picture = drawing("teal")
-    _check_picture(from_text(to_data_url(picture)), picture)
+    _check_picture(_decoded(from_text, to_data_url(picture)), picture)
     named = to_data_url(picture).replace(";base64", ";name=repaired.png;base64")
     longer = base64.b64encode(to_png(drawing("navy", (40, 40)))).decode()
     for text, wanted in (
@@ -88,6 +89,23 @@ def decode(from_text: Callable) -> str:
             ) from error
         _check_picture(answer, wanted)
     return "Text in, picture out, whatever the words in front."
+
+
+def _decoded(from_text: Callable, text: str) -> object:
+    try:
+        return from_text(text)
+    except (binascii.Error, UnidentifiedImageError) as error:
+        raise Wrong(
+            "What your function decodes is not the base64 alone. Only what stands behind the first "
+            'comma is base64: item 1 of the list that `text.split(",", 1)` gives.'
+        ) from error
+    except ValueError as error:
+        if "null byte" not in str(error):
+            raise
+        raise Wrong(
+            "`Image.open` was given bytes, and takes them for the name of a file. `io.BytesIO(…)` "
+            "makes a file of them."
+        ) from error
 
 
 def _check_picture(answer: object, wanted: Image.Image) -> None:
@@ -124,7 +142,7 @@ def psnr(my_psnr: Callable) -> str:
             "`numpy.asarray(image, dtype=float)`."
         )
     if math.isclose(answer, wanted, abs_tol=0.01):
-        return "Right: every 6 dB more is half the error."
+        return "Where the differences are half as large, this number is 6 dB higher."
     if math.isclose(answer, -wanted, abs_tol=0.01):
         raise Wrong(f"{told}. Only the sign is wrong: 255² stands above, the error below.")
     if math.isclose(answer, wanted / 2, abs_tol=0.01):
@@ -133,6 +151,13 @@ def psnr(my_psnr: Callable) -> str:
         raise Wrong(f"{told}. `log` is the natural logarithm; decibels use `log10`.")
     if math.isclose(answer, wanted - 20 * math.log10(255), abs_tol=0.01):
         raise Wrong(f"{told}. The largest possible value of these pixels is 255, not 1.")
+    if math.isclose(answer, wanted - 10 * math.log10(255), abs_tol=0.01):
+        raise Wrong(f"{told}. Above the error stands 255², not 255.")
+    if math.isclose(answer, _mean_first(near, truth), abs_tol=0.01):
+        raise Wrong(
+            f"{told}. Square the differences first, then take the mean. The other way round, those "
+            "above 0 and those below cancel each other out."
+        )
     if math.isclose(answer, _without_squares(near, truth), abs_tol=0.01):
         raise Wrong(f"{told}. The differences must be squared before the mean is taken.")
     raise Wrong(
@@ -143,6 +168,11 @@ def psnr(my_psnr: Callable) -> str:
 def _without_squares(image: Image.Image, truth: Image.Image) -> float:
     one, other = (numpy.asarray(picture, dtype=float) for picture in (image, truth))
     return 10 * math.log10(255**2 / numpy.abs(one - other).mean())
+
+
+def _mean_first(image: Image.Image, truth: Image.Image) -> float:
+    one, other = (numpy.asarray(picture, dtype=float) for picture in (image, truth))
+    return 10 * math.log10(255**2 / (one - other).mean() ** 2)
 
 
 def _wraps(my_psnr: Callable) -> bool:
@@ -180,6 +210,11 @@ def fallback(improve_or_keep: Callable, service: FaceService) -> str:
         raise Wrong(
             "When the service cannot be reached, the function gives back nothing (`None`). The "
             "picture that you had should come back then."
+        )
+    if isinstance(kept, Image.Image) and kept.size == improved.size:
+        raise Wrong(
+            "At the `url` that the check gives nobody listens, and yet an improved picture comes "
+            "back. Does the function call the service at `url`?"
         )
     same_size = isinstance(kept, Image.Image) and kept.size == picture.size
     if not same_size or kept.tobytes() != picture.tobytes():

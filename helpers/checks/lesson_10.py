@@ -108,7 +108,10 @@ def control(style_app: gr.Blocks, pipe: DiffusionPipeline) -> str:
         if any(event == "click" for _, event in function.targets)
     ]
     if not clicked:
-        raise Wrong("No click is connected to anything: `button.click(function, inputs, outputs)`.")
+        raise Wrong(
+            "No click is connected to anything: `button.click(function, inputs, outputs)`, inside "
+            "the `with`."
+        )
     function = clicked[0]
     if fields[0] not in function.inputs:
         raise Wrong(

@@ -4,6 +4,7 @@ import json
 import math
 import tempfile
 from collections.abc import Callable
+from numbers import Real
 from pathlib import Path
 
 import pandas
@@ -84,6 +85,13 @@ def likes(like_share: Callable) -> str:
 
 def _check_shares(answer: object, column: str, wanted: dict) -> None:
     require_answer(answer)
+    if isinstance(answer, Real):
+        raise Wrong(
+            "It returns one number for the whole table. There should be one for each value of the "
+            "column: group by it."
+        )
+    if isinstance(answer, pandas.DataFrame) and answer.shape[1] == 1:
+        answer = answer.iloc[:, 0]
     if not isinstance(answer, pandas.Series | dict):
         raise Wrong(f"It should return one number for each value; it returns {describe(answer)}.")
     found = {key: float(value) for key, value in dict(answer).items()}
@@ -111,6 +119,7 @@ def _same(one: dict, other: dict) -> bool:
 def agreement(agreement: Callable) -> str:
     for likes, scores, wanted in (
         ([0.1, 0.4, 0.9], [1.0, 2.0, 3.0], 1.0),
+        ([0.9, 0.2, 0.5], [3.0, 1.0, 2.0], 1.0),
         ([0.1, 0.4, 0.9], [2.0, 1.0, 3.0], 2 / 3),
         ([0.5, 0.5, 0.9, 0.2], [3.0, 1.0, 2.0, 0.5], 4 / 5),
     ):
@@ -128,6 +137,10 @@ def _check_agreement(answer: object, likes: list, scores: list, wanted: float) -
         return
     pairs = [(i, j) for i in range(len(likes)) for j in range(i)]
     same = sum((likes[i] > likes[j]) == (scores[i] > scores[j]) for i, j in pairs)
+    one_way = sum(likes[i] > likes[j] and scores[i] > scores[j] for i, j in pairs)
+    unequal = sum(likes[i] != likes[j] for i, j in pairs)
+    if math.isclose(answer, one_way / unequal, abs_tol=1e-6):
+        raise Wrong(f"{told}. Both also agree where both prefer the other picture of the pair.")
     if math.isclose(answer, 1 - wanted, abs_tol=1e-6):
         raise Wrong(f"{told}. That is the share of pairs on which they disagree.")
     if answer > 1:
@@ -155,6 +168,11 @@ def export(training_folder: Path | str, class_feedback: Feedback) -> str:
                 '`consent="training"`.'
             )
     wanted = {key for key, picture in allowed.items() if picture.score >= 1}
+    if not exported:
+        raise Wrong(
+            "The folder holds no picture. Wanted are those of score 1 and more whose raters agreed "
+            "to training."
+        )
     if set(exported) - wanted:
         raise Wrong(
             f"{len(set(exported) - wanted)} of the {len(exported)} pictures have a score below 1."

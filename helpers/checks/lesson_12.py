@@ -34,11 +34,16 @@ def layer(lora_layer: Callable) -> str:
             "The weight scales the old layer too. It belongs to the LoRA's part only.": (
                 weight * (plain + added)
             ),
+            "`weight` is on the wrong side: it scales the LoRA's part, not the old layer.": (
+                weight * plain + added
+            ),
             "At weight 0 this should be the old layer alone.": plain + (1 - weight) * added,
         }
         require_close(
-            answer, plain + weight * added, slips, "For test matrices the result differs."
-        )
+            answer, plain + weight * added, slips,
+            "For test matrices this is not `x @ W.T` plus `weight` times the way through A and "
+            "then through B.",
+        )  # fmt: skip
     return "At weight 0 it is the old layer, and B of zeros changes nothing either."
 
 
@@ -80,6 +85,9 @@ def target(training_target: Callable) -> str:
         slips = {
             "That is the velocity with the wrong sign.": -wanted,
             "Those are the clean latents.": clean,
+            "`clean` and `noise` are swapped in the call: the clean latents come first.": (
+                scheduler.get_velocity(noise, clean, timesteps)
+            ),
         }
         require_close(given[kind], wanted, slips, f'For "{kind}" this is not the target.')
     return "The scheduler says what the model predicts, and so what it must learn."
@@ -115,6 +123,9 @@ def _check_share(golden_share: Callable, colours: np.ndarray, wanted: float) -> 
     slips = {
         "This is a count of pixels. A share divides it by their number.": (
             ((red > green) & (green > blue + 40)).sum() * 8
+        ),
+        "Each pixel has three numbers, and you divide by all of them. Count the pixels.": (
+            ((red > green) & (green > blue + 40)).mean() / 3
         ),
         "The numbers are `uint8`: 250 + 40 has no room in them, so white counts as gold. Use "
         "`.astype(int)` first.": (

@@ -54,8 +54,8 @@ def cut(solution: dict, lesson: dict) -> list[Slide]:
 
 
 def _source(cell: dict) -> str:
-    """A cell's text or code, without the lines that speak to nbval."""
-    return re.sub(r"^# NBVAL_\w+\n", "", "".join(cell["source"]), flags=re.MULTILINE)
+    """A cell's text or code; a notebook's file may hold it in lines."""
+    return "".join(cell["source"])
 
 
 def _is_for_the_notebook_alone(cell: dict) -> bool:

@@ -322,7 +322,7 @@ def fake_hub(monkeypatch, tmp_path):
 
     monkeypatch.setattr(diffusers.DiffusionPipeline, "download", download)
     monkeypatch.setattr(huggingface_hub, "model_info", lambda *args, **options: None)
-    monkeypatch.setattr(hub.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**12))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**12))
     monkeypatch.setattr(huggingface_hub, "get_repo_discussions", lambda *args, **options: [])
     return SimpleNamespace(asked=asked, holds=holds)
 
@@ -362,7 +362,7 @@ def test_a_full_disk_stops_at_once(fake_hub):
 
 
 def test_too_little_space_is_seen_before_the_download(fake_hub, monkeypatch):
-    monkeypatch.setattr(hub.shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
     with pytest.raises(OSError, match=r"disk is full.*5\.5 GB are needed and 1\.0 GB are free"):
         load_pipeline("sd-v1-4", **OFFLINE)
     assert fake_hub.asked == []

@@ -80,6 +80,8 @@ def write_card(folder: Path, logs: Path) -> None:
 
 {training_table(logs)}
 
+From unet-5 on, the loss weighs the timesteps (min-SNR) and is smaller for that alone.
+
 ## Figures
 Written by `python -m training evaluate`; torch {figures["torch"]}, {figures["scheduler"]},
 25 steps, {figures["pictures"]} pictures for each line.

@@ -10,6 +10,7 @@ import pytest
 from helpers import doctor
 from helpers.__main__ import OLDEST_PYTHON, main
 from helpers.doctor import GIB, Finding, State, examine, report
+from helpers.files import free_bytes
 
 
 @pytest.fixture
@@ -124,6 +125,10 @@ def test_memory(available, state):
 )
 def test_disk(here, downloads, state):
     assert doctor.disk(here, downloads).state == state
+
+
+def test_disk_of_a_folder_that_is_still_to_be_made(tmp_path):
+    assert free_bytes(tmp_path / "not" / "yet") > 0
 
 
 def test_token_is_found_and_never_shown(tmp_path):

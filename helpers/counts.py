@@ -12,8 +12,7 @@ def checked_count(name: str, count, most: int | None = None) -> int:
     """
     if isinstance(count, bool) or not isinstance(count, Integral):
         raise TypeError(f"{name} must be a whole number; got {count!r} ({type(count).__name__})")
-    if most is None and count < 1:
-        raise ValueError(f"{name} must be at least 1; got {count}")
-    if most is not None and not 1 <= count <= most:
-        raise ValueError(f"{name} must be between 1 and {most}; got {count}")
+    if count < 1 or (most is not None and count > most):
+        rule = "at least 1" if most is None else f"between 1 and {most}"
+        raise ValueError(f"{name} must be {rule}; got {count}")
     return int(count)

@@ -168,9 +168,9 @@ def _prose_to_html(text: str) -> str:
 
 def _marks_to_html(text: str) -> str:
     """`code`, and *stress* outside of it."""
+    stress = r"(?<!\w)\*(\w[^*]*)\*(?!\w)"
     parts = re.split(r"`([^`]+)`", text)
-    stress = re.compile(r"(?<!\w)\*(\w[^*]*)\*(?!\w)")
     return "".join(
-        f"<code>{part}</code>" if position % 2 else stress.sub(r"<em>\1</em>", part)
+        f"<code>{part}</code>" if position % 2 else re.sub(stress, r"<em>\1</em>", part)
         for position, part in enumerate(parts)
     )

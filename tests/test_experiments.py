@@ -3,7 +3,7 @@
 import pytest
 
 from helpers import sweep
-from helpers.checks import CannotCheck, Wrong
+from helpers.checks import CannotCheck, Wrong, lesson_04, lesson_05
 from helpers.checks.experiments import require_experiment
 
 SCALES = [1.0, 2.0, 3.0]
@@ -43,6 +43,16 @@ def test_an_unfair_one_is_told_why(drawn, settings, says):
     with pytest.raises(Wrong) as caught:
         require_experiment("unfair", drawn(**settings), **WANTED)
     assert "`unfair`" in str(caught.value) and says in str(caught.value)
+
+
+@pytest.mark.parametrize("control", [None, ""])
+def test_a_control_has_no_negative_prompt_or_an_empty_one(tiny_pipe, control):
+    pair = {"prompt": "a house", "negative_prompt": [control, "at night"]}
+    proof = sweep(tiny_pipe, **pair, seed=[1, 2, 3], **lesson_04.USUAL, progress=False)
+    assert "A control" in lesson_04.negative(proof)
+    scales = {"guidance_scale": [1, 5], "num_inference_steps": 5}
+    off = sweep(tiny_pipe, **scales, **pair, seed=1, progress=False)
+    assert "Proved" in lesson_05.off(off)
 
 
 def test_a_missing_picture_cannot_be_judged(drawn):

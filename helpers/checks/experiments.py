@@ -11,6 +11,11 @@ from helpers.checks import CannotCheck, Wrong
 from helpers.sweep_result import Sweep
 
 
+def control_prompt(experiment: Sweep) -> str | None:
+    """The negative prompt of the control: `None`, or the empty one, which draws the same."""
+    return "" if "" in experiment.axes.values.get("negative_prompt", ()) else None
+
+
 def require_experiment(
     name: str,
     experiment: Sweep,

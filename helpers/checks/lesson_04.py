@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from helpers.checks import Wrong, check, describe
 from helpers.checks.answers import require_answer
-from helpers.checks.experiments import require_experiment
+from helpers.checks.experiments import control_prompt, require_experiment
 from helpers.sweep_result import Sweep
 from helpers.vocabulary import STYLES, unknown_words, words_of
 
@@ -126,8 +126,7 @@ def negative(proof: Sweep) -> str:
             f"There is one seed only, {fixed['seed']}. One pair may be chance: take the seeds 1, 2 "
             "and 3."
         )
-    # An empty negative prompt draws what none at all draws.
-    control = "" if "" in axes.get("negative_prompt", ()) else None
+    control = control_prompt(proof)
     require_experiment(
         "proof",
         proof,

@@ -9,7 +9,7 @@ from PIL import Image
 
 from helpers.checks import CannotCheck, Wrong, check, describe
 from helpers.checks.answers import require_answer
-from helpers.checks.experiments import require_experiment
+from helpers.checks.experiments import control_prompt, require_experiment
 from helpers.sweep_result import Sweep
 
 ROUNDING = 1  # level of 255: what two ways of adding up the same numbers may differ by
@@ -80,8 +80,7 @@ def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
 
 @check("05.off")
 def off(off: Sweep) -> str:
-    # An empty negative prompt draws what none at all draws.
-    control = "" if "" in off.axes.values.get("negative_prompt", ()) else None
+    control = control_prompt(off)
     require_experiment(
         "off",
         off,

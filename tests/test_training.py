@@ -12,7 +12,7 @@ from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 from training import data, loop
 from training.export import WEIGHTS, replaced
 from training.presets import TINY, changed
-from training.unet import SCHEDULE, snr_weights
+from training.unet import SCHEDULE, snr_weights, timestep_weights
 
 
 @pytest.fixture(scope="module")
@@ -283,6 +283,20 @@ def test_min_snr_weights_are_those_of_the_paper():
     schedule.register_to_config(prediction_type="v_prediction")
     weights = snr_weights(schedule, timesteps, 5.0)
     torch.testing.assert_close(weights, torch.tensor([5 / (clean + 1), noisy / (noisy + 1)]))
+
+
+def test_no_timestep_counts_less_than_the_settings_say():
+    schedule = DDPMScheduler(**SCHEDULE, prediction_type="v_prediction")
+    timesteps = torch.tensor([150, 999])
+
+    def weights(limit: float) -> torch.Tensor:
+        settings = changed(TINY, "unet", snr_limit=limit, least_weight=0.2).unet
+        return timestep_weights(schedule, timesteps, settings)
+
+    assert weights(limit=0).tolist() == [1.0, 1.0]
+    usual, least = weights(limit=5)
+    assert usual == snr_weights(schedule, timesteps, 5.0)[0] > least
+    assert least == torch.tensor(0.2)
 
 
 def test_the_lora_is_trained_measured_and_described(trained):

@@ -38,12 +38,13 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 1600  # of each sitting
+    steps: int = 4200  # of each sitting
     batch_size: int = 32
     learning_rate: float = 5e-4
     warm_up: int = 100
     prediction_type: str = "v_prediction"
     snr_limit: float = 5.0  # of min-SNR weights; with 0 all timesteps count alike
+    least_weight: float = 0.2  # no timestep counts less, so that the noisiest are not forgotten
     empty_caption_share: float = 0.1
     snapshot_every: int = 1000  # steps; `python -m training curve` measures each
     ema: float = 0.998

@@ -19,7 +19,8 @@ from training.export import default_scheduler, write_text
 from training.loop import Loop
 from training.presets import UnetSettings
 
-FIRST = {"snr_limit": 0.0, "learning_rate": 7e-4}  # how the first four sittings were trained
+# How the first four sittings were trained.
+FIRST = {"snr_limit": 0.0, "least_weight": 0.0, "learning_rate": 7e-4}
 RECIPES: dict[str, dict] = {
     "as in sittings 1 to 4": FIRST,
     "predicts the noise": FIRST | {"prediction_type": "epsilon"},

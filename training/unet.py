@@ -130,9 +130,8 @@ def train_unet(
         noisy = noisy.to(device).contiguous(memory_format=torch.channels_last)
         predicted = unet(noisy, timesteps.to(device), told.to(device)).sample
         errors = (predicted - target.to(device)).square().mean((1, 2, 3))
-        if settings.snr_limit:
-            errors = errors * snr_weights(stored.schedule, timesteps, settings.snr_limit).to(device)
-        return errors.mean(), {}
+        weights = timestep_weights(stored.schedule, timesteps, settings)
+        return (errors * weights.to(device)).mean(), {}
 
     loop = Loop(name, unet, loss_of, folder, settings.steps, settings.learning_rate,
                 warm_up=settings.warm_up, machine=machine, ema=settings.ema,
@@ -140,6 +139,15 @@ def train_unet(
     loop.run()
     loop.use_average()
     return loop
+
+
+def timestep_weights(
+    schedule: DDPMScheduler, timesteps: torch.Tensor, settings: UnetSettings
+) -> torch.Tensor:
+    """What an error at each timestep counts, (n,): as min-SNR says, and at least so much."""
+    if not settings.snr_limit:
+        return torch.ones(len(timesteps))
+    return snr_weights(schedule, timesteps, settings.snr_limit).clamp(min=settings.least_weight)
 
 
 def snr_weights(schedule: DDPMScheduler, timesteps: torch.Tensor, limit: float) -> torch.Tensor:

@@ -17,8 +17,8 @@ pipeline_tag: text-to-image
 # Stickers: a small Stable Diffusion
 
 It draws 128 x 128 stickers of 70 subjects in four styles on 16 backgrounds, and cartoon portraits,
-from English captions of {len(KNOWN_WORDS)} words. Every part is the real class of diffusers and
-transformers: `CLIPTokenizer`, `CLIPTextModel`, `AutoencoderKL` ((4, 16, 16) latents),
+from English captions made of {len(KNOWN_WORDS)} words in all. Every part is the real class of
+diffusers and transformers: `CLIPTokenizer`, `CLIPTextModel`, `AutoencoderKL` ((4, 16, 16) latents),
 `UNet2DConditionModel`, inside `StableDiffusionPipeline`. It predicts the velocity, as Stable
 Diffusion 2.1 does, with the betas of Stable Diffusion 1.x. The words it knows are in
 `helpers/vocabulary.py`.
@@ -40,8 +40,8 @@ LIMITS = """\
   nine kinds of hair: a toy world, far less than the people in it. Do not take it as a picture of
   anyone.
 - Two of its schedulers, PNDM and LMS, give some portraits false colours at guidance 7.5.
-- The features of a face are a few pixels large, and the autoencoder loses some of them: the table
-  above gives it for each skin tone.
+- The features of a face are a few pixels large, and the autoencoder loses some of them: the PSNR
+  above says how much, for each skin tone.
 """
 
 
@@ -80,7 +80,8 @@ def write_card(folder: Path, logs: Path) -> None:
 
 {training_table(logs)}
 
-From unet-5 on, the loss weighs the timesteps (min-SNR) and is smaller for that alone.
+From unet-5 on, the loss weighs the timesteps (min-SNR; from unet-6 on, each by 0.2 or more), so
+those of unet-4, unet-5 and unet-6 do not compare.
 
 ## Figures
 Written by `python -m training evaluate`; torch {figures["torch"]}, {figures["scheduler"]},
@@ -92,14 +93,17 @@ Written by `python -m training evaluate`; torch {figures["torch"]}, {figures["sc
 
 How often a CLIP of another seed ranks the right caption first among those that differ in one
 word, in percent; below "real", the same for real pictures. "Distance" is a Fréchet distance to
-other real pictures in that CLIP's space, times 100 (lower is better).
+other real pictures in that CLIP's space, times 100 (lower is better). One picture is
+{100 / figures["pictures"]:.2g} percent, so small differences are chance. The judge errs too:
+"real" says how often, and what scores higher is not better than real. The [card of the distilled
+model](../stickers-distilled/README.md) has such verdicts on other pictures, at guidance 5.
 
 {verdicts}
 
 The scheduler that is shipped is {figures["scheduler"]}. Stable Diffusion 1.x ships PNDM, but at
-guidance 7.5 that gives some of these portraits false colours, which DDIM, DPM++ 2M and Euler do
-not (`course/pictures/schedulers.png`). Three of them on trained combinations, 25 steps, guidance
-7.5:
+guidance 7.5 that gives some portraits false colours, which DDIM, DPM++ 2M and Euler do not: look at
+`course/pictures/schedulers.png`. Three schedulers measured on stickers of trained combinations,
+without portraits, 25 steps, guidance 7.5:
 
 {table(figures["schedulers"])}
 

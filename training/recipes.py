@@ -19,10 +19,10 @@ from training.export import default_scheduler, write_text
 from training.loop import Loop
 from training.presets import UnetSettings
 
-# How the first four sittings were trained.
+# How sittings 2 to 4 were trained.
 FIRST = {"snr_limit": 0.0, "least_weight": 0.0, "learning_rate": 7e-4}
 RECIPES: dict[str, dict] = {
-    "as in sittings 1 to 4": FIRST,
+    "as in sittings 2 to 4": FIRST,
     "predicts the noise": FIRST | {"prediction_type": "epsilon"},
     "min-SNR-5 weights": FIRST | {"snr_limit": 5.0},
     "batches of 16": FIRST | {"batch_size": 16},

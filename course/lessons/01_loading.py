@@ -63,9 +63,9 @@ from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 # one too.
 #
 # **Would you rather use the big one?** Write `MODEL = "sd-v1-5"` and run the notebook from here.
-# That model knows far more of the world. It needs a network for the first download (about 4 GB)
-# and should have a graphics card (GPU): without one, a single picture takes minutes. The last
-# section of this lesson tells where it comes from.
+# That model knows far more of the world. It needs a network for the first download (2.7 GB with an
+# NVIDIA graphics card, 5.5 GB without) and should have such a card (a GPU): without one, a single
+# picture takes minutes. The last section of this lesson tells where it comes from.
 
 # %%
 MODEL = "stickers"
@@ -211,9 +211,10 @@ print(len(BACKGROUNDS), "backgrounds:", ", ".join(BACKGROUNDS))
 # - `a portrait of a smiling woman with long straight red hair and glasses on a yellow background`
 #
 # Scenes are said like this: *on the beach*, *at night*, *in a meadow*, *in the city*, *in the
-# snow*. All the words are in `helpers/vocabulary.py`. A word outside the list does no harm; the
-# model has no idea what it means and draws something from the rest. It also has only ever seen
-# *one* subject in a picture, so two of them come out as one, or as a mixture.
+# snow*. All the words are in `helpers/vocabulary.py`. A word outside the list gives no error:
+# the model has no idea what it means, yet the word changes the picture in some way that nobody
+# chose. It also has only ever seen *one* subject in a picture, so two of them come out as one, or
+# as a mixture.
 #
 # ### Three more, in a loop
 #
@@ -338,6 +339,10 @@ def draw(prompt, seed=5, **changes):
 # The noise at the start is random, but not beyond control. A `torch.Generator` makes random
 # numbers, and its **seed** says which ones. Same seed, same noise, same picture; another seed,
 # another picture of the same prompt. Expect three foxes, none like the others.
+#
+# (`[draw(prompt, seed=seed) for seed in seeds]` is a loop in one line: a list with one picture for
+# each seed. In the line below it, the curly brackets make a *set*, in which equal things count
+# once.)
 
 # %% picture="01.seeds"
 prompt = "a fox in a meadow, cartoon style"
@@ -387,7 +392,8 @@ exercise("01.guidance").check(by_guidance=by_guidance, scales=scales, prompt=pro
 # exercise("01.guidance").hint()
 
 # %% [markdown] hint="01.guidance"
-# One picture first: what would you write to draw `prompt` with `guidance_scale` 3.0?
+# One picture first: `draw(prompt, num_inference_steps=8)` draws with 8 steps. How would you draw
+# with a `guidance_scale` of 3.0?
 
 # %% [markdown] hint="01.guidance"
 # `[draw(prompt, seed=seed) for seed in seeds]` made a list of one picture a seed. Here the loop
@@ -450,7 +456,7 @@ print(len(without), "pictures without and", len(with_negative), "with a negative
 #
 # The next cell draws the same noise with the scheduler that came with the model and with *Euler*,
 # the plainest of them. Afterwards it puts the first one back, so that the rest of the notebook is
-# not affected.
+# not affected; what stands under `finally` is done in any case, even after an error.
 
 
 # %% picture="01.scheduler"
@@ -477,8 +483,8 @@ print("from the same noise:", " and ".join(labels))
 # ### Exercise 4 · A scheduler in a hurry
 #
 # `UniPCMultistepScheduler` was made for few steps ([paper](https://arxiv.org/abs/2302.04867)). Make
-# one that fits our model, and draw `prompt` with it in only 8 steps. Compare with the 8 steps of
-# section 5.
+# one that fits our model, `unipc`. Then draw `prompt` with it, using `draw_with`, in only 8 steps,
+# and call the picture `quick`. Compare it with the 8 steps of section 5.
 
 # %% exercise="01.scheduler" picture="01.unipc"
 unipc = UniPCMultistepScheduler.from_config(pipe.scheduler.config)  # SOLUTION
@@ -547,10 +553,10 @@ quick = draw_with(euler, prompt, num_inference_steps=8)
 # commercial use. So look before you build on one.
 #
 # **Loading a real one.** Go back to section 1, write `MODEL = "sd-v1-5"`, and choose *Restart
-# kernel and run all*. The first time, 4 GB come from the Hugging Face hub; afterwards they stay on
-# your disk. The files are in the format **safetensors**, which holds numbers only. Older files
-# (`.ckpt`, `.bin`) can hide a program that runs when you load them: never load one that you do not
-# trust.
+# kernel and run all*. The first time, the weights come from the Hugging Face hub; afterwards they
+# stay on your disk. The files are in the format **safetensors**, which holds numbers only. Older
+# files (`.ckpt`, `.bin`) can hide a program that runs when you load them: never load one that you
+# do not trust.
 
 # %% [markdown]
 # ## What you learned

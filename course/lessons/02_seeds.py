@@ -291,7 +291,8 @@ print("the same again:", third.tobytes() == picture.tobytes())
 # ## 4 · A picture for your neighbour
 #
 # A seed is a single whole number, so a picture fits into a short message: *prompt, seed, steps,
-# guidance, model*. Whoever has these can draw it again. Here is such a message.
+# guidance, model*. With the model's own scheduler and size, and no negative prompt, this is all
+# that anyone needs to draw it again. Here is such a message.
 #
 # > a poodle and an astronaut on a purple background · seed 6421725739674010 · 25 steps ·
 # > guidance 5.0 · model: stickers

@@ -220,6 +220,19 @@ def test_the_recipe_ships_a_student_that_borrows_the_other_parts(recipe):
         assert torch.allclose(value, trained[name], atol=1e-3), name
 
 
+def test_a_student_of_the_shipped_teacher_learns_in_the_shipped_latents(
+    recipe, monkeypatch, tmp_path
+):
+    fresh = Recipe(TINY, tmp_path / "checkpoints", recipe.weights, records=tmp_path / "records")
+    for part in ("vae", "clip", "tokenizer"):  # in a first sitting, these train new ones
+        monkeypatch.setattr(fresh, part, lambda part=part: pytest.fail(f"trains {part}"))
+    fresh.distil()
+    stored = torch.load(fresh.folder / "latents-1.pt", weights_only=True)
+    known = torch.load(recipe.folder / "latents-1.pt", weights_only=True)
+    assert torch.equal(stored["input_ids"], known["input_ids"])
+    assert torch.allclose(stored["latents"], known["latents"], atol=0.02)  # weights kept as float16
+
+
 def test_the_comparison_writes_every_figure_and_the_card(recipe):
     recipe.distil()
     recipe.evaluate_distilled()

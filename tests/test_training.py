@@ -10,6 +10,7 @@ from diffusers import DDPMScheduler
 
 from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 from training import data, loop
+from training.clip import ClipBatches
 from training.export import WEIGHTS, replaced
 from training.presets import TINY, changed
 from training.unet import SCHEDULE, snr_weights, timestep_weights
@@ -33,6 +34,27 @@ def test_a_seed_gives_the_same_pictures_again():
     for a, b in zip(first, again, strict=True):
         assert a.caption == b.caption and np.array_equal(a.picture, b.picture)
     assert [a.caption for a in first] != [b.caption for b in other]
+
+
+def test_pictures_drawn_ahead_are_the_same_and_none_is_kept():
+    batches = ClipBatches(TINY.clip)
+    ahead = data.Ahead(batches, workers=1)
+    for step in range(7):
+        captions = [sample.caption for sample in ahead(step)]
+        assert captions == [sample.caption for sample in batches(step)]
+        assert set(ahead.waiting) == {step + 1}
+    ahead.pool.shutdown()
+
+
+def test_clip_sees_mixed_pictures_then_portraits_then_one_subject():
+    mixed, portraits, one = (
+        [sample.about for sample in ClipBatches(changed(TINY, "clip", batch_size=40).clip)(step)]
+        for step in range(3)
+    )
+    kinds = (data.Portrait, data.Sticker)
+    assert {type(about) for about in mixed} == set(kinds)
+    assert {type(about) for about in portraits} == {data.Portrait}
+    assert {about.subject for about in one} == {SUBJECTS[0]}
 
 
 @pytest.mark.parametrize("held_out", [False, True])

@@ -120,18 +120,26 @@ class Recipe:
         self.keep_log(loop)
         return vae.eval().requires_grad_(False).cpu()
 
-    def latents(self) -> Path:
-        """Encoded pictures; every sitting has its own."""
+    def latents(self, shipped: StableDiffusionPipeline | None = None) -> Path:
+        """Encoded pictures; every sitting has its own. `shipped` has other parts to encode with."""
         settings = self.preset.unet
         file = self.folder / f"latents-{self.sitting}.pt"
         if not file.exists():
+            vae = shipped.vae if shipped else self.vae()
+            tokenizer = shipped.tokenizer if shipped else self.tokenizer()
             data = Dataset(settings.seed + self.sitting)
-            write_latents(file, data, settings.latent_pictures, self.vae(), self.tokenizer(),
-                          self.preset.machine.workers)  # fmt: skip
+            machine = self.preset.machine
+            write_latents(file, data, settings.latent_pictures, vae.to(machine.device), tokenizer,
+                          machine.workers)  # fmt: skip
+            vae.cpu()
         return file
 
-    def noisy_latents(self, settings: UnetSettings) -> NoisyLatents:
-        return NoisyLatents(self.latents(), self.clip().text, self.tokenizer(), settings)
+    def shipped_latents(
+        self, settings: UnetSettings, shipped: StableDiffusionPipeline
+    ) -> NoisyLatents:
+        """What the shipped U-Net understands: in the first sitting, `vae` and `clip` are others."""
+        file = self.latents(shipped)
+        return NoisyLatents(file, shipped.text_encoder, shipped.tokenizer, settings)
 
     def unet(self) -> UNet2DConditionModel:
         """The averaged U-Net of this sitting, begun from the one before."""
@@ -140,8 +148,8 @@ class Recipe:
         if self.sitting > 1:
             before = UNet2DConditionModel.from_pretrained(self.weights / "stickers" / "unet")
             unet.load_state_dict(before.state_dict())
-        loop = train_unet(unet, self.noisy_latents(settings), self.folder, f"unet-{self.sitting}",
-                          self.preset.machine)  # fmt: skip
+        stored = NoisyLatents(self.latents(), self.clip().text, self.tokenizer(), settings)
+        loop = train_unet(unet, stored, self.folder, f"unet-{self.sitting}", self.preset.machine)
         self.keep_log(loop)
         return loop.model.eval().cpu()
 
@@ -163,14 +171,11 @@ class Recipe:
 
     def distil(self) -> None:
         """Trains a student of the shipped U-Net on this sitting's pictures, and exports it."""
-        settings, weights = self.preset.distil, self.weights
-        teacher = UNet2DConditionModel.from_pretrained(weights / "stickers" / "unet").float()
-        text = StickerClip.from_pretrained(weights / "stickers-clip").text
-        tokenizer = CLIPTokenizer.from_pretrained(weights / "stickers-clip")
+        settings, weights, shipped = self.preset.distil, self.weights, self.shipped()
         shared = replace(self.preset.unet, seed=settings.seed, batch_size=settings.batch_size)
         loop = train_student(
-            settings, new_student(teacher, settings.stages), teacher,
-            NoisyLatents(self.latents(), text, tokenizer, shared), self.folder,
+            settings, new_student(shipped.unet, settings.stages), shipped.unet,
+            self.shipped_latents(shared, shipped), self.folder,
             f"distil-{self.sitting}", self.preset.machine,
         )  # fmt: skip
         loop.log(self.student_logs / f"{loop.name}.jsonl")
@@ -232,16 +237,15 @@ class Recipe:
 
     def recipes(self) -> None:
         """What teaches a new U-Net fastest, on this sitting's latents."""
-
-        settings = self.preset.unet
-        stored = self.noisy_latents(settings)
+        settings, shipped = self.preset.unet, self.shipped()
+        stored = self.shipped_latents(settings, shipped)
 
         def train(settings: UnetSettings, folder: Path) -> Loop:
             stored.use(settings)
             unet = new_unet(settings, self.preset.clip.text_width)
             return train_unet(unet, stored, folder, "recipe", self.preset.machine)
 
-        compare_recipes(train, self.shipped(), self.judge_of_pictures(), settings,
+        compare_recipes(train, shipped, self.judge_of_pictures(), settings,
                         self.preset.recipe_seconds, self.preset.curve_pictures,
                         self.logs.with_name("recipes.jsonl"))  # fmt: skip
 

@@ -4,6 +4,7 @@ Its text tower conditions the U-Net, as in Stable Diffusion; trained again from 
 the judge of evaluate.py. Method: Radford et al. 2021, arXiv:2103.00020.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
 from helpers.sticker_clip import StickerClip
-from training.data import PORTRAIT_SHARE, SUBJECTS, Ahead, Dataset, Sample
+from training.data import PORTRAIT_SHARE, SUBJECTS, Ahead, Batches, Dataset, Sample
 from training.loop import Loop
 from training.presets import ClipSettings, Machine
 
@@ -63,29 +64,23 @@ def contrastive_loss(model: StickerClip, pixels: torch.Tensor, ids: torch.Tensor
     return loss, {"right": right.item()}
 
 
-class Batches:
+@dataclass(frozen=True)
+class ClipBatches:
     """The samples of a step: in turn mixed ones, portraits only, and one subject only.
 
     In a batch of one subject the captions differ in style and background alone, in one of
     portraits in the words for faces alone: so the model cannot do without these words.
     """
 
-    def __init__(self, settings: ClipSettings, workers: int) -> None:
-        self.settings = settings
-        self.mixed = Ahead(self.data(PORTRAIT_SHARE), settings.batch_size, workers)
-        self.portraits = Ahead(self.data(1.0), settings.batch_size, workers)
-
-    def data(self, portrait_share: float, subjects: tuple[str, ...] = SUBJECTS) -> Dataset:
-        return Dataset(self.settings.seed, portrait_share=portrait_share, subjects=subjects)
+    settings: ClipSettings
 
     def __call__(self, step: int) -> list[Sample]:
-        turn, size = step % 3, self.settings.batch_size
-        if turn == 0:
-            return self.mixed(step)
-        if turn == 1:
-            return self.portraits(step)
         one = (SUBJECTS[step // 3 % len(SUBJECTS)],)
-        return self.data(0.0, one).samples(step * size, size)
+        portrait_share, subjects = ((PORTRAIT_SHARE, SUBJECTS), (1.0, SUBJECTS), (0.0, one))[
+            step % 3
+        ]
+        data = Dataset(self.settings.seed, portrait_share=portrait_share, subjects=subjects)
+        return Batches(data, self.settings.batch_size)(step)
 
 
 def train_clip(
@@ -94,7 +89,7 @@ def train_clip(
 ) -> Loop:  # fmt: skip
     """Trains the model for the settings' steps; goes on where a killed run was."""
     model.to(machine.device)
-    samples_of = Batches(settings, machine.workers)
+    samples_of = Ahead(ClipBatches(settings), machine.workers)
 
     def loss_of(step: int):
         samples = samples_of(step)

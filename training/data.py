@@ -4,6 +4,7 @@
 """
 
 import random
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -329,20 +330,33 @@ class Dataset:
         return [self.sample(i) for i in range(start, start + count)]
 
 
-class Ahead:
-    """`samples(step)` of a data set, drawn by other processes before they are asked for."""
+@dataclass(frozen=True)
+class Batches:
+    """The pictures of a step: always the next `size` of a data set or of pairs."""
 
-    def __init__(self, data: Dataset, batch_size: int, workers: int) -> None:
-        self.data, self.batch_size, self.workers = data, batch_size, workers
+    data: Dataset
+    size: int
+
+    def __call__(self, step: int) -> list[Sample]:
+        return self.data.samples(step * self.size, self.size)
+
+
+class Ahead:
+    """`draw(step)`, called by other processes before it is asked for.
+
+    They get `draw` pickled, so it is no function inside a function. The steps are asked for one
+    after the other: what is drawn for a step that is passed over would be kept for ever.
+    """
+
+    def __init__(self, draw: Callable[[int], list[Sample]], workers: int) -> None:
+        self.draw, self.workers = draw, workers
         self.pool = ProcessPoolExecutor(workers) if workers else None
         self.waiting: dict[int, Future] = {}
 
     def __call__(self, step: int) -> list[Sample]:
         if self.pool is None:
-            return self.data.samples(step * self.batch_size, self.batch_size)
+            return self.draw(step)
         for later in range(step, step + 2 * self.workers):
             if later not in self.waiting:
-                self.waiting[later] = self.pool.submit(
-                    self.data.samples, later * self.batch_size, self.batch_size
-                )
+                self.waiting[later] = self.pool.submit(self.draw, later)
         return self.waiting.pop(step).result()

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from training.clip import to_pixels, tokens
-from training.data import Ahead, Dataset
+from training.data import Ahead, Batches, Dataset
 from training.loop import Loop, write_whole
 from training.presets import Machine, UnetSettings
 from training.vae import SCALING_FACTOR
@@ -57,7 +57,7 @@ def write_latents(
 ) -> None:
     """Encodes the pictures once: mean and deviation of their latents, and their captions' ids."""
     rows, began = [], time.monotonic()
-    samples_of = Ahead(data, batch_size, workers)
+    samples_of = Ahead(Batches(data, batch_size), workers)
     for start in range(0, pictures, batch_size):
         samples = samples_of(start // batch_size)[: pictures - start]
         pixels = to_pixels([s.picture for s in samples]).to(vae.device)

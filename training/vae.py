@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from training.clip import to_pixels
-from training.data import SIZE, Ahead, Dataset
+from training.data import SIZE, Ahead, Batches, Dataset
 from training.loop import Loop
 from training.presets import Machine, VaeSettings
 
@@ -167,7 +167,8 @@ def pictures(settings: VaeSettings, sitting: int) -> Dataset:
 
 def loss_on_pictures(vae: AutoencoderKL, settings: VaeSettings, machine: Machine, sitting: int):
     """The loss of a step: of crops at first, of whole pictures later and in later sittings."""
-    samples_of = Ahead(pictures(settings, sitting), settings.batch_size, machine.workers)
+    batches = Batches(pictures(settings, sitting), settings.batch_size)
+    samples_of = Ahead(batches, machine.workers)
     whole_from = settings.whole_from * settings.steps if sitting == 0 else 0
     latent_noise = settings.decoder_noise if sitting else 0.0
 

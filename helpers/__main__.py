@@ -1,5 +1,9 @@
 """The command line: `python -m helpers NAME`; `python -m helpers NAME --help` says more."""
 
+# An older Python has to get as far as `main`, which says what it needs: without this line Python
+# 3.9 evaluates `Sequence[str] | None`, and cannot.
+from __future__ import annotations
+
 import argparse
 import sys
 from collections.abc import Sequence

@@ -29,13 +29,17 @@ def contact_sheet(axes: Axes, tiles: dict[tuple, Tile]) -> Image.Image:
 
     Args:
         axes: The sweep's plan.
-        tiles: By position a picture, all of one size, or words such as "failed: NaN".
+        tiles: By position a picture, or words such as "failed: NaN". Pictures may differ in size:
+            each stands in the middle of a cell that is as wide as the widest and as high as the
+            highest.
 
     Returns:
         An RGB picture on white. Letters grow with its width, so that they stay readable where
         a notebook shrinks twenty columns to the width of the page.
     """
-    size = next((tile.size for tile in tiles.values() if not isinstance(tile, str)), (128, 128))
+    sizes = [tile.size for tile in tiles.values() if not isinstance(tile, str)] or [(128, 128)]
+    widths, heights = zip(*sizes, strict=True)
+    size = (max(widths), max(heights))
     pages = [_page(lines, size) for lines in _pages(axes, tiles)]
     sheet = Image.new(
         "RGB",
@@ -119,7 +123,9 @@ def _page(page: _Page, size: tuple[int, int]) -> Image.Image:
         if rows:
             _write(draw, (0, y), rows[j], font, "la")
         for i, tile in enumerate(tiles):
-            sheet.paste(_drawn(tile, size), (left + i * (width + GAP), y))
+            drawn = _drawn(tile, size)
+            aside, below = (width - drawn.width) // 2, (height - drawn.height) // 2
+            sheet.paste(drawn, (left + i * (width + GAP) + aside, y + below))
     return sheet
 
 

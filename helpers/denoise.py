@@ -170,7 +170,7 @@ class Trajectory(Future):
             scheduler, "set_begin_index"
         ):
             scheduler.set_begin_index(0)
-        self.latents = noise.to(pipe._execution_device) * scheduler.init_noise_sigma
+        self.latents = noise * scheduler.init_noise_sigma
 
     def _inputs(self) -> list["_Row"]:
         conditions = self._row_conditions.items()

@@ -1,7 +1,7 @@
 """Ratings of pictures: a small database that a whole class writes to at once.
 
-    ratings.sqlite      SQLite, one row a rating
-    ratings pictures/   the pictures beside it, each named by the SHA-256 of its file
+    ratings.sqlite             SQLite, one row a rating
+    ratings.sqlite pictures/   the pictures beside it, each named by the SHA-256 of its file
 
     feedback = Feedback("ratings.sqlite")
     rating = feedback.add(image, settings, vote=1, model="stickers", model_version=version,
@@ -17,12 +17,13 @@ The rules:
   is theirs to keep free of names.
 - A picture is kept as pixels alone; whatever else its file carried is left out.
 - Nothing is stored without consent, and every way out takes only what consent allows.
+- A picture is removed only if this database wrote it: a file that was put into the folder, or
+  that belongs to an older copy of the database, stays.
 """
 
 import hashlib
 import io
 import json
-import re
 import sqlite3
 import time
 import uuid
@@ -56,8 +57,6 @@ MAX_SIDE = 2048  # pixels of a picture
 BUSY_SECONDS = 60.0
 """How long a writer waits for its turn."""
 
-PICTURE_NAME = re.compile(r"[0-9a-f]{64}\.png")
-
 MIGRATIONS = (
     """
     CREATE TABLE ratings (
@@ -77,6 +76,10 @@ MIGRATIONS = (
         origin TEXT NOT NULL CHECK (origin IN ('person', 'rule'))
     );
     CREATE INDEX ratings_by_picture ON ratings (picture);
+    """,
+    # Pictures that an `add` or a `delete` may leave behind without a rating if it dies.
+    """
+    CREATE TABLE leftovers (picture TEXT PRIMARY KEY);
     """,
 )
 """Each leads from one schema version to the next. A step that was released never changes: what
@@ -151,7 +154,9 @@ class Feedback:
     Args:
         path: The database's file, such as "ratings.sqlite"; its folder is made if need be.
 
-    Raises ValueError if the file is no such database or was made by a newer version of the course.
+    Raises ValueError if `path` is no such database or was made by a newer version of the course;
+    then nothing is changed or made. Raises sqlite3.OperationalError, OSError if it cannot be read
+    or written.
 
     Attributes:
         path: The database.
@@ -160,12 +165,13 @@ class Feedback:
 
     def __init__(self, path: str | Path):
         self.path = Path(path).expanduser()
-        self.pictures_folder = self.path.with_name(f"{self.path.stem} pictures")
+        # By the whole name: the folder of ratings.sqlite must not be that of ratings.db as well.
+        self.pictures_folder = self.path.with_name(f"{self.path.name} pictures")
+        self._refuse_foreign_file()
         self.pictures_folder.mkdir(parents=True, exist_ok=True)
         with closing(self._connect()) as connection:
             self._migrate(connection)
-            with _writing(connection):
-                self._remove_unused(connection, self._picture_names())
+            self._remove_leftovers(connection)
 
     def add(
         self,
@@ -224,13 +230,17 @@ class Feedback:
             consent=_checked_choice("consent", consent, tuple(CONSENTS)),
             origin=_checked_choice("origin", origin, ORIGINS),
         )
-        with closing(self._connect()) as connection, _writing(connection):
-            # Inside the transaction, so that nobody removes the picture before its row is there.
-            self._keep_picture(rating.picture, content)
-            marks = ", ".join("?" * len(COLUMNS))
-            connection.execute(
-                f"INSERT INTO ratings ({', '.join(COLUMNS)}) VALUES ({marks})", _as_row(rating)
-            )
+        marks = ", ".join("?" * len(COLUMNS))
+        with closing(self._connect()) as connection:
+            with _writing(connection):  # if we die below, the next opening removes the picture
+                _note_leftover(connection, rating.picture)
+            with _writing(connection):
+                # Inside the transaction: nobody removes the picture before its row is there.
+                self._keep_picture(rating.picture, content)
+                connection.execute(
+                    f"INSERT INTO ratings ({', '.join(COLUMNS)}) VALUES ({marks})", _as_row(rating)
+                )
+                _forget_leftover(connection, rating.picture)
         return rating
 
     def delete(self, rating_id: str) -> bool:
@@ -243,8 +253,9 @@ class Feedback:
                 found = connection.execute(
                     "DELETE FROM ratings WHERE id = ? RETURNING picture", (str(rating_id),)
                 ).fetchall()
-            with _writing(connection):
-                self._remove_unused(connection, [picture for (picture,) in found])
+                for (picture,) in found:
+                    _note_leftover(connection, picture)
+            self._remove_leftovers(connection)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return bool(found)
 
@@ -308,6 +319,9 @@ class Feedback:
             consent: What the pictures are wanted for; "training" by default.
             minimum_score: Take only pictures with this score (ups minus downs) or a better one.
 
+        The folder is there whole or not at all. Pictures whose file is missing are left out, with
+        a warning that says how many.
+
         Raises ValueError if the folder holds anything already.
         """
         chosen = [
@@ -323,46 +337,71 @@ class Feedback:
             _use_wal(connection)
             connection.execute("PRAGMA synchronous = FULL")  # WAL's default may lose the last rows
             connection.execute("PRAGMA secure_delete = ON")
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error:
             connection.close()
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            raise ValueError(f"path must be a database of ratings; {self.path} is none") from error
+            raise
         return connection
+
+    def _refuse_foreign_file(self) -> None:
+        """Look at what is there before anything in it or beside it is changed."""
+        if self.path.is_dir():
+            raise ValueError(f"path must be a database of ratings; {self.path} is a folder")
+        if not self.path.exists():
+            return
+        with closing(
+            sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        ) as connection:
+            try:
+                connection.execute("BEGIN")  # one state of a file that others may just be making
+                self._version(connection)
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                raise ValueError(
+                    f"path must be a database of ratings; {self.path} is none"
+                ) from error
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """The schema's version, 0 in a new file; to be read within a transaction.
+
+        Raises ValueError if the database is another program's or a newer course's.
+        """
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(ratings)")}
+        is_new = version == 0 and not tables
+        if not is_new and (version == 0 or not columns.issuperset(COLUMNS)):
+            raise ValueError(f"path must be a database of ratings; {self.path} is another")
+        if version > len(MIGRATIONS):
+            raise ValueError(
+                f"{self.path} has schema version {version}, and this course knows up to "
+                f"{len(MIGRATIONS)}: it was made by a newer version of the course"
+            )
+        return version
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring the schema to the newest version, in one transaction."""
-        newest = len(MIGRATIONS)
         with _writing(connection):
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > newest:
-                raise ValueError(
-                    f"{self.path} has schema version {version}, and this course knows up to "
-                    f"{newest}: it was made by a newer version of the course"
-                )
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version == 0 and tables:
-                raise ValueError(f"path must be a database of ratings; {self.path} is another")
-            for step in MIGRATIONS[version:]:
+            for step in MIGRATIONS[self._version(connection) :]:
                 for statement in step.split(";"):  # executescript would commit in between
                     connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {newest}")
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     def _keep_picture(self, name: str, content: bytes) -> None:
         path = self.pictures_folder / name
         if not path.exists() or path.stat().st_size != len(content):
             write_whole(path, content)
 
-    def _picture_names(self) -> list[str]:
-        names = (path.name for path in self.pictures_folder.iterdir())
-        return [name for name in names if PICTURE_NAME.fullmatch(name)]
-
-    def _remove_unused(self, connection: sqlite3.Connection, names: list[str]) -> None:
-        """Remove those pictures that no rating has: of deleted ones, and of an `add` that died."""
-        used = {name for (name,) in connection.execute("SELECT DISTINCT picture FROM ratings")}
-        for name in set(names) - used:
-            with suppress(OSError):  # open elsewhere, on Windows; the next opening removes it
-                (self.pictures_folder / name).unlink()
+    def _remove_leftovers(self, connection: sqlite3.Connection) -> None:
+        """Remove pictures that no rating has: of deleted ones, and of an `add` that died."""
+        with _writing(connection):  # no `add` is between its picture and its row
+            unused = connection.execute(
+                "SELECT picture FROM leftovers WHERE picture NOT IN (SELECT picture FROM ratings)"
+            ).fetchall()
+            for (name,) in unused:
+                with suppress(OSError):  # open elsewhere, on Windows; the next opening removes it
+                    (self.pictures_folder / name).unlink(missing_ok=True)
+                    _forget_leftover(connection, name)
 
 
 @contextmanager
@@ -391,6 +430,14 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def _note_leftover(connection: sqlite3.Connection, picture: str) -> None:
+    connection.execute("INSERT OR IGNORE INTO leftovers VALUES (?)", (picture,))
+
+
+def _forget_leftover(connection: sqlite3.Connection, picture: str) -> None:
+    connection.execute("DELETE FROM leftovers WHERE picture = ?", (picture,))
 
 
 def _as_row(rating: Rating) -> tuple:

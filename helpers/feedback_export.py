@@ -5,6 +5,8 @@ import io
 import json
 import re
 import shutil
+import uuid
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -52,23 +54,51 @@ def write_jsonl(path: str | Path, records: Iterable[Record]) -> Path:
 def write_image_folder(folder: str | Path, pictures: Iterable) -> Path:
     """Write `RatedPicture`s and a metadata.jsonl, as `datasets` reads an "imagefolder".
 
+    The folder is there whole or not at all. Pictures whose file is missing are left out, with a
+    warning that says how many.
+
     Raises ValueError unless `folder` is new or empty.
     """
     folder = Path(folder).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+    target = folder.resolve()  # if `folder` is a link, what it leads to
+    if target.exists() and any(target.iterdir()):
         raise ValueError(
             f"folder must be new or empty, so that no picture of another export is taken for one "
             f"of this; {folder} holds files"
         )
-    records, taken = [], set()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".saving-{uuid.uuid4().hex}")
+    temporary.mkdir()
+    try:
+        if target.exists():
+            shutil.copymode(target, temporary)  # what only its owner may read stays so
+        missing = _fill(temporary, pictures)
+        if target.exists():
+            target.rmdir()  # Windows renames to no name that is taken
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # still there only if something failed
+    if missing:
+        warnings.warn(
+            f"{folder} lacks {missing} of the pictures: their files are missing", stacklevel=3
+        )
+    return folder
+
+
+def _fill(folder: Path, pictures: Iterable) -> int:
+    """Copy the pictures and write metadata.jsonl; returns how many pictures have no file."""
+    records, taken, missing = [], set(), 0
     for picture in pictures:
         name = _free_name(picture.path, taken)
+        try:
+            shutil.copyfile(picture.path, folder / name)
+        except FileNotFoundError:  # deleted meanwhile, or by hand
+            missing += 1
+            continue
         taken.add(name)
-        shutil.copyfile(picture.path, folder / name)
         records.append({"file_name": name} | _picture_record(picture))
-    write_whole(folder / "metadata.jsonl", _lines(records))  # last: with it the folder is whole
-    return folder
+    write_whole(folder / "metadata.jsonl", _lines(records))
+    return missing
 
 
 def _picture_record(picture) -> Record:

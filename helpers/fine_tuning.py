@@ -25,6 +25,7 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from .counts import checked_count
+from .images import on_white
 from .latents import native_size
 from .lora import STANDARD_NAME
 from .quiet import quiet
@@ -69,7 +70,8 @@ def read_pictures(folder: str | Path) -> list[Captioned]:
     `Feedback.export_images` writes it, or "text", as published data sets often have it.
 
     Returns:
-        RGB pictures with their prompts, in the order of the lines.
+        RGB pictures with their prompts, in the order of the lines. One that is turned by its
+        EXIF note, as many of a phone are, is upright; what is transparent is white.
 
     Raises:
         FileNotFoundError: There is no metadata.jsonl, or a picture that it names is missing.
@@ -309,7 +311,7 @@ def encode_pictures(pipe, images: Sequence[Image.Image]) -> torch.Tensor:
     height, width = native_size(pipe)
     latents = []
     for image in images:
-        fitted = ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+        fitted = ImageOps.fit(on_white(image), (width, height), Image.Resampling.LANCZOS)
         pixels = pipe.image_processor.preprocess(fitted).to(pipe.vae.device, pipe.vae.dtype)
         latents.append(pipe.vae.encode(pixels).latent_dist.mean * pipe.vae.config.scaling_factor)
     return torch.cat(latents)
@@ -353,6 +355,6 @@ def _captioned(folder: Path, where: str, line: str) -> Captioned:
         raise FileNotFoundError(f"{where}: there is no {file}")
     try:
         with Image.open(file) as image:
-            return Captioned(image.convert("RGB"), prompt)
+            return Captioned(on_white(ImageOps.exif_transpose(image)), prompt)
     except (OSError, Image.DecompressionBombError) as error:
         raise ValueError(f"{where}: {name!r} is no picture ({error})") from error

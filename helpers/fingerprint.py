@@ -32,8 +32,21 @@ def model_fingerprint(pipe: DiffusionPipeline) -> str:
         if isinstance(part, torch.nn.Module):
             for key, tensor in part.state_dict().items():
                 digest.update(f"{name}.{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
-                digest.update(_samples(tensor).numpy().tobytes())
+                numbers = _kept(part, key) if tensor.is_meta else tensor
+                digest.update(_samples(numbers).numpy().tobytes())
     return digest.hexdigest()[:16]
+
+
+def _kept(part: torch.nn.Module, key: str) -> torch.Tensor:
+    """The weights behind a placeholder on the device "meta".
+
+    Where the layers take turns on a GPU (`helpers.memory.Plan.BY_LAYER`), accelerate's hooks keep
+    the numbers in main memory.
+    """
+    path, _, name = key.rpartition(".")
+    hook = part.get_submodule(path)._hf_hook
+    hooks = getattr(hook, "hooks", [hook])  # a module with several has one that holds them all
+    return next(hook.weights_map[name] for hook in hooks if hook.weights_map is not None)
 
 
 def _samples(tensor: torch.Tensor) -> torch.Tensor:

@@ -345,9 +345,10 @@ def safe_name(text: str, ending: str = "") -> str:
     Letters and digits stay, in lower case; everything else becomes a hyphen. `ending` stays whole
     when a long text is cut.
     """
-    name, ending = _hyphenated(text), _hyphenated(ending)
-    name = name.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore").strip("-")
-    name = "-".join(filter(None, [name, ending])) or "picture"
+    ending = f"-{_hyphenated(ending)}" if ending else ""
+    room = MAX_NAME_BYTES - len(ending.encode())
+    name = _hyphenated(text).encode()[:room].decode(errors="ignore").strip("-")
+    name = (name + ending).strip("-") or "picture"
     return f"picture-{name}" if RESERVED_ON_WINDOWS.fullmatch(name) else name
 
 

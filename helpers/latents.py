@@ -14,9 +14,9 @@ def seeded_latents(
     """Draw the starting noise of one image a seed.
 
     Each image has a generator of its own, so its noise depends on its seed alone, not on the
-    images beside it. The noise is drawn on the CPU in float32 and then moved to the device and
-    dtype of `pipe`, so a seed gives the same noise on every computer. It is not yet multiplied
-    by the scheduler's `init_noise_sigma`: `pipe(latents=...)` does that.
+    images beside it. The noise is drawn on the CPU in float32 and then moved to the device where
+    `pipe` computes and to its dtype, so a seed gives the same noise on every computer. It is not
+    yet multiplied by the scheduler's `init_noise_sigma`: `pipe(latents=...)` does that.
 
     torch's CPU generator uses the lowest 32 bits of a seed: two seeds that are 2**32 apart give
     the same noise.
@@ -37,7 +37,9 @@ def seeded_latents(
     seeds = _checked_seeds(seed_or_seeds)
     shape = latent_shape(pipe, height, width)
     noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
-    return torch.stack(noise).to(device=pipe.device, dtype=pipe.unet.dtype)
+    # Where the pipeline's own latents go. `pipe.device` is where the weights wait, which with
+    # offloading is main memory, or "meta", a device that keeps no numbers.
+    return torch.stack(noise).to(device=pipe._execution_device, dtype=pipe.unet.dtype)
 
 
 def latent_shape(pipe, height: int | None = None, width: int | None = None) -> tuple[int, int, int]:

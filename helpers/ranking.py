@@ -9,7 +9,8 @@ its own caption point the same way. The cosine of the angle between the two is t
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from .devices import checked_device
 from .hub import HUB_ID, cached_folders, converted_revision, download_files, first_line
 from .images import checked_images, on_white
 from .quiet import quiet
-from .sticker_clip import SIDE, StickerClip
+from .sticker_clip import SIDE, StickerClip, check_weights
 
 STICKERS_CLIP = Path(__file__).parent / "weights" / "stickers-clip"
 NAMES = {"stickers-clip": STICKERS_CLIP}
@@ -189,9 +190,10 @@ def _has_weights(folder: Path, allow_pickle: bool) -> bool:
 def _sticker_ranker(name: str, folder: Path, device: torch.device) -> Ranker:
     from transformers import CLIPTokenizer
 
-    with quiet(progress_bars=False):
-        model = StickerClip.from_pretrained(folder).to(device)
-        tokenizer = CLIPTokenizer.from_pretrained(folder)
+    with _reading(folder):
+        model = StickerClip.from_pretrained(folder)
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    model.to(device)
 
     def embed_texts(texts: list[str]) -> torch.Tensor:
         return model.text_embeds(_tokens(tokenizer, texts)["input_ids"].to(device))
@@ -240,17 +242,27 @@ def _load_clip(name: str, folder: Path, allow_pickle: bool):
             "code and are not loaded; if it has those and you trust their source, add "
             "allow_pickle=True."
         )
+    with _reading(folder):
+        options = {"local_files_only": True}
+        model, info = CLIPModel.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True, **options
+        )
+        check_weights("its weights file", info["missing_keys"])
+        tokenizer = CLIPTokenizer.from_pretrained(folder, **options)
+        processor = CLIPImageProcessor.from_pretrained(folder, **options)
+    return model.eval(), tokenizer, processor
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Silence, and one ValueError for whatever a damaged folder makes the libraries raise."""
     with quiet(progress_bars=False):
         try:
-            options = {"local_files_only": True}
-            model = CLIPModel.from_pretrained(folder, dtype=torch.float32, **options)
-            tokenizer = CLIPTokenizer.from_pretrained(folder, **options)
-            processor = CLIPImageProcessor.from_pretrained(folder, **options)
-        except Exception as error:  # whatever a damaged or foreign folder makes the library raise
+            yield
+        except Exception as error:
             raise ValueError(
                 f"name_or_path: {folder} holds no whole CLIP model ({first_line(error)})"
             ) from error
-    return model.eval(), tokenizer, processor
 
 
 def _tokens(tokenizer, texts: list[str]):

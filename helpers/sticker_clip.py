@@ -5,6 +5,7 @@ they fit (Radford et al. 2021, arXiv:2103.00020).
 """
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -76,8 +77,29 @@ class StickerClip(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "StickerClip":
-        """The model of a folder that `save_pretrained` wrote, in float32 and ready to use."""
-        text = CLIPTextModelWithProjection.from_pretrained(Path(folder) / "text")
+        """The model of a folder that `save_pretrained` wrote, in float32 and ready to use.
+
+        Raises ValueError if the folder has no text tower, not all of the model's weights, or
+        others. What a damaged or missing file makes the libraries raise is left as it is.
+        """
+        towers = Path(folder)
+        if not (towers / "text").is_dir():  # the library would take it for a name on the hub
+            raise ValueError(f"folder must hold a folder 'text'; {folder} has none")
+        text, info = CLIPTextModelWithProjection.from_pretrained(
+            towers / "text", local_files_only=True, output_loading_info=True
+        )
         model = cls(text)
-        model.load_state_dict(load_file(Path(folder) / "vision.safetensors"), strict=False)
+        rest = load_file(towers / "vision.safetensors")
+        wanted = {name for name in model.state_dict() if not name.startswith("text.")}
+        check_weights("text", info["missing_keys"], info["unexpected_keys"])
+        check_weights("vision.safetensors", wanted - rest.keys(), rest.keys() - wanted)
+        model.load_state_dict(rest, strict=False)  # the text tower has its weights already
         return model.float().eval().requires_grad_(False)
+
+
+def check_weights(file: str, missing: Iterable[str], unexpected: Iterable[str] = ()) -> None:
+    """Raise ValueError if names are missing, whose weights would stay random, or unexpected."""
+    faults = [f"lacks {name}" for name in sorted(missing)]
+    faults += [f"has {name}, which the model lacks" for name in sorted(unexpected)]
+    if faults:
+        raise ValueError(f"{file} {faults[0]} (the first of {len(faults)} such faults)")

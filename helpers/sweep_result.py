@@ -108,10 +108,23 @@ class Sweep:
         """How far each picture is from the one at `to`: the mean difference of their pixels.
 
         In levels of 255; NaN for a cell without picture.
+
+        Raises:
+            LookupError: There is no picture at `to`.
+            ValueError: The pictures differ in size.
         """
-        target = numpy.asarray(self[to], dtype=float)
+        target = self[to]
+        for position, outcome in self.outcomes.items():
+            if outcome.image is not None and outcome.image.size != target.size:
+                (width, height), (other_width, other_height) = target.size, outcome.image.size
+                raise ValueError(
+                    "distances are between pictures of one size; the one at "
+                    f"{', '.join(map(self.axes.label, position))} is {other_width} x "
+                    f"{other_height} pixels, and the one at to={to!r} is {width} x {height}"
+                )
+        pixels = numpy.asarray(target, dtype=float)
         return [
-            float("nan") if o.image is None else float(abs(numpy.asarray(o.image) - target).mean())
+            float("nan") if o.image is None else float(abs(numpy.asarray(o.image) - pixels).mean())
             for o in self
         ]
 

@@ -206,8 +206,8 @@ def _recorded(pipe, settings: Settings, names: Callable[[SchedulerSetting], str]
         "guidance_scale": float(settings["guidance_scale"]),
         "eta": float(settings["eta"]),
         "scheduler": names(settings["scheduler"]),
-        "height": settings["height"] or height,
-        "width": settings["width"] or width,
+        "height": int(settings["height"] or height),
+        "width": int(settings["width"] or width),
     }
 
 

@@ -3,6 +3,8 @@
 import html
 import os
 import socket
+import sqlite3
+import tempfile
 from contextlib import closing
 from dataclasses import replace
 
@@ -13,10 +15,10 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from helpers import catalogue
+from helpers import catalogue, feedback
 from helpers.__main__ import main
 from helpers.app import faces, page
-from helpers.app.rate import MINE, UP
+from helpers.app.rate import CLASS, MINE, UP
 from helpers.commands import app
 from helpers.denoise import Cell
 from helpers.images import image_settings, save_image
@@ -155,6 +157,28 @@ def test_nothing_of_the_host_can_be_read(address, studio, client):
         )
 
 
+def test_the_class_sees_its_pictures_wherever_the_ratings_lie(
+    client, studio, monkeypatch, tmp_path
+):
+    away = feedback.Feedback(tmp_path / "ratings.sqlite")
+    # As if the folder lay in a home folder: neither in the current folder nor in the temporary one.
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(studio, "feedback", away)
+    settings, model = {"prompt": "a fox"}, {"model": "tiny", "model_version": "0"}
+    lost, *rest = [
+        away.add(Image.new("RGB", (8, 8), colour), settings, vote=1, consent="class", **model)
+        for colour in ("navy", "red", "teal")
+    ]
+    (away.pictures_folder / lost.picture).unlink()
+    gallery, number = client.predict(CLASS, api_name="/pictures")
+    colours = [Image.open(entry["image"]).getpixel((0, 0)) for entry in gallery]
+    assert colours == [(0, 128, 128), (255, 0, 0)]
+    assert number == 1
+    client.predict(CLASS, 2, *RATING[2:], api_name="/rate")  # the numbers count what is shown
+    assert away.ratings()[-1].picture == rest[0].picture
+
+
 def test_an_upload_that_is_too_large_is_refused(address):
     files = {"files": ("large.png", b"0" * 6_000_000)}
     assert httpx.post(f"{address}gradio_api/upload", files=files).status_code == 413
@@ -174,7 +198,7 @@ def test_the_settings_of_a_file_are_bounded_like_any_others(client, tmp_path):
     assert "press Draw to make the picture again" in told
     settings = image_settings(entry["image"])
     for name, value, says in (
-        ("num_inference_steps", 1000, "Steps must be from 10 to 100"),
+        ("num_inference_steps", 1000, "Steps must be from 1 to 100"),
         ("prompt", "x" * 501, "Prompt may have 500 characters"),
         ("model", "../../etc", "The picture's model must be one of"),
         ("scheduler", "dpm++ sde", "Scheduler must be one of"),
@@ -236,6 +260,30 @@ def command(tiny_pipe, tmp_path, monkeypatch):
     """`python -m helpers app`, with the tiny model; call it with further arguments."""
     monkeypatch.setattr("helpers.models.load_pipeline", lambda name: tiny_pipe)
     return lambda *more: main(["app", "--ratings", str(tmp_path / "ratings.sqlite"), *more])
+
+
+def test_a_file_that_holds_no_ratings_is_told_and_left_alone(command, tmp_path):
+    text, folder = tmp_path / "README.md", tmp_path / "a folder"
+    text.write_text("no database", encoding="utf-8")
+    folder.mkdir()
+    for path, says in (
+        (text, "path must be a database of ratings; .*README.md is none"),
+        (folder, "path must be a database of ratings; .*a folder is a folder"),
+        (text / "ratings.sqlite", "README.md"),
+    ):
+        with pytest.raises(SystemExit, match=f"The app cannot start: .*{says}"):
+            command("--ratings", str(path))
+    assert sorted(tmp_path.iterdir()) == [text, folder]
+
+
+def test_ratings_that_sqlite_cannot_open_are_told(command, monkeypatch):
+    def fail(path):
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(feedback, "Feedback", fail)
+    says = r"The app cannot start: .*ratings\.sqlite: unable to open database file"
+    with pytest.raises(SystemExit, match=says):
+        command()
 
 
 def test_a_port_that_is_taken_is_told(command):

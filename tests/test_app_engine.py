@@ -10,11 +10,12 @@ import zlib
 
 import numpy
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from helpers.app import limits, markup
-from helpers.app.album import USER_PICTURES, Album
+from helpers.app.album import SHEETS, USER_PICTURES, Album
 from helpers.app.engine import Engine, EngineFull
+from helpers.catalogue import MODELS
 from helpers.denoise import Cell
 from helpers.images import image_settings
 from tests.pipelines import plain_call, tiny_sd_pipeline
@@ -268,6 +269,7 @@ GOOD = {
     "num_inference_steps": 25.0,
     "seed": 99998,
 }
+START = ("guidance_scale", "num_inference_steps")  # what a model of the catalogue brings along
 
 
 def test_seeds_count_up_and_stay_in_range():
@@ -296,7 +298,8 @@ def test_seeds_count_up_and_stay_in_range():
         ({"guidance_scale": float("nan")}, "Guidance must be from 0 to 20; got nan"),
         ({"guidance_scale": 10**400}, "from 0 to 20; got 1000"),
         ({"guidance_scale": -0.1}, "from 0 to 20"),
-        ({"num_inference_steps": 1000}, "Steps must be from 10 to 100; got 1000"),
+        ({"num_inference_steps": 1000}, "Steps must be from 1 to 100; got 1000"),
+        ({"num_inference_steps": 0}, "Steps must be from 1 to 100; got 0"),
         ({"seed": 0}, "Seed must be from 1 to 99999"),
         ({"seed": None}, "Seed must be a number"),
         ({"scheduler": "../ddim"}, "Scheduler must be one of"),
@@ -306,6 +309,13 @@ def test_seeds_count_up_and_stay_in_range():
 def test_what_is_out_of_bounds_is_refused(wrong, says):
     with pytest.raises(ValueError, match=says):
         limits.pictures(**GOOD | wrong)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_settings_that_a_model_starts_with_are_within_bounds(model):
+    start = {name: getattr(MODELS[model], name) for name in START}
+    [cell] = limits.pictures(**GOOD | start | {"images": 1})
+    assert {name: getattr(cell, name) for name in START} == start
 
 
 def test_axis_values_are_read_as_people_write_them():
@@ -373,6 +383,31 @@ def test_an_upload_must_be_a_picture_of_sensible_size(tmp_path):
         limits.uploaded_image(None)
 
 
+def test_an_upload_is_upright(tmp_path):
+    phone, exif = tmp_path / "phone.jpg", Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # a quarter turn to the right, please
+    held = Image.new("RGB", (64, 32), "white")
+    held.paste("black", (0, 0, 32, 32))
+    held.save(phone, exif=exif)
+    image = limits.uploaded_image(phone)
+    assert image.size == (32, 64)
+    top, bottom = image.getpixel((16, 8)), image.getpixel((16, 56))
+    assert max(top) < 9 and min(bottom) > 246
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II+\0\x08\0\0\0\xff\xff"])
+def test_an_upload_with_broken_exif_is_taken_as_it_is(tmp_path, exif):
+    Image.new("RGB", (8, 4), "teal").save(tmp_path / "odd.png", exif=exif)
+    image = limits.uploaded_image(tmp_path / "odd.png")
+    assert (image.size, image.getpixel((0, 0))) == ((8, 4), (0, 128, 128))
+
+
+def test_what_is_transparent_in_an_upload_is_white(tmp_path):
+    Image.new("RGBA", (8, 8), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    image = limits.uploaded_image(tmp_path / "clear.png")
+    assert (image.mode, image.getpixel((0, 0))) == ("RGB", (255, 255, 255))
+
+
 def test_the_settings_of_an_upload_are_settings(tmp_path):
     paths = {name: tmp_path / f"{name}.png" for name in ("text", "plain", "list", "broken")}
     paths["text"].write_text("no picture", encoding="utf-8")
@@ -411,3 +446,15 @@ def test_the_album_keeps_settings_inside_and_forgets_the_oldest():
             album.find(user, number)
     album.close()
     assert not made[-1].path.exists()
+
+
+def test_the_album_keeps_the_newest_sheets_alone():
+    album = Album()
+    sheet = Image.new("RGB", (8, 8))
+    kept = [album.keep_sheet(sheet, {"prompt": "a fox"}) for _ in range(SHEETS + 2)]
+    assert [path.exists() for path in kept] == [False, False] + [True] * SHEETS
+    assert len(list(kept[-1].parent.parent.iterdir())) == SHEETS  # no empty folder is left
+    assert {path.name for path in kept} == {"sweep.png"}
+    assert image_settings(kept[-1]) == {"prompt": "a fox"}
+    album.close()
+    assert not kept[-1].exists()

@@ -1,8 +1,11 @@
 """`python -m helpers doctor`: every finding on purpose; nothing is sent without being asked for."""
 
+import ast
 import importlib.metadata
 import socket
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -40,6 +43,25 @@ def test_python_that_is_too_old_is_told_before_anything_is_loaded(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 13, "final", 0))
     with pytest.raises(SystemExit, match="needs Python 3.11 or newer; .+ is 3.10"):
         main(["doctor"])
+
+
+@pytest.mark.parametrize("module", ["__init__", "__main__"])
+def test_an_old_python_gets_as_far_as_that_message(module):
+    """Python 3.9 reads these two, and has no `A | B` for types."""
+    source = (Path(doctor.__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    tree = ast.parse(source, feature_version=(3, 9))
+    if "from __future__ import annotations" not in source:  # with it no annotation is evaluated
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.BitOr)]
+
+
+def test_only_these_two_are_read_before_that_message():
+    code = """
+import sys
+from helpers.__main__ import main
+print(sorted(name for name in sys.modules if name.startswith("helpers")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['helpers', 'helpers.__main__']"
 
 
 def test_missing_and_old_libraries_are_named(monkeypatch):

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from helpers.faces import client, contract, wire
 from helpers.faces.client import improve_face
@@ -136,6 +136,20 @@ def test_pictures_of_every_mode_are_sent_as_rgb_and_stay_as_they_are(mode):
     sent = server.requests[-1].data[0].removeprefix("data:image/png;base64,")
     assert Image.open(io.BytesIO(base64.b64decode(sent))).mode == "RGB"
     assert (picture.mode, picture.tobytes()) == (mode, before)
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_photo_is_sent_upright(generation, tmp_path):
+    photo = Image.new("RGB", (8, 6), "orange")
+    exif = photo.getexif()
+    exif[ExifTags.Base.Orientation] = 6  # as many phones write a picture taken upright
+    photo.save(tmp_path / "photo.png", exif=exif)
+    with Image.open(tmp_path / "photo.png") as photo, FaultyServer(generation) as server:
+        improve_face(photo, url=server.url)
+    if generation == "classic":
+        assert server.requests[-1].data[0] == data_url(png((6, 8), "orange"))
+    else:
+        assert png((6, 8), "orange") in server.requests[1].body
 
 
 def test_a_factor_that_the_app_offers_as_a_choice_is_sent_as_that_choice(image):

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from helpers import feedback as module
+from helpers import feedback_export
 from helpers.feedback import CONSENTS, Feedback
 from helpers.feedback_export import read_csv
 
@@ -60,7 +62,7 @@ def start_writer(path: Path, name: str, count: int) -> subprocess.Popen:
 def stored_bytes(feedback: Feedback) -> bytes:
     """Everything in the database's files."""
     files = feedback.path.parent.glob(f"{feedback.path.name}*")
-    return b"".join(path.read_bytes() for path in files)
+    return b"".join(path.read_bytes() for path in files if path.is_file())
 
 
 # What is kept
@@ -80,7 +82,7 @@ def test_the_picture_lies_beside_the_database_named_by_its_content(feedback):
     image = picture()
     image.putpixel((3, 4), (1, 2, 3))
     rating = rate(feedback, image)
-    path = feedback.path.parent / "ratings pictures" / rating.picture
+    path = feedback.path.parent / "ratings.sqlite pictures" / rating.picture
     assert path.stem == hashlib.sha256(path.read_bytes()).hexdigest()
     assert feedback.image(rating).tobytes() == image.tobytes()
     rate(feedback, image, vote=-1)
@@ -176,16 +178,55 @@ def test_a_picture_stays_while_somebody_elses_rating_needs_it(feedback):
     assert feedback.image(other).size == (16, 16)
 
 
-def test_opening_removes_the_picture_of_an_add_that_died_and_nothing_else(feedback):
+def test_opening_removes_the_picture_of_an_add_that_died_and_nothing_else(feedback, monkeypatch):
     kept = rate(feedback)
-    orphan = feedback.pictures_folder / f"{'0' * 64}.png"
+
+    def die(rating):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_as_row", die)  # the picture is written, its row is not
+        with pytest.raises(KeyboardInterrupt):
+            rate(feedback, picture("red"))
+    [orphan] = set(feedback.pictures_folder.iterdir()) - {feedback.pictures_folder / kept.picture}
     note = feedback.pictures_folder / "my notes.txt"
-    for path in (orphan, note):
-        path.write_bytes(b"x")
+    note.write_bytes(b"x")
     Feedback(feedback.path)
     assert not orphan.exists()
     assert note.exists()
     assert feedback.image(kept).size == (16, 16)
+
+
+@pytest.mark.parametrize("name", ["ratings.db", "ratings.bak", "ratings"])
+def test_databases_of_one_stem_do_not_touch_each_others_pictures(feedback, name):
+    mine = rate(feedback)
+    other = Feedback(feedback.path.with_name(name))
+    others = rate(other, picture("red"))
+    Feedback(feedback.path)
+    assert feedback.image(mine).getpixel((0, 0)) == (0, 128, 128)
+    assert other.image(others).getpixel((0, 0)) == (255, 0, 0)
+
+
+def test_a_new_database_in_the_place_of_one_that_was_moved_leaves_its_pictures(feedback):
+    mine = rate(feedback)
+    moved = feedback.path.rename(feedback.path.with_name("last year.sqlite"))
+    Feedback(feedback.path)
+    moved.replace(feedback.path)
+    assert feedback.image(mine).size == (16, 16)
+
+
+def test_a_picture_that_could_not_be_removed_goes_at_the_next_opening(feedback, monkeypatch):
+    mine = rate(feedback)
+
+    def in_use(path, missing_ok=False):
+        raise PermissionError("another program has the file open")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", in_use)
+        assert feedback.delete(mine.id)
+    assert (feedback.pictures_folder / mine.picture).exists()
+    Feedback(feedback.path)
+    assert not (feedback.pictures_folder / mine.picture).exists()
 
 
 # Many writers, crashes
@@ -272,7 +313,25 @@ def test_an_older_schema_is_brought_up_to_date_with_its_ratings(feedback, monkey
     assert reopened.ratings() == [old]
     with closing(reopened._connect()) as connection:
         assert connection.execute("SELECT seconds FROM ratings").fetchall() == [(1.5,)]
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        assert version == len(module.MIGRATIONS)
+
+
+def test_a_database_from_before_the_leftovers_is_opened_with_its_ratings(tmp_path, monkeypatch):
+    path = tmp_path / "ratings.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(module.MIGRATIONS[0] + "PRAGMA user_version = 1;")
+        marks = ", ".join("?" * len(module.COLUMNS))
+        row = ["id", "2026-01-01T00:00:00+00:00", 1, "a fox", None, "{}", "m", "v", "p.png"]
+        row += ["[]", "", "class", "person"]
+        connection.execute(
+            f"INSERT INTO ratings ({', '.join(module.COLUMNS)}) VALUES ({marks})", row
+        )
+        connection.commit()
+    feedback = Feedback(path)
+    assert [rating.prompt for rating in feedback.ratings()] == ["a fox"]
+    rate(feedback)
+    assert len(feedback.ratings()) == 2
 
 
 def test_a_migration_that_fails_changes_nothing(feedback, monkeypatch):
@@ -291,16 +350,31 @@ def test_a_migration_that_fails_changes_nothing(feedback, monkeypatch):
 
 def test_a_newer_or_foreign_database_is_refused(feedback, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MIGRATIONS", ())
-    with pytest.raises(ValueError, match="schema version 1, and this course knows up to 0"):
+    with pytest.raises(ValueError, match="schema version 2, and this course knows up to 0"):
         Feedback(feedback.path)
     monkeypatch.undo()
-    (tmp_path / "text.sqlite").write_text("no database, " * 100, encoding="utf-8")
-    with pytest.raises(ValueError, match=r"must be a database of ratings; .*text\.sqlite is none"):
-        Feedback(tmp_path / "text.sqlite")
-    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
-        connection.execute("CREATE TABLE songs (title TEXT)")
-    with pytest.raises(ValueError, match=r"other\.sqlite is another"):
-        Feedback(tmp_path / "other.sqlite")
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "README.md").write_text("no database", encoding="utf-8")
+    make_database(folder / "songs.db", "CREATE TABLE songs (title TEXT)")
+    make_database(folder / "films.db", "CREATE TABLE ratings (film TEXT); PRAGMA user_version = 1")
+    (folder / "folder.db").mkdir()
+    before = {path: path.is_file() and path.read_bytes() for path in folder.iterdir()}
+    for name, says in (
+        ("README.md", r"must be a database of ratings; .*README\.md is none"),
+        ("songs.db", r"must be a database of ratings; .*songs\.db is another"),
+        ("films.db", r"must be a database of ratings; .*films\.db is another"),
+        ("folder.db", r"must be a database of ratings; .*folder\.db is a folder"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            Feedback(folder / name)
+    # Nothing was made, and no file changed: a switch to WAL is a change.
+    assert {path: path.is_file() and path.read_bytes() for path in folder.iterdir()} == before
+
+
+def make_database(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
 
 
 # Exports
@@ -379,6 +453,51 @@ def test_image_folder_does_not_mix_with_another_export(feedback, tmp_path):
     folder = feedback.export_images(tmp_path / "set")
     with pytest.raises(ValueError, match="folder must be new or empty"):
         feedback.export_images(folder)
+
+
+def test_image_folder_may_be_an_empty_one_and_keeps_its_mode(feedback, tmp_path):
+    rate(feedback, consent="training")
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    mode = folder.stat().st_mode
+    assert feedback.export_images(folder) == folder
+    assert len(list(folder.iterdir())) == 2
+    assert folder.stat().st_mode == mode
+
+
+def test_image_folder_that_fails_halfway_can_be_written_again(feedback, tmp_path, monkeypatch):
+    for colour in ("teal", "red"):
+        rate(feedback, picture(colour), consent="training")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    copied, copy = [], feedback_export.shutil.copyfile
+
+    def killed_at_the_second(source, target):
+        copied.append(source)
+        if len(copied) == 2:
+            raise KeyboardInterrupt
+        return copy(source, target)
+
+    before = sorted(tmp_path.iterdir())
+    for folder in (empty, tmp_path / "new"):
+        with monkeypatch.context() as patch:
+            patch.setattr(feedback_export.shutil, "copyfile", killed_at_the_second)
+            with pytest.raises(KeyboardInterrupt):
+                feedback.export_images(folder)
+        copied.clear()
+        assert sorted(tmp_path.iterdir()) == before
+        assert list(empty.iterdir()) == []
+    assert len(list(feedback.export_images(empty).glob("*.png"))) == 2
+
+
+def test_a_picture_without_its_file_is_left_out_of_the_image_folder(feedback, tmp_path):
+    gone = rate(feedback, consent="training")
+    kept = rate(feedback, picture("red"), consent="training")
+    (feedback.pictures_folder / gone.picture).unlink()
+    with pytest.warns(UserWarning, match="set lacks 1 of the pictures: their files are missing"):
+        folder = feedback.export_images(tmp_path / "set")
+    lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["file_name"] for line in lines] == [kept.picture]
+    assert {path.name for path in folder.iterdir()} == {kept.picture, "metadata.jsonl"}
 
 
 def test_an_empty_database_exports_empty_files(feedback, tmp_path):

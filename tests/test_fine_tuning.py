@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from diffusers import DDPMScheduler
-from PIL import Image
+from PIL import ExifTags, Image
 
 from helpers import fine_tuning, load_pipeline
 from helpers.feedback import Feedback
@@ -57,6 +57,24 @@ def test_an_image_folder_is_read_in_the_order_of_its_lines(tmp_path, name):
     teal, red = read_pictures(write_folder(tmp_path, lines))
     assert (teal.prompt, red.prompt) == ("a teal square", "a red square")
     assert red.image.mode == "RGB" and red.image.getpixel((3, 3)) == (255, 0, 0)
+
+
+def test_pictures_are_read_upright_and_on_white(tmp_path):
+    lines = [{"file_name": f"{name}.png", "prompt": "a square"} for name in ("red", "blue")]
+    folder = write_folder(tmp_path, lines)
+    turned = Image.new("RGB", (48, 32), "red")
+    exif = turned.getexif()
+    exif[ExifTags.Base.Orientation] = 6  # as many phones write a picture taken upright
+    turned.save(folder / "red.png", exif=exif)
+    Image.new("RGBA", (48, 32), (0, 0, 255, 0)).save(folder / "blue.png")
+    upright, transparent = (one.image for one in read_pictures(folder))
+    assert upright.size == (32, 48)
+    assert transparent == Image.new("RGB", (48, 32), "white")
+
+
+def test_transparent_pictures_are_learned_on_white(pipe):
+    clear, white = Image.new("RGBA", (32, 32), (0, 0, 255, 0)), Image.new("RGB", (32, 32), "white")
+    assert torch.equal(*(fine_tuning.encode_pictures(pipe, [image]) for image in (clear, white)))
 
 
 def test_the_export_of_ratings_is_such_a_folder(tmp_path):

@@ -5,9 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate import cpu_offload
 
-from helpers import devices, load_pipeline, memory, models
+from helpers import devices, load_pipeline, memory, models, seeded_latents
 from helpers.catalogue import GIB
+from helpers.denoise import Cell, Denoiser
+from helpers.fingerprint import model_fingerprint
 from helpers.memory import Need, Plan, need_of, place, plan
 from tests.pipelines import tiny_sd_pipeline
 
@@ -78,6 +81,50 @@ def test_on_a_mac_the_parts_stay(gpu):
     with pytest.warns(UserWarning, match="on mps.*all parts stay"):
         _, went = gpu(free=4, kind="mps")
     assert went == ["attention", ("to", "mps")]
+
+
+@pytest.fixture
+def by_layer():
+    """A pipeline whose layers take turns, on the CPU: its weights are on "meta" all the same."""
+    pipe = offloaded(tiny_sd_pipeline())
+    assert pipe.device.type == "meta"
+    return pipe
+
+
+def offloaded(pipe):
+    """What `pipe.enable_sequential_cpu_offload` does, which wants the number of a GPU."""
+    for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+        cpu_offload(part, torch.device("cpu"))
+    return pipe
+
+
+def test_where_layers_take_turns_the_pictures_stay_the_same(by_layer, tiny_pipe):
+    latents = seeded_latents(by_layer, 3)
+    assert latents.device.type == "cpu" and torch.equal(latents, seeded_latents(tiny_pipe, 3))
+    pictures = []
+    for pipe in (by_layer, tiny_pipe):
+        engine = Denoiser(pipe, mode="exact")
+        engine.submit(Cell("a fox", seed=3, num_inference_steps=2))
+        pictures += [trajectory.result() for trajectory in engine.run()]
+    assert pictures[0] == pictures[1]
+
+
+def test_where_layers_take_turns_the_fingerprint_is_of_the_weights(by_layer, tiny_pipe):
+    assert model_fingerprint(by_layer) == model_fingerprint(tiny_pipe)
+    other = offloaded(tiny_sd_pipeline(seed=1))
+    assert model_fingerprint(other) != model_fingerprint(tiny_pipe)
+
+
+def test_weights_of_a_module_with_several_hooks_are_found(tiny_pipe):
+    def with_layer():
+        torch.manual_seed(0)
+        return SimpleNamespace(
+            scheduler=tiny_pipe.scheduler, components={"a": torch.nn.Linear(2, 2)}
+        )
+
+    whole, offloaded = with_layer(), with_layer()
+    cpu_offload(offloaded.components["a"], torch.device("cpu"))
+    assert model_fingerprint(offloaded) == model_fingerprint(whole)
 
 
 def test_tiles_give_a_picture_of_the_same_size():

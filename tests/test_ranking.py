@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
 
 from helpers import load_ranker
@@ -196,8 +197,6 @@ def test_names_that_are_no_model(name, error, words, no_network):
 
 
 def test_pickle_weights_are_read_only_on_request(clip_folder, clip, tmp_path):
-    from safetensors.torch import load_file
-
     folder = shutil.copytree(clip_folder, tmp_path / "clip")
     weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
@@ -218,6 +217,57 @@ def test_a_folder_that_is_no_clip_model(clip_folder, tmp_path):
         load_ranker(folder)
     with pytest.raises(ValueError, match="no safetensors weights"):
         load_ranker(tmp_path)
+
+
+def test_a_checkpoint_without_all_its_weights(clip_folder, tmp_path):
+    folder = shutil.copytree(clip_folder, tmp_path / "clip")
+    weights = load_file(folder / "model.safetensors")
+    del weights["visual_projection.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="its weights file lacks visual_projection.weight"):
+        load_ranker(folder)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        ("missing", "vision.safetensors lacks logit_scale"),
+        ("unexpected", "vision.safetensors has project.scale, which"),
+        ("truncated", "SafetensorError"),
+        ("missing in text", r"text lacks text_model.*of \d+ such"),
+        ("no text", "must hold a folder 'text'"),
+    ],
+)
+def test_a_folder_that_is_no_sticker_clip(tmp_path, damage, words):
+    folder = shutil.copytree(STICKERS_CLIP, tmp_path / "clip")
+    file = folder / ("text/model.safetensors" if "text" in damage else "vision.safetensors")
+    weights = load_file(file)
+    if damage == "missing":
+        del weights["logit_scale"]
+    if damage == "unexpected":
+        weights["project.scale"] = torch.ones(1)
+    if damage == "missing in text":
+        weights = {name: some for name, some in weights.items() if "layers.0" not in name}
+    save_file(weights, file, metadata={"format": "pt"})
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:1000])
+    if damage == "no text":
+        shutil.rmtree(folder / "text")
+    with pytest.raises(ValueError, match=f"holds no whole CLIP model .*{words}"):
+        load_ranker(folder, device="cpu")
+
+
+def test_a_missing_folder_is_not_looked_for_on_the_hub(monkeypatch):
+    asked = []
+
+    def refuse(*address, **options):
+        asked.append(address)
+        raise OSError("the network is blocked in this test")
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    with pytest.raises(ValueError, match="stickers has none"):
+        StickerClip.from_pretrained("stickers")  # "stickers/text" could be a model on the hub
+    assert not asked
 
 
 def test_a_checkpoint_comes_from_the_hub_s_cache(clip_folder, clip, hub_cache):

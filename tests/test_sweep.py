@@ -124,6 +124,15 @@ def test_a_picture_without_a_row_is_not_made_twice(tmp_path):
     assert reopened(tmp_path)[1] == ""
 
 
+@pytest.mark.parametrize("letter", ["x", "x "])
+def test_a_long_label_keeps_the_key_by_which_its_picture_is_found(tmp_path, letter):
+    store = SweepFolder(tmp_path, HEADER)
+    row = store.add({"prompt": letter * 100}, {}, f"prompt {letter * 100}", PICTURE)
+    assert row["file"].endswith(f"-{row['key']}.png")
+    (tmp_path / MANIFEST_NAME).unlink()
+    assert reopened(tmp_path)[0].rows.keys() == {row["key"]}
+
+
 @pytest.mark.parametrize("damage", ["gone", "torn", "another picture"])
 def test_a_row_without_its_picture_is_dropped(tmp_path, damage):
     rows = filled(tmp_path).rows
@@ -252,6 +261,23 @@ def test_a_cell_without_picture_shows_words():
     told = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): "failed: NaN"})
     untold = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): " "})
     assert told.size == untold.size and told.tobytes() != untold.tobytes()
+
+
+def test_pictures_of_every_size_are_whole_and_in_the_middle_of_their_cells():
+    axes = find_axes({"prompt": "a fox", "width": [32, 64], "height": [64, 32]})
+    tiles = {
+        (width, height): Image.new("RGB", (width, height), (width, 90, 200 - height))
+        for width, height in axes.positions
+    }
+    pixels = numpy.asarray(contact_sheet(axes, tiles)).astype(int)
+    middles = []
+    for width, height in axes.positions:
+        rows, columns = numpy.nonzero((pixels == (width, 90, 200 - height)).all(axis=2))
+        assert len(rows) == width * height  # neither cut nor covered
+        middles.append((rows.min() + rows.max(), columns.min() + columns.max()))
+    (above, left), (_, right), (below, _), last = middles
+    assert middles == [(above, left), (above, right), (below, left), (below, right)]
+    assert last == (below, right) and above < below and left < right
 
 
 # All of it
@@ -439,6 +465,18 @@ def test_bad_values_start_nothing(tiny_pipe, tmp_path, bad):
     with pytest.raises((TypeError, ValueError), match=f"{next(iter(bad)).split('_')[0]}.* must be"):
         sweep(tiny_pipe, **{"prompt": "a fox", "folder": folder} | QUIET | bad)
     assert not folder.exists()
+
+
+def test_a_sweep_over_sizes(tiny_pipe, tmp_path):
+    sizes = numpy.array([32, 48])
+    result = sweep(
+        tiny_pipe, prompt="a fox", width=sizes, height=numpy.int64(32), folder=tmp_path, **QUIET
+    )
+    assert [image.size for image in result.images] == [(32, 32), (48, 32)]
+    lines = (tmp_path / MANIFEST_NAME).read_text(encoding="utf-8").splitlines()
+    assert [(row["width"], row["height"]) for row in map(json.loads, lines)] == [(32, 32), (48, 32)]
+    with pytest.raises(ValueError, match=r"one size; .* 48 is 48 x 32 .* to=32 is 32 x 32"):
+        result.distances(to=32)
 
 
 def test_dropped_words_are_shown(tiny_pipe):

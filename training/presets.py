@@ -38,7 +38,7 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 4200  # of each sitting
+    steps: int = 3700  # of each sitting
     batch_size: int = 32
     learning_rate: float = 5e-4
     warm_up: int = 100

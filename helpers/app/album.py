@@ -20,6 +20,9 @@ SHOWN_PROMPT = 100  # characters of it that a caption has
 USERS = 300
 """Visitors whose pictures are kept; those who came longest ago go."""
 
+SHEETS = 30
+"""Sheets of sweeps kept, of all visitors together; gradio copies each as soon as it is shown."""
+
 
 @dataclass(frozen=True)
 class Made:
@@ -64,6 +67,7 @@ class Album:
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="stickers-")
         self._made: OrderedDict[str, list[Made]] = OrderedDict()
+        self._sheets: list[Path] = []
         self._lock = threading.Lock()
 
     def keep(
@@ -82,7 +86,7 @@ class Album:
         }
         settings = {name: value for name, value in settings.items() if value is not None}
         inside = settings | {"model": model, "model_version": model_version}
-        path = save_image(image, tempfile.mkdtemp(dir=self._folder.name), inside)
+        path = save_image(image, self._new_folder(), inside)
         with self._lock:
             own = self._made.setdefault(user, [])
             made = Made(own[-1].number + 1 if own else 1, path, settings, model, model_version)
@@ -93,9 +97,19 @@ class Album:
             if len(self._made) > USERS:
                 gone += self._made.popitem(last=False)[1]
         for old in gone:
-            old.path.unlink(missing_ok=True)
-            old.path.parent.rmdir()
+            _remove(old.path)
         return made
+
+    def keep_sheet(self, image: Image.Image, settings: dict[str, object]) -> Path:
+        """Save a whole sweep as one picture."""
+        path = save_image(image, self._new_folder() / "sweep.png", settings)
+        with self._lock:
+            self._sheets.append(path)
+            gone = self._sheets[:-SHEETS]
+            del self._sheets[:-SHEETS]
+        for old in gone:
+            _remove(old)
+        return path
 
     def of(self, user: str) -> list[Made]:
         """The pictures of a visitor, the newest first."""
@@ -109,9 +123,15 @@ class Album:
                 return made
         raise LookupError("You have no picture of this number. Draw one on the first page.")
 
-    def file(self, name: str) -> Path:
-        """A path for a file of another kind, in a folder of its own."""
-        return Path(tempfile.mkdtemp(dir=self._folder.name)) / name
-
     def close(self) -> None:
         self._folder.cleanup()
+
+    def _new_folder(self) -> Path:
+        """Each file has a folder of its own, so that none needs another name than it would have."""
+        return Path(tempfile.mkdtemp(dir=self._folder.name))
+
+
+def _remove(path: Path) -> None:
+    """Remove a file and its folder."""
+    path.unlink(missing_ok=True)
+    path.parent.rmdir()

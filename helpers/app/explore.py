@@ -6,7 +6,6 @@ from contextlib import aclosing
 import gradio as gr
 
 from ..contact_sheet import contact_sheet
-from ..images import save_image
 from . import limits, markup
 from .controls import settings_controls
 from .limits import AXIS_NAMES, LIMITS
@@ -131,4 +130,4 @@ def _save(studio: Studio, axes, tiles, model: str) -> str:
     common = {name: value for name, value in axes.fixed.items() if value is not None}
     version = studio.engine.versions[model]
     settings = common | {"axes": list(axes.names), "model": model, "model_version": version}
-    return str(save_image(contact_sheet(axes, tiles), studio.album.file("sweep.png"), settings))
+    return str(studio.album.keep_sheet(contact_sheet(axes, tiles), settings))

@@ -5,15 +5,16 @@ its type, its range, its length. Each function returns the value ready to use or
 with a sentence for the person who asked. Messages repeat no text that was sent.
 """
 
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .. import axes as plans
 from ..denoise import Cell
-from ..images import image_settings
+from ..images import image_settings, on_white
 from ..schedulers import SHORT_NAMES
 
 
@@ -25,7 +26,7 @@ class Limits:
     comment: int = 500  # characters
     images: tuple[int, int] = (1, 10)
     guidance_scale: tuple[float, float] = (0.0, 20.0)
-    num_inference_steps: tuple[int, int] = (10, 100)
+    num_inference_steps: tuple[int, int] = (1, 100)  # some models take a single step
     seed: tuple[int, int] = (1, 99999)
     cells: int = 36  # pictures of a sweep
     axis_values: int = 12
@@ -152,7 +153,7 @@ def sweep(axes: dict[str, tuple], fixed: dict[str, object]) -> tuple[plans.Axes,
 
 
 def uploaded_image(path: object) -> Image.Image:
-    """An uploaded picture, loaded and in RGB."""
+    """An uploaded picture, loaded, upright, in RGB and on white."""
     if not path:
         raise ValueError("There is no picture yet: choose one.")
     path = Path(str(path))
@@ -165,7 +166,7 @@ def uploaded_image(path: object) -> Image.Image:
                     f"The picture may be {LIMITS.upload_side} pixels wide and high; it is "
                     f"{image.width} x {image.height}."
                 )
-            return image.convert("RGB")
+            return on_white(_upright(image))
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("This file is no picture that can be read.") from None
 
@@ -182,6 +183,14 @@ def uploaded_settings(path: object) -> dict[str, object]:
             "settings when they save a picture again."
         )
     return settings
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF says: phones store a picture as the camera lay, with a note of how."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, struct.error):  # the EXIF is broken
+        return image
 
 
 def _axis_value(name: str, part: str) -> object:

@@ -1,6 +1,7 @@
 """The Rate page: a word on a picture, with consent, and what the class made and voted for."""
 
 import html
+from contextlib import suppress
 
 import gradio as gr
 from PIL import Image
@@ -61,8 +62,9 @@ def build(studio: Studio, tab: gr.Tab) -> None:
         if which == MINE:
             mine = studio.album.of(visitor(request))
             return entries(mine), mine[0].number if mine else None, []
-        pictures = [p for p in studio.feedback.pictures() if p.path.exists()][-SHOWN:][::-1]
-        return _class_entries(pictures), 1 if pictures else None, pictures
+        loaded = _newest_of_class(studio)
+        pictures = [picture for picture, _ in loaded]
+        return _class_entries(loaded), 1 if pictures else None, pictures
 
     def choose(which, event: gr.SelectData, request: gr.Request):
         mine = studio.album.of(visitor(request))
@@ -115,11 +117,24 @@ def build(studio: Studio, tab: gr.Tab) -> None:
     delete.click(forget, receipt, told, api_name="delete", show_progress="hidden")
 
 
-def _class_entries(pictures: list[RatedPicture]) -> list[tuple[str, str]]:
+def _newest_of_class(studio: Studio) -> list[tuple[RatedPicture, Image.Image]]:
+    """The class's pictures, the newest first, loaded: gradio may not read where they lie."""
+    loaded = []
+    for picture in reversed(studio.feedback.pictures()):
+        with suppress(OSError):  # deleted meanwhile, or its file was damaged
+            loaded.append((picture, studio.feedback.image(picture.ratings[0])))
+        if len(loaded) == SHOWN:
+            break
+    return loaded
+
+
+def _class_entries(
+    loaded: list[tuple[RatedPicture, Image.Image]],
+) -> list[tuple[Image.Image, str]]:
     """The class's pictures with what they were made from and how the votes stand."""
     return [
-        (str(p.path), f"{number} · {p.ups} up, {p.downs} down · {p.ratings[0].prompt}")
-        for number, p in enumerate(pictures, start=1)
+        (image, f"{number} · {p.ups} up, {p.downs} down · {p.ratings[0].prompt}")
+        for number, (p, image) in enumerate(loaded, start=1)
     ]
 
 

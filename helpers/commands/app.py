@@ -1,6 +1,7 @@
 """`python -m helpers app` starts the course's web app, for you or for a class."""
 
 import argparse
+import sqlite3
 from pathlib import Path
 
 from .argument_types import port
@@ -41,11 +42,13 @@ def run(arguments: argparse.Namespace) -> None:
 
     if (arguments.share or arguments.host != "127.0.0.1") and not arguments.password:
         print("Everybody who knows the address can come in. With --password WORD they need it.")
-    feedback = Feedback(arguments.ratings)
     names = arguments.models or shipped_models()
-    print(f"Loading {', '.join(names)}. Ratings go to {feedback.path}.")
     try:
+        feedback = Feedback(arguments.ratings)
+        print(f"Loading {', '.join(names)}. Ratings go to {feedback.path}.")
         engine = Engine({name: load_pipeline(name) for name in names}, fast=True).start()
+    except sqlite3.Error as error:  # such as "unable to open database file": it names no file
+        raise SystemExit(f"The app cannot start: {arguments.ratings}: {error}") from error
     except (ValueError, TypeError, LookupError, OSError, MemoryError) as error:
         raise SystemExit(f"The app cannot start: {error}") from error
     studio = Studio(engine, feedback, faces_url=arguments.faces)

@@ -43,7 +43,8 @@ def improve_face(
     be called is found out at the first call and remembered.
 
     Args:
-        image: A PIL image with a face. It is not changed; what is transparent is sent as white.
+        image: A PIL image with a face. It is not changed; it is sent upright, as its EXIF note
+            says, and what is transparent as white.
         factor: How many times as wide and high the result shall be: 1, 2, 3 or 4.
         url: A Gradio app's address, an endpoint's, or the id of a public Space ("owner/name"). None
             takes the address in the environment variable FACE_API_URL; else the service that runs

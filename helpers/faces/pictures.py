@@ -18,9 +18,9 @@ MEGAPIXEL = 1_000_000
 
 
 def to_png(image: Image.Image) -> bytes:
-    """The picture as an RGB PNG file; what is transparent becomes white."""
+    """The picture as an RGB PNG file, upright; what is transparent becomes white."""
     buffer = io.BytesIO()
-    on_white(image).save(buffer, format="PNG")
+    on_white(ImageOps.exif_transpose(image)).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -8,7 +8,7 @@ widgets are not: in a saved notebook, in a browser without a kernel, on paper.
 
 import ipywidgets as widgets
 from IPython.display import DisplayHandle
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from .images import as_ascii, check_image, on_white
 from .notebook import show_widget
@@ -73,7 +73,8 @@ def wiped(
     before: Image.Image, after: Image.Image, share: float, labels: tuple[str, str]
 ) -> Image.Image:
     """The left `share` of `before` beside the rest of `after`, RGB, of the size of `after`."""
-    picture, other = on_white(after), on_white(before)
+    # A photo that lies on its side says so in a note, which the one who improved it has followed.
+    picture, other = (on_white(ImageOps.exif_transpose(image)) for image in (after, before))
     if other.size != picture.size:
         other = other.resize(picture.size, Image.Resampling.BICUBIC)
     border = round(share * picture.width)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from helpers import before_after, wipe
 from helpers.notebook import WIDGET
@@ -31,6 +31,14 @@ def test_the_border_divides_the_two(share):
 def test_before_takes_the_size_of_after():
     picture = wipe.wiped(RED.resize((50, 30)), BLUE, 0.5, ("small", "large"))
     assert picture.size == BLUE.size and min(shares(picture)) > 0.3
+
+
+def test_a_photo_on_its_side_stands_upright():
+    photo = RED.copy()
+    photo.paste("blue", (0, 0, 100, 120))  # as the camera lay: blue on the left ...
+    photo.getexif()[ExifTags.Base.Orientation] = 6  # ... and above when it is turned
+    upright = wipe.wiped(photo, Image.new("RGB", (120, 200), "white"), 1, ("before", "after"))
+    assert upright.getpixel((60, 50)) == (0, 0, 255) and upright.getpixel((60, 150)) == (255, 0, 0)
 
 
 def test_the_slider_moves_the_border(monkeypatch):

@@ -25,7 +25,7 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from .counts import checked_count
-from .images import on_white
+from .images import upright
 from .latents import native_size
 from .lora import STANDARD_NAME
 from .quiet import quiet
@@ -105,10 +105,11 @@ def add_lora(pipe, rank: int = 4, seed: int = 0, layers: Sequence[str] = LAYERS)
 
     Raises:
         TypeError: `rank` is no whole number.
-        ValueError: `rank` is below 1, the U-Net has a LoRA already, no layer has such a name, or
-            the pipeline is of another family, such as SDXL.
+        ValueError: `rank` is below 1, the U-Net has a LoRA already, no layer has such a name, the
+            pipeline is of another family, such as SDXL, or its parts take turns on a GPU.
     """
     checked_count("rank", rank)
+    _check_whole(pipe)
     if getattr(pipe.unet, "peft_config", None):
         raise ValueError("pipe has a LoRA already. Load the pipeline anew")
     if pipe.unet.config.addition_embed_type is not None:
@@ -146,12 +147,14 @@ class TrainingSet:
             seed: Of noise, timesteps and the order of the pictures.
 
         Raises:
-            ValueError: There is no picture, or `empty_share` is out of range.
+            ValueError: There is no picture, `empty_share` is out of range, or the pipeline's
+                parts take turns on a GPU.
         """
         if not pictures:
             raise ValueError("pictures must hold at least one picture; got none")
         if not 0 <= empty_share <= 1:
             raise ValueError(f"empty_share must be between 0 and 1; got {empty_share}")
+        _check_whole(pipe)
         self.seed, self.empty_share = seed, empty_share
         with quiet(progress_bars=False):
             self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
@@ -311,7 +314,7 @@ def encode_pictures(pipe, images: Sequence[Image.Image]) -> torch.Tensor:
     height, width = native_size(pipe)
     latents = []
     for image in images:
-        fitted = ImageOps.fit(on_white(image), (width, height), Image.Resampling.LANCZOS)
+        fitted = ImageOps.fit(upright(image), (width, height), Image.Resampling.LANCZOS)
         pixels = pipe.image_processor.preprocess(fitted).to(pipe.vae.device, pipe.vae.dtype)
         latents.append(pipe.vae.encode(pixels).latent_dist.mean * pipe.vae.config.scaling_factor)
     return torch.cat(latents)
@@ -332,6 +335,15 @@ def _loss(unet, batch: Batch) -> torch.Tensor:
     with torch.autocast(unet.device.type, unet.dtype if half else None, enabled=half):
         predicted = unet(batch.noisy, batch.timesteps, batch.states).sample
     return F.mse_loss(predicted.float(), batch.target.float())
+
+
+def _check_whole(pipe) -> None:
+    """Raise ValueError if accelerate's hooks bring the U-Net to the GPU and take it away again."""
+    if any(hasattr(module, "_hf_hook") for module in pipe.unet.modules()):
+        raise ValueError(
+            "pipe must be on its device as a whole to be trained; its parts take turns there, "
+            "because they do not fit together. Load a smaller model, or free memory on the GPU"
+        )
 
 
 def _trained(unet) -> list[torch.nn.Parameter]:
@@ -355,6 +367,6 @@ def _captioned(folder: Path, where: str, line: str) -> Captioned:
         raise FileNotFoundError(f"{where}: there is no {file}")
     try:
         with Image.open(file) as image:
-            return Captioned(on_white(ImageOps.exif_transpose(image)), prompt)
+            return Captioned(upright(image), prompt)
     except (OSError, Image.DecompressionBombError) as error:
         raise ValueError(f"{where}: {name!r} is no picture ({error})") from error

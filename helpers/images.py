@@ -7,13 +7,15 @@ import json
 import math
 import os
 import re
+import struct
 import unicodedata
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from numbers import Integral, Real
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from .counts import checked_count
 from .notebook import in_notebook
@@ -57,7 +59,7 @@ def image_grid(
         TypeError: Something in `images` is no PIL image, or `rows` or `cols` no whole number.
         ValueError: No pictures, pictures of different sizes, or counts that do not fit.
     """
-    images = checked_images(images)
+    images = [upright(image) for image in checked_images(images)]
     width, height = images[0].size
     for i, image in enumerate(images):
         if image.size != (width, height):
@@ -77,7 +79,7 @@ def image_grid(
     draw = ImageDraw.Draw(grid)
     for i, image in enumerate(images):
         left, top = i % cols * cell_width, i // cols * cell_height
-        grid.paste(on_white(image), (left, top))
+        grid.paste(image, (left, top))
         for line_number, line in enumerate(wrapped[i] if wrapped else []):
             position = (left + width / 2, top + height + line_number * line_height)
             draw.text(position, line, font=font, fill="black", anchor="ma")
@@ -146,8 +148,14 @@ def _fitting_length(text: str, width: float, font: ImageFont.FreeTypeFont) -> in
     return length
 
 
-def on_white(image: Image.Image) -> Image.Image:
-    """An RGB copy; what is transparent becomes white."""
+def upright(image: Image.Image) -> Image.Image:
+    """An RGB copy, turned as its EXIF note says; what is transparent becomes white.
+
+    Phones store a picture as the camera lay, with a note of how. Where the note is broken, the
+    picture stays as it is.
+    """
+    with suppress(SyntaxError, ValueError, TypeError, struct.error):
+        image = ImageOps.exif_transpose(image)
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")
@@ -203,7 +211,7 @@ def _ipyplot_html(images, labels: list[str], alt_texts: list[str], img_width: in
 
     array = np.empty(len(images), dtype=object)
     for i, image in enumerate(images):  # numpy would turn a list into pixels, which ipyplot refuses
-        array[i] = on_white(image)
+        array[i] = upright(image)
     with capture_output() as captured:  # it shows its HTML twice, first as source
         ipyplot.plot_images(
             array,

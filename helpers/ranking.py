@@ -21,12 +21,13 @@ from PIL import Image
 from .counts import checked_count
 from .devices import checked_device
 from .hub import HUB_ID, cached_folders, converted_revision, download_files, first_line
-from .images import checked_images, on_white
+from .images import checked_images, upright
 from .quiet import quiet
 from .sticker_clip import SIDE, StickerClip, check_weights
 
 STICKERS_CLIP = Path(__file__).parent / "weights" / "stickers-clip"
 NAMES = {"stickers-clip": STICKERS_CLIP}
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json")  # a CLIP has one of them, or both
 HUB_FILES = ["*.json", "*.txt", "model*.safetensors"]  # configs, tokenizer, weights
 INSTEAD = "load_ranker() gives the course's own CLIP, which needs no download."
 MAX_STICKER_LOGIT_SCALE = 4.6  # a logarithm; the limit that its training kept
@@ -68,7 +69,7 @@ class Ranker:
         """Score every picture against every text.
 
         Args:
-            images: PIL images; they may differ in size.
+            images: PIL images; they may differ in size, and are looked at upright.
             prompts: Texts.
             batch_size: How many pictures, or texts, the model looks at in one go. It changes the
                 time and the memory that this takes, not the scores.
@@ -81,7 +82,7 @@ class Ranker:
                 `batch_size` no whole number.
             ValueError: One of the lists is empty, or `batch_size` is below 1.
         """
-        images = [on_white(image) for image in checked_images(images)]
+        images = [upright(image) for image in checked_images(images)]
         prompts = _checked_prompts(prompts)
         batch_size = checked_count("batch_size", batch_size)
         with torch.inference_mode():
@@ -187,12 +188,19 @@ def _has_weights(folder: Path, allow_pickle: bool) -> bool:
     return pickles or any(folder.glob("*.safetensors"))
 
 
-def _sticker_ranker(name: str, folder: Path, device: torch.device) -> Ranker:
+def _tokenizer(folder: Path):
     from transformers import CLIPTokenizer
 
+    # Without these files the library makes a tokenizer that knows no word, and says nothing.
+    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        raise FileNotFoundError(f"it lacks {' or '.join(TOKENIZER_FILES)}")
+    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def _sticker_ranker(name: str, folder: Path, device: torch.device) -> Ranker:
     with _reading(folder):
         model = StickerClip.from_pretrained(folder)
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = _tokenizer(folder)
     model.to(device)
 
     def embed_texts(texts: list[str]) -> torch.Tensor:
@@ -234,7 +242,7 @@ def _clip_ranker(name: str, folder: Path, device: torch.device, allow_pickle: bo
 
 def _load_clip(name: str, folder: Path, allow_pickle: bool):
     """The model in float32, its tokenizer and its preparation of pictures."""
-    from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
+    from transformers import CLIPImageProcessor, CLIPModel
 
     if not allow_pickle and not _has_weights(folder, allow_pickle):
         raise ValueError(
@@ -248,7 +256,7 @@ def _load_clip(name: str, folder: Path, allow_pickle: bool):
             folder, dtype=torch.float32, output_loading_info=True, **options
         )
         check_weights("its weights file", info["missing_keys"])
-        tokenizer = CLIPTokenizer.from_pretrained(folder, **options)
+        tokenizer = _tokenizer(folder)
         processor = CLIPImageProcessor.from_pretrained(folder, **options)
     return model.eval(), tokenizer, processor
 

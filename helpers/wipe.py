@@ -8,9 +8,9 @@ widgets are not: in a saved notebook, in a browser without a kernel, on paper.
 
 import ipywidgets as widgets
 from IPython.display import DisplayHandle
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
-from .images import as_ascii, check_image, on_white
+from .images import as_ascii, check_image, upright
 from .notebook import show_widget
 
 LINE = 2  # pixels: half the width of the border
@@ -74,7 +74,7 @@ def wiped(
 ) -> Image.Image:
     """The left `share` of `before` beside the rest of `after`, RGB, of the size of `after`."""
     # A photo that lies on its side says so in a note, which the one who improved it has followed.
-    picture, other = (on_white(ImageOps.exif_transpose(image)) for image in (after, before))
+    picture, other = (upright(image) for image in (after, before))
     if other.size != picture.size:
         other = other.resize(picture.size, Image.Resampling.BICUBIC)
     border = round(share * picture.width)

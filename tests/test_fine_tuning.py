@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from accelerate import cpu_offload
 from diffusers import DDPMScheduler
 from PIL import ExifTags, Image
 
@@ -303,6 +304,13 @@ def test_loras_that_cannot_be(pipe, options, words):
 def test_a_pipeline_of_another_family_is_refused():
     with pytest.raises(ValueError, match="family of .*got a StableDiffusionXLPipeline"):
         add_lora(tiny_sdxl_pipeline())
+
+
+def test_a_pipeline_whose_layers_take_turns_cannot_be_trained(pipe):
+    cpu_offload(pipe.unet, torch.device("cpu"))  # as `helpers.memory.place` does on a full GPU
+    for begin in (lambda: add_lora(pipe), lambda: TrainingSet(pipe, pictures())):
+        with pytest.raises(ValueError, match="its parts take turns"):
+            begin()
 
 
 def test_there_is_one_lora_at_a_time(pipe):

@@ -9,7 +9,7 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import ExifTags, Image, ImageFont
 
 from helpers import alt_text, enlarge, image_grid, image_settings, images, save_image, show_images
 
@@ -29,6 +29,12 @@ def test_grid_places_pictures_row_by_row():
     for i, colour in enumerate(colours):
         left, top = i % 3 * step, i // 3 * step
         assert grid.crop((left, top, left + 64, top + 64)) == picture(colour)
+
+
+def test_a_photo_stands_upright_in_the_grid():
+    photo = Image.new("RGB", (48, 64), "red")
+    photo.getexif()[ExifTags.Base.Orientation] = 6  # a quarter turn: it is 64 wide
+    assert image_grid([photo, Image.new("RGB", (64, 48))], rows=2).size[0] == 64
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
 
@@ -124,6 +124,15 @@ def test_only_the_middle_square_counts_and_transparent_is_white(stickers_clip):
     torch.testing.assert_close(cosine[2], cosine[3])
 
 
+def test_a_photo_is_looked_at_upright(stickers_clip):
+    wanted = pictures("blue", size=(60, 60))[0]
+    wanted.paste("white", (0, 0, 60, 20))
+    photo = wanted.transpose(Image.Transpose.ROTATE_90)
+    photo.getexif()[ExifTags.Base.Orientation] = 6  # a quarter turn back
+    cosine = stickers_clip.scores([wanted, photo], ["a fox"]).cosine
+    assert cosine[0] == cosine[1]
+
+
 def test_rank_puts_the_best_first(clip):
     images = pictures(*COLOURS)
     ranked = clip.rank(images, "a fox")
@@ -228,6 +237,14 @@ def test_a_checkpoint_without_all_its_weights(clip_folder, tmp_path):
         load_ranker(folder)
 
 
+def test_a_checkpoint_without_its_tokenizer(clip_folder, tmp_path):
+    folder = shutil.copytree(clip_folder, tmp_path / "clip")
+    for file in ("tokenizer.json", "vocab.json"):
+        (folder / file).unlink(missing_ok=True)
+    with pytest.raises(ValueError, match="lacks tokenizer.json or vocab.json"):
+        load_ranker(folder)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -236,6 +253,7 @@ def test_a_checkpoint_without_all_its_weights(clip_folder, tmp_path):
         ("truncated", "SafetensorError"),
         ("missing in text", r"text lacks text_model.*of \d+ such"),
         ("no text", "must hold a folder 'text'"),
+        ("no tokenizer", "lacks tokenizer.json or vocab.json"),
     ],
 )
 def test_a_folder_that_is_no_sticker_clip(tmp_path, damage, words):
@@ -253,6 +271,8 @@ def test_a_folder_that_is_no_sticker_clip(tmp_path, damage, words):
         file.write_bytes(file.read_bytes()[:1000])
     if damage == "no text":
         shutil.rmtree(folder / "text")
+    if damage == "no tokenizer":
+        (folder / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=f"holds no whole CLIP model .*{words}"):
         load_ranker(folder, device="cpu")
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,30 @@ def test_clip_sees_mixed_pictures_then_portraits_then_one_subject():
     assert {type(about) for about in mixed} == set(kinds)
     assert {type(about) for about in portraits} == {data.Portrait}
     assert {about.subject for about in one} == {SUBJECTS[0]}
+
+
+def test_the_judge_learns_full_captions_and_clip_the_varied_ones(tmp_path, monkeypatch):
+    from training import clip
+    from training.__main__ import Recipe
+    from training.evaluate import prompt
+
+    read, tokens = [], clip.tokens
+
+    def noted(tokenizer, captions):
+        read.append(captions)
+        return tokens(tokenizer, captions)
+
+    def drawn(settings):
+        batches = ClipBatches(replace(settings, seed=settings.seed + 10))  # of the first sitting
+        return [batches(step) for step in range(settings.steps)]
+
+    monkeypatch.setattr(clip, "tokens", noted)
+    recipe = Recipe(TINY, tmp_path / "checkpoints", tmp_path / "weights", records=tmp_path)
+    recipe.train_judge()
+    assert read == [[prompt(s.about) for s in batch] for batch in drawn(TINY.judge)]
+    read.clear()
+    recipe.clip()
+    assert read == [[s.caption for s in batch] for batch in drawn(TINY.clip)]
 
 
 @pytest.mark.parametrize("held_out", [False, True])

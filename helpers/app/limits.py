@@ -5,16 +5,15 @@ its type, its range, its length. Each function returns the value ready to use or
 with a sentence for the person who asked. Messages repeat no text that was sent.
 """
 
-import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from .. import axes as plans
 from ..denoise import Cell
-from ..images import image_settings, on_white
+from ..images import image_settings, upright
 from ..schedulers import SHORT_NAMES
 
 
@@ -166,7 +165,7 @@ def uploaded_image(path: object) -> Image.Image:
                     f"The picture may be {LIMITS.upload_side} pixels wide and high; it is "
                     f"{image.width} x {image.height}."
                 )
-            return on_white(_upright(image))
+            return upright(image)
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
         raise ValueError("This file is no picture that can be read.") from None
 
@@ -183,14 +182,6 @@ def uploaded_settings(path: object) -> dict[str, object]:
             "settings when they save a picture again."
         )
     return settings
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF says: phones store a picture as the camera lay, with a note of how."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except (SyntaxError, ValueError, TypeError, struct.error):  # the EXIF is broken
-        return image
 
 
 def _axis_value(name: str, part: str) -> object:

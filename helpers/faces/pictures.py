@@ -8,9 +8,9 @@ import binascii
 import io
 import re
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from ..images import on_white
+from ..images import upright
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?:;[\w=.-]+)*;base64,")
@@ -20,7 +20,7 @@ MEGAPIXEL = 1_000_000
 def to_png(image: Image.Image) -> bytes:
     """The picture as an RGB PNG file, upright; what is transparent becomes white."""
     buffer = io.BytesIO()
-    on_white(ImageOps.exif_transpose(image)).save(buffer, format="PNG")
+    upright(image).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
@@ -61,7 +61,7 @@ def from_bytes(data: bytes, max_pixels: int) -> Image.Image:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             width, height = image.size
             if width * height <= max_pixels:
-                return on_white(ImageOps.exif_transpose(image))
+                return upright(image)
     except UnidentifiedImageError:
         raise ValueError(f"is no PNG, JPEG or WebP picture; it begins with {data[:16]!r}") from None
     except Image.DecompressionBombError:

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..images import on_white
+from ..images import upright
 from ..models import WEIGHTS
 from .contract import FACTORS
 
@@ -198,7 +198,7 @@ class Restorer:
             ValueError: Another factor, an empty picture, or more than MAX_PIXELS in the output.
         """
         check_request(image, factor)
-        pixels = to_pixels(on_white(ImageOps.exif_transpose(image))).to(self.device)
+        pixels = to_pixels(upright(image)).to(self.device)
         height, width = pixels.shape[2:]
         output = torch.empty((3, height * factor, width * factor), dtype=torch.uint8)
         for top, bottom in parts(height):

@@ -15,6 +15,21 @@ from .shared_parts import KEY, whole_folder
 SAFE_WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?\.safetensors"
 )
+VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))  # a CLIP has one, or both
+
+
+def usable_path(name: str | Path) -> Path | None:
+    """The path of this name, with ~ for a home folder; `None` if no file can have such a name."""
+    if not str(name):
+        return None  # to pathlib it would be the current folder
+    try:
+        path = Path(name).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return path  # a good name, whatever is there
+    except (OSError, RuntimeError, ValueError):  # too long, no such user, a null character
+        return None
+    return path
 
 
 def fault(folder: Path, variant: str | None = None, allow_pickle: bool = False) -> str | None:
@@ -36,9 +51,11 @@ def fault(folder: Path, variant: str | None = None, allow_pickle: bool = False) 
         entries = json.loads(index.read_text(encoding="utf-8"))
     except ValueError as error:
         return f"{index} is no valid JSON ({error})"
-    parts = [folder / name for name, origin in entries.items() if _is_part(name, origin)]
-    for part in parts:
-        if found := _part_fault(part, variant, allow_pickle):
+    if not isinstance(entries, dict):
+        return f"{index} must hold a JSON object that names the parts; got {entries!r:.40}"
+    parts = {folder / name: origin for name, origin in entries.items() if _is_part(name, origin)}
+    for part, origin in parts.items():
+        if found := _part_fault(part, origin, variant, allow_pickle):
             return found
     if variant and not any(weight_files(part, variant) for part in parts):
         return f"{folder} has no {variant} weights (*.{variant}.safetensors)"
@@ -71,9 +88,13 @@ def _is_part(name: str, origin) -> bool:
     return pair and not name.startswith("_")
 
 
-def _part_fault(part: Path, variant: str | None, allow_pickle: bool) -> str | None:
+def _part_fault(
+    part: Path, origin: list[str], variant: str | None, allow_pickle: bool
+) -> str | None:
     if not part.is_dir():
         return f"model_index.json names the part {part.name!r}, but there is no folder {part}"
+    if any(word.startswith("CLIPTokenizer") for word in origin):
+        return tokenizer_fault(part)
     if not (part / "config.json").is_file():  # only networks have one, and only they have weights
         return None
     files = weight_files(part, variant) or weight_files(part)
@@ -86,6 +107,16 @@ def _part_fault(part: Path, variant: str | None, allow_pickle: bool) -> str | No
         return None if allow_pickle else pickle_only(str(part))
     found = next(filter(None, map(file_fault, files)), None)
     return found and f"{found}. Delete it and fetch it again"
+
+
+def tokenizer_fault(folder: Path) -> str | None:
+    """What a folder lacks to hold the tokenizer of a CLIP, or `None`.
+
+    Without its vocabulary the library makes a tokenizer that knows no word, and says nothing.
+    """
+    if any(all((folder / file).is_file() for file in files) for files in VOCABULARIES):
+        return None
+    return f"{folder} lacks {' or '.join(map(' and '.join, VOCABULARIES))}, the tokenizer's words"
 
 
 def file_fault(file: Path) -> str | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from .counts import checked_count
+from .folders import usable_path
 from .notebook import in_notebook
 
 SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
@@ -25,6 +26,7 @@ ALT_TEXT_KEY = "Description"  # PNG text chunk, a keyword of the PNG standard: t
 
 GAP = 4  # pixels between the pictures of a grid
 MAX_LABEL_LINES = 3
+MAX_GRID_MEGAPIXELS = 500  # 2 GB of memory; one slip in rows or cols asks for far more
 MAX_NAME_BYTES = 80  # of a file name made from a prompt; file systems allow 255 in all
 MAX_ALT_TEXT = 250  # characters; screen readers read an alt text in one go
 
@@ -56,8 +58,10 @@ def image_grid(
         An RGB picture on white.
 
     Raises:
-        TypeError: Something in `images` is no PIL image, or `rows` or `cols` no whole number.
-        ValueError: No pictures, pictures of different sizes, or counts that do not fit.
+        TypeError: Something in `images` is no PIL image, `rows` or `cols` no whole number, or
+            `labels` no list.
+        ValueError: No pictures, pictures of different sizes or with more than 8 bits a channel,
+            counts that do not fit, or a grid of more than 500 megapixels.
     """
     images = [upright(image) for image in checked_images(images)]
     width, height = images[0].size
@@ -75,7 +79,7 @@ def image_grid(
     label_height = line_height * max(map(len, wrapped)) + GAP if wrapped else 0
 
     cell_width, cell_height = width + GAP, height + label_height + GAP
-    grid = Image.new("RGB", (cols * cell_width - GAP, rows * cell_height - GAP), "white")
+    grid = _blank_grid(cols * cell_width - GAP, rows * cell_height - GAP)
     draw = ImageDraw.Draw(grid)
     for i, image in enumerate(images):
         left, top = i % cols * cell_width, i // cols * cell_height
@@ -87,7 +91,12 @@ def image_grid(
 
 
 def enlarge(image: Image.Image, factor: int = 3) -> Image.Image:
-    """A picture `factor` times as wide and high, smoothly, to look at a small one closely."""
+    """A picture `factor` times as wide and high, smoothly, to look at a small one closely.
+
+    Raises:
+        TypeError: `image` is no PIL image, or `factor` no whole number.
+        ValueError: `factor` is below 1, or the picture has more than 8 bits a channel.
+    """
     check_image("image", image)
     if checked_count("factor", factor) == 1:
         return image.copy()
@@ -110,6 +119,15 @@ def _grid_shape(count: int, rows: int | None, cols: int | None) -> tuple[int, in
             f"for {count} images. Leave out rows or cols and it is worked out."
         )
     return rows, cols
+
+
+def _blank_grid(width: int, height: int) -> Image.Image:
+    if width * height > MAX_GRID_MEGAPIXELS * 1_000_000:
+        raise ValueError(
+            f"rows and cols must make a grid of at most {MAX_GRID_MEGAPIXELS} megapixels; got "
+            f"{width} x {height} pixels"
+        )
+    return Image.new("RGB", (width, height), "white")
 
 
 def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
@@ -182,8 +200,10 @@ def show_images(
         img_width: Width of each on the screen, in pixels.
 
     Raises:
-        TypeError: Something in `images` is no PIL image, or `img_width` no whole number.
-        ValueError: No pictures, or another number of labels than pictures.
+        TypeError: Something in `images` is no PIL image, `labels` no list, or `img_width` no
+            whole number.
+        ValueError: No pictures, pictures with more than 8 bits a channel, or another number of
+            labels than pictures.
     """
     images = checked_images(images)
     texts = _checked_labels(labels, len(images))
@@ -248,14 +268,16 @@ def save_image(
         The path that was written. `image_settings(path)` reads the settings back.
 
     Raises:
-        TypeError: `image` is no PIL image, or a setting cannot be stored as JSON.
-        ValueError: The path asks for another format than PNG, or a setting is not finite.
+        TypeError: `image` is no PIL image, `settings` no dict, or a setting cannot be stored as
+            JSON.
+        ValueError: The picture has more than 8 bits a channel, the path asks for another format
+            than PNG or leads to no folder, or a setting is not finite.
     """
     check_image("image", image)
-    settings = dict(settings or {})
+    settings = _checked_settings(settings)
     stored = _settings_json(settings)
     folder, stem = _folder_and_stem(folder_or_path, settings)
-    folder.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder)
 
     text = PngImagePlugin.PngInfo()
     text.add_text(SETTINGS_KEY, stored)
@@ -295,7 +317,7 @@ def image_settings(path: str | Path) -> dict[str, object]:
 
 def alt_text(settings: Mapping[str, object]) -> str:
     """Describe a generated picture in a sentence, for those who cannot see it."""
-    prompt = _one_line(settings.get("prompt", ""))
+    prompt = _one_line(_prompt(settings))
     others = [
         f"{name.replace('_', ' ')} {_one_line(value)}"
         for name, value in settings.items()
@@ -305,6 +327,12 @@ def alt_text(settings: Mapping[str, object]) -> str:
     if not prompt:
         sentence = "Generated picture"
     return _shortened(", ".join([sentence, *others]), MAX_ALT_TEXT)
+
+
+def _prompt(settings: Mapping[str, object]) -> str:
+    """The prompt as text, which is empty where there is none."""
+    prompt = settings.get("prompt")
+    return "" if prompt is None else str(prompt)
 
 
 def _settings_json(settings: dict[str, object]) -> str:
@@ -334,17 +362,31 @@ def _folder_and_stem(folder_or_path: str | Path, settings: dict[str, object]) ->
             "folder_or_path must be a folder or a path that ends in .png; "
             f"got {folder_or_path!r} ({type(folder_or_path).__name__})"
         )
-    if "\0" in str(folder_or_path) or not str(folder_or_path):
-        raise ValueError(f"folder_or_path must be a usable path; got {str(folder_or_path)!r}")
-    path = Path(folder_or_path).expanduser()
+    text, path = str(folder_or_path), Path(folder_or_path)
     suffix = path.suffix.lower()
-    if os.path.isdir(path) or suffix not in {".png", *OTHER_IMAGE_SUFFIXES}:
-        seed = settings.get("seed")
-        ending = f"seed {seed}" if isinstance(seed, Integral) else ""
-        return path, safe_name(str(settings.get("prompt", "")), ending)
-    if suffix != ".png":
-        raise ValueError(f"folder_or_path must end in .png, which keeps the settings; got {path}")
-    return path.parent, path.stem if _is_safe(path.stem) else safe_name(path.stem)
+    names_picture = suffix in {".png", *OTHER_IMAGE_SUFFIXES}
+    # The name of a picture is made safe; only that of a folder must be usable as it is.
+    folder = usable_path(path.parent if names_picture else path)
+    if folder is None or not text or "\0" in text:
+        raise ValueError(f"folder_or_path must be a usable path; got {text!r:.80}")
+    if names_picture and not os.path.isdir(folder / path.name):
+        if suffix != ".png":
+            raise ValueError(
+                f"folder_or_path must end in .png, which keeps the settings; got {path}"
+            )
+        return folder, path.stem if _is_safe(path.stem) else safe_name(path.stem)
+    seed = settings.get("seed")
+    has_seed = isinstance(seed, Integral) and not isinstance(seed, bool)
+    name = safe_name(_prompt(settings), f"seed {seed}" if has_seed else "")
+    return (folder / path.name if names_picture else folder), name
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        raise ValueError(f"folder_or_path must lead to a folder; {file} is a file") from error
 
 
 def safe_name(text: str, ending: str = "") -> str:
@@ -402,7 +444,7 @@ def _rename_if_free(temporary: Path, path: Path) -> bool:
 
 
 def checked_images(images: Iterable[Image.Image]) -> list[Image.Image]:
-    """The pictures as a list; TypeError or ValueError if they are no list of PIL images."""
+    """The pictures as a list; TypeError or ValueError if `check_image` refuses one of them."""
     if isinstance(images, Image.Image):
         raise TypeError("images must be a list of PIL images; got one image. Write [image]")
     try:
@@ -419,8 +461,19 @@ def checked_images(images: Iterable[Image.Image]) -> list[Image.Image]:
 
 
 def check_image(name: str, image) -> None:
-    """Raise TypeError unless `image` is a PIL image; `name` is what the message calls it."""
+    """Raise an error that calls it `name` unless `image` is a PIL image with 8 bits a channel.
+
+    Raises:
+        TypeError: It is no PIL image.
+        ValueError: Its numbers may lie beyond 0 to 255, and Pillow would cut them off.
+    """
     if isinstance(image, Image.Image):
+        if image.mode == "F" or image.mode.startswith("I"):
+            raise ValueError(
+                f"{name} must have 8 bits a channel; got a picture of mode {image.mode!r}. Scale "
+                "its numbers to 0 to 255 and convert it first: "
+                "Image.fromarray(numbers.astype('uint8'))"
+            )
         return
     slip = ""
     if hasattr(image, "images"):
@@ -436,12 +489,27 @@ def _checked_labels(labels, count: int) -> list[str]:
         return []
     if isinstance(labels, str):
         raise TypeError(f"labels must be a list, one label a picture; got the text {labels!r}")
-    labels = [str(label) for label in labels]
+    try:
+        labels = list(labels)
+    except TypeError:
+        raise TypeError(
+            f"labels must be a list, one label a picture; got {labels!r} ({type(labels).__name__})"
+        ) from None
     if len(labels) != count:
         raise ValueError(
             f"labels must be as many as images; got {len(labels)} labels for {count} images"
         )
-    return labels
+    return [str(label) for label in labels]
+
+
+def _checked_settings(settings) -> dict[str, object]:
+    """A copy of the settings, an empty dict for `None`."""
+    if settings is not None and not isinstance(settings, Mapping):
+        raise TypeError(
+            "settings must be a dict of names and values; "
+            f"got {_shortened(repr(settings), 60)} ({type(settings).__name__})"
+        )
+    return dict(settings or {})
 
 
 def _one_line(value: object) -> str:

@@ -7,6 +7,7 @@ trained with.
 
 from pathlib import Path
 
+from .folders import usable_path
 from .hub import HUB_ID, download_files, first_line
 from .quiet import quiet
 
@@ -27,7 +28,9 @@ def lora_file(path: str | Path, instead: str) -> Path:
     """
     if not isinstance(path, str | Path):
         raise TypeError(f"lora must be a file or a folder; got {path!r} ({type(path).__name__})")
-    place = Path(path).expanduser()
+    place = usable_path(path)
+    if place is None:
+        raise FileNotFoundError(f"lora: there is no file or folder {str(path)!r:.80}")
     if not place.exists() and isinstance(path, str) and HUB_ID.fullmatch(path):
         place = download_files(path, ["*.safetensors"], instead)
     if place.is_file():

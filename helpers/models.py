@@ -15,7 +15,7 @@ import warnings
 from pathlib import Path
 
 from .catalogue import GIB, MODELS, WEIGHTS, Model, Source
-from .folders import count_numbers, fault, weight_files
+from .folders import count_numbers, fault, usable_path, weight_files
 from .hub import (
     HUB_ID,
     NoSafetensors,
@@ -107,8 +107,10 @@ def _find(name_or_path: str | Path, half: bool, allow_pickle: bool) -> Found:
     """The model's whole folder on this computer, downloaded if need be."""
     if name_or_path in MODELS:
         return _find_in_catalogue(name_or_path, half, allow_pickle)
-    folder = Path(name_or_path).expanduser()
-    if os.path.isdir(folder) and name_or_path:
+    folder = usable_path(name_or_path)
+    if folder is None:
+        raise _unknown(str(name_or_path))
+    if os.path.isdir(folder):
         return _whole(folder, _variants(half), allow_pickle)
     if os.path.isfile(folder):
         raise ValueError(
@@ -122,9 +124,13 @@ def _find(name_or_path: str | Path, half: bool, allow_pickle: bool) -> Found:
         )
     if HUB_ID.fullmatch(name_or_path):
         return _fetch(Source(name_or_path), _variants(half), None, allow_pickle)
-    near = difflib.get_close_matches(name_or_path.lower(), MODELS, n=1)
-    raise LookupError(
-        f"name_or_path: no model is called {name_or_path!r}."
+    raise _unknown(name_or_path)
+
+
+def _unknown(name: str) -> LookupError:
+    near = difflib.get_close_matches(name.lower(), MODELS, n=1)
+    return LookupError(
+        f"name_or_path: no model is called {name!r:.80}."
         + (f" Did you mean {near[0]!r}?" if near else "")
         + f" The catalogue has {', '.join(map(repr, MODELS))}; a folder works too, and so does a "
         "name on the hub, written as 'owner/model'."
@@ -249,8 +255,8 @@ def _is_here(model: Model) -> bool:
 
 def _lora_alone(name_or_path: str | Path) -> Path | None:
     """The LoRA file that was given in the place of a model, if one was."""
-    place = Path(name_or_path).expanduser()
-    if name_or_path in MODELS or not str(name_or_path):
+    place = usable_path(name_or_path)
+    if name_or_path in MODELS or place is None or not place.exists():
         return None
     is_model = (place / "model_index.json").exists() or (place / "config.json").exists()
     if is_lora(place):

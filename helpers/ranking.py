@@ -20,6 +20,7 @@ from PIL import Image
 
 from .counts import checked_count
 from .devices import checked_device
+from .folders import tokenizer_fault, usable_path
 from .hub import HUB_ID, cached_folders, converted_revision, download_files, first_line
 from .images import checked_images, upright
 from .quiet import quiet
@@ -27,7 +28,6 @@ from .sticker_clip import SIDE, StickerClip, check_weights
 
 STICKERS_CLIP = Path(__file__).parent / "weights" / "stickers-clip"
 NAMES = {"stickers-clip": STICKERS_CLIP}
-TOKENIZER_FILES = ("tokenizer.json", "vocab.json")  # a CLIP has one of them, or both
 HUB_FILES = ["*.json", "*.txt", "model*.safetensors"]  # configs, tokenizer, weights
 INSTEAD = "load_ranker() gives the course's own CLIP, which needs no download."
 MAX_STICKER_LOGIT_SCALE = 4.6  # a logarithm; the limit that its training kept
@@ -156,13 +156,13 @@ def _find(name_or_path: str | Path, allow_pickle: bool) -> tuple[str, Path]:
     name = str(name_or_path)
     if name in NAMES:
         return name, NAMES[name]
-    folder = Path(name_or_path).expanduser()
-    if name and folder.is_dir():
+    folder = usable_path(name_or_path)
+    if folder and folder.is_dir():
         return name, folder
     if isinstance(name_or_path, str) and HUB_ID.fullmatch(name):
         return name, _hub_folder(name, allow_pickle)
     raise LookupError(
-        f"name_or_path: there is no CLIP model and no folder {name!r}. It may be "
+        f"name_or_path: there is no CLIP model and no folder {name!r:.80}. It may be "
         f"{', '.join(map(repr, NAMES))}, a folder, or a name on the hub, written 'owner/model'."
     )
 
@@ -191,9 +191,8 @@ def _has_weights(folder: Path, allow_pickle: bool) -> bool:
 def _tokenizer(folder: Path):
     from transformers import CLIPTokenizer
 
-    # Without these files the library makes a tokenizer that knows no word, and says nothing.
-    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
-        raise FileNotFoundError(f"it lacks {' or '.join(TOKENIZER_FILES)}")
+    if found := tokenizer_fault(folder):
+        raise FileNotFoundError(found)
     return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
 
 

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from helpers import checks, exercises
-from helpers.checks import CannotCheck, Wrong, check, judge
+from helpers.checks import CannotCheck, Wrong, check, judge, lesson_01, lesson_02
 from helpers.exercises import Note, exercise
+from tests.pipelines import tiny_sd_pipeline
 
 
 @pytest.fixture
@@ -264,3 +265,119 @@ def test_a_note_shows_stress_outside_of_code_only():
     shown = note._repr_html_()
     assert "comes <em>before</em> it" in shown
     assert "<code>2 * a * b</code>, <code>**more</code>, 2 * 3*4*5." in shown
+
+
+# --- lessons 01 and 02: answers that no learner's cell in the scripts gives ----------------------
+
+
+def sheet_of(images: list[Image.Image], order=(0, 1, 2, 3), mode: str = "RGB") -> Image.Image:
+    sheet = Image.new(mode, (16, 16))
+    for place, index in enumerate(order):
+        row, column = divmod(place, 2)
+        sheet.paste(images[index], (column * 8, row * 8))
+    return sheet
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_grid_of_equal_pictures_is_right(mode):
+    images = [Image.new("RGB", (8, 8), colour) for colour in ("red", "red", "blue", "red")]
+    values = {"sheet": sheet_of(images, mode=mode), "images": images}
+    assert judge(lesson_01.grid, (), values)[0] == "right"
+
+
+def test_a_grid_with_two_places_swapped_is_told_among_equal_pictures_too():
+    images = [Image.new("RGB", (8, 8), colour) for colour in ("red", "red", "blue", "red")]
+    values = {"sheet": sheet_of(images, order=(0, 2, 1, 3)), "images": images}
+    outcome, message = judge(lesson_01.grid, (), values)
+    assert outcome == "wrong" and "have changed places" in message
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_a_grid_without_colours_is_wrong(mode):
+    images = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue", "white")]
+    values = {"sheet": sheet_of(images, mode=mode), "images": images}
+    outcome, message = judge(lesson_01.grid, (), values)
+    assert outcome == "wrong" and f"of mode {mode!r}" in message
+
+
+@pytest.mark.parametrize(
+    ("used", "outcome"),
+    [
+        ((1, 3, 7.5, 20), "right"),
+        ((1, 7.5, 3, 20), "wrong"),
+        ((1, 9, 9, 20), "wrong"),
+        ((1, 9, 7.5, 20), "wrong"),
+        ((1, 3, 9, 20), "wrong"),
+    ],
+)
+def test_every_picture_by_guidance_is_looked_at(used, outcome):
+    def draw(prompt, guidance_scale):
+        return Image.new("RGB", (8, 8), (0, int(10 * guidance_scale), 0))
+
+    by_guidance = [draw("a fox", guidance_scale=scale) for scale in used]
+    scales = [1, 3, 7.5, 20]
+    values = {"by_guidance": by_guidance, "scales": scales, "prompt": "a fox", "draw": draw}
+    assert judge(lesson_01.guidance, (), values)[0] == outcome
+
+
+@pytest.mark.parametrize("name", ["num_parameters", "number_of_parameters"])
+def test_only_num_parameters_is_a_known_slip(name):
+    names = in_notebook(f"def count_parameters(network):\n    return network.{name}()\n")
+    values = {"count_parameters": names["count_parameters"], "pipe": tiny_sd_pipeline()}
+    outcome, message = judge(lesson_01.parameters, (), values)
+    assert outcome == ("wrong" if name == "num_parameters" else "your code raised")
+    assert name in message
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        "pipe.unet.config['in_channels']",
+        "pipe.unet.config.get('in_channels')",
+        "pipe.vae.config['latent_channels']",
+    ],
+)
+def test_the_configuration_of_the_other_model_is_read_as_a_real_one(channels):
+    names = in_notebook(
+        "def latents_shape(pipe, height, width):\n"
+        "    factor = pipe.vae_scale_factor\n"
+        f"    return (1, {channels}, height // factor, width // factor)\n"
+    )
+    values = {"latents_shape": names["latents_shape"], "pipe": tiny_sd_pipeline()}
+    assert judge(lesson_02.shape, (), values)[0] == "right"
+
+
+SHAPE = (1, 4, 8, 8)
+
+
+def noise_in(dtype: torch.dtype, seed: int = 42) -> torch.Tensor:
+    return torch.randn(SHAPE, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def judged_noise(latents: torch.Tensor, latents_again: torch.Tensor) -> tuple[str, str]:
+    values = {"latents": latents, "latents_again": latents_again, "seed": 42, "shape": SHAPE}
+    return judge(lesson_02.same_noise, (), values)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_the_right_noise_is_right_in_every_type_of_number(dtype):
+    assert judged_noise(noise_in(dtype), noise_in(dtype))[0] == "right"
+    layers = torch.cat([noise_in(dtype, seed) for seed in (1, 2)])
+    values = {"batch_latents": layers, "batch_seeds": [1, 2], "shape": SHAPE}
+    assert judge(lesson_02.batch, (), values)[0] == "right"
+
+
+def test_noise_that_was_cut_to_whole_numbers_is_wrong():
+    outcome, message = judged_noise(noise_in(torch.int32), noise_in(torch.int32))
+    assert outcome == "wrong" and "not the noise of seed 42" in message
+
+
+def test_wrong_noise_is_wrong_in_half_precision_too():
+    outcome, message = judged_noise(noise_in(torch.float16, 7), noise_in(torch.float16, 7))
+    assert outcome == "wrong" and "not the noise of seed 42" in message
+
+
+def test_two_types_of_number_are_told():
+    outcome, message = judged_noise(noise_in(torch.float32), noise_in(torch.float16))
+    assert outcome == "wrong"
+    assert "type torch.float32" in message and "type torch.float16" in message

@@ -121,11 +121,28 @@ def test_transparent_becomes_white():
         (([picture()], True), TypeError, "rows must be a whole number; got True"),
         (([picture()], 1, 1, ["a", "b"]), ValueError, "got 2 labels for 1 images"),
         (([picture()], 1, 1, "a"), TypeError, "labels must be a list.*got the text 'a'"),
+        (([picture()], 1, 1, 5), TypeError, r"labels must be a list.*got 5 \(int\)"),
+        (([picture()], None, 10**9), ValueError, "rows and cols must.*at most 500 megapixels"),
+        (([picture()], 10**9), ValueError, "rows and cols must.*got 64 x 67999999996 pixels"),
     ],
 )
 def test_bad_grids(arguments, error, words):
     with pytest.raises(error, match=words):
         image_grid(*arguments)
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "I;16", "I;16B"])
+def test_pictures_with_more_than_8_bits_a_channel(tmp_path, mode):
+    deep = Image.new(mode, (4, 4))
+    words = f"must have 8 bits a channel; got a picture of mode '{mode}'.*convert it first"
+    with pytest.raises(ValueError, match=rf"images\[1\] {words}"):
+        image_grid([picture(size=(4, 4)), deep])
+    with pytest.raises(ValueError, match=rf"images\[0\] {words}"):
+        show_images([deep])
+    with pytest.raises(ValueError, match=f"image {words}"):
+        save_image(deep, tmp_path)
+    with pytest.raises(ValueError, match=f"image {words}"):
+        enlarge(deep)
 
 
 def test_pictures_of_different_sizes():
@@ -204,6 +221,8 @@ def test_bad_input_of_show_images():
         show_images([picture()] * 2, labels=["one"])
     with pytest.raises(ValueError, match="at least one picture"):
         show_images([])
+    with pytest.raises(TypeError, match=r"labels must be a list.*got 5 \(int\)"):
+        show_images([picture()], labels=5)
     with pytest.raises(ValueError, match="img_width must be at least 1; got 0"):
         show_images([picture()], img_width=0)
 
@@ -343,10 +362,34 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr"])
+EVERY_MODE = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB"]
+
+
+@pytest.mark.parametrize("mode", EVERY_MODE)
 def test_every_mode_can_be_saved(tmp_path, mode):
     path = save_image(picture(size=(4, 4), colour=0, mode=mode), tmp_path)
     assert Image.open(path).size == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"prompt": None, "seed": 3}, "seed-3.png"),
+        ({"prompt": None}, "picture.png"),
+        ({"prompt": "x", "seed": True}, "x.png"),
+    ],
+)
+def test_what_is_no_prompt_or_seed_is_left_out_of_the_name(tmp_path, settings, name):
+    assert save_image(picture(), tmp_path, settings).name == name
+
+
+def test_a_file_where_the_folder_should_be(tmp_path):
+    file = tmp_path / "notes"
+    file.write_text("mine", encoding="utf-8")
+    for target in (file, file / "fox.png", file / "new" / "fox.png"):
+        with pytest.raises(ValueError, match="folder_or_path must lead to a folder.*notes is a f"):
+            save_image(picture(), target)
+    assert file.read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize(
@@ -355,7 +398,11 @@ def test_every_mode_can_be_saved(tmp_path, mode):
         ("fox.jpg", {}, ValueError, r"folder_or_path must end in \.png.*fox\.jpg"),
         ("", {}, ValueError, "folder_or_path must be a usable path; got ''"),
         ("a\0b", {}, ValueError, "folder_or_path must be a usable path"),
+        ("~nouser/x.png", {}, ValueError, "folder_or_path must be a usable path; got '~nouser/x"),
+        ("~nouser", {}, ValueError, "folder_or_path must be a usable path; got '~nouser'"),
+        ("x" * 300, {}, ValueError, "folder_or_path must be a usable path; got 'xxx"),
         (7, {}, TypeError, r"folder_or_path must be a folder.*got 7 \(int\)"),
+        ("out", "seed 7", TypeError, r"settings must be a dict.*got 'seed 7' \(str\)"),
         ("out", {"latents": object()}, TypeError, r"settings\['latents'\].*got <object"),
         ("out", {"guidance_scale": float("nan")}, ValueError, r"settings\['guidance_scale'\].*nan"),
         ("out", {3: "x"}, TypeError, "names in settings must be text; got 3"),
@@ -391,7 +438,7 @@ def test_alt_text_names_the_prompt_and_the_settings():
     settings = {"prompt": "a fox", "seed": 7, "guidance_scale": 7.5, "negative_prompt": None}
     expected = 'Generated picture for the prompt "a fox", seed 7, guidance scale 7.5'
     assert alt_text(settings) == expected
-    assert alt_text({}) == "Generated picture"
+    assert alt_text({}) == alt_text({"prompt": None}) == "Generated picture"
 
 
 def test_alt_text_is_one_line_that_can_be_stored():

@@ -153,6 +153,9 @@ def test_a_lora_without_a_place_in_the_model_is_refused(saved_model, tmp_path):
     [
         (3, TypeError, r"lora must be a file or a folder; got 3 \(int\)"),
         ("nothing", FileNotFoundError, "lora: there is no file or folder 'nothing'"),
+        ("", FileNotFoundError, "lora: there is no file or folder ''"),
+        ("x" * 300, FileNotFoundError, "lora: there is no file or folder 'xxx"),
+        ("~q/x", FileNotFoundError, "lora: there is no file or folder '~q/x'"),
         ("nobody/nothing", ConnectionError, "'nobody/nothing' is not on this computer"),
     ],
 )

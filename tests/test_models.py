@@ -1,3 +1,5 @@
+import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,14 +11,13 @@ import torch
 import transformers
 
 import helpers
-from helpers import devices, load_pipeline, seeded_latents
+from helpers import devices, folders, load_pipeline, seeded_latents
+from tests.pipelines import tiny_sdxl_pipeline
 
 
 @pytest.fixture
 def model_folder(saved_model, tmp_path):
     """A copy of the model for a test to damage."""
-    import shutil
-
     return Path(shutil.copytree(saved_model, tmp_path / "model"))
 
 
@@ -151,6 +152,11 @@ def test_wrong_device_or_dtype(options, error, words):
         ("quetzal", LookupError, r"no model is called 'quetzal'\. The catalogue has 'stickers'"),
         ("", LookupError, "no model is called ''"),
         ("./nothing", FileNotFoundError, "no folder './nothing'"),
+        ("~stickers", LookupError, "no model is called '~stickers'.*Did you mean 'stickers'"),
+        ("a fox " * 50, LookupError, "no model is called 'a fox a fox.*The catalogue has"),
+        ("x" * 300 + "/y", LookupError, "no model is called 'xxx"),
+        (Path("~stickers"), LookupError, "no model is called '~stickers'"),
+        ("a\0b", LookupError, "no model is called"),
         (Path("nothing"), FileNotFoundError, "no folder 'nothing'"),
         (7, TypeError, r"name_or_path must be.*got 7 \(int\)"),
         (None, TypeError, "name_or_path must be.*got None"),
@@ -181,6 +187,41 @@ def test_a_folder_with_a_broken_model_index(model_folder):
     (model_folder / "model_index.json").write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match="model_index.json is no valid JSON"):
         load_pipeline(model_folder)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"StableDiffusionPipeline"'])
+def test_a_model_index_that_is_no_object(model_folder, content):
+    (model_folder / "model_index.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match="model_index.json must hold a JSON object.*; got "):
+        load_pipeline(model_folder)
+
+
+def test_a_folder_without_its_tokenizers_words(model_folder):
+    tokenizer = model_folder / "tokenizer"
+    (tokenizer / "tokenizer.json").unlink()
+    with pytest.raises(ValueError, match="tokenizer lacks tokenizer.json or vocab.json and merg"):
+        load_pipeline(model_folder, device="cpu")
+    for name in ("vocab.json", "merges.txt"):
+        assert folders.fault(model_folder)
+        (tokenizer / name).write_text("", encoding="utf-8")
+    assert folders.fault(model_folder) is None  # as the models of the hub are
+
+
+def test_the_second_tokenizer_must_be_whole_too(tmp_path):
+    tiny_sdxl_pipeline().save_pretrained(tmp_path)
+    assert folders.fault(tmp_path) is None
+    (tmp_path / "tokenizer_2" / "tokenizer.json").unlink()
+    assert "tokenizer_2 lacks tokenizer.json" in folders.fault(tmp_path)
+
+
+def test_a_tokenizer_in_the_folder_that_parts_are_taken_from(model_folder):
+    student = model_folder.with_name("student")
+    shutil.copytree(model_folder / "unet", student / "unet")
+    entries = {"_parts_from": "model", "unet": ["diffusers", "UNet2DConditionModel"]}
+    (student / "model_index.json").write_text(json.dumps(entries), encoding="utf-8")
+    assert folders.fault(student) is None
+    (model_folder / "tokenizer" / "tokenizer.json").unlink()
+    assert "model/tokenizer lacks" in folders.fault(student).replace("\\", "/")
 
 
 def test_a_folder_without_weights(model_folder):

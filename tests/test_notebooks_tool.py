@@ -363,6 +363,21 @@ def test_list_and_scripts_must_match(course):
         course.read()
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('title = "Tiny"', "entry 2: a lesson needs a name"),
+        ('name = "08_more"', "entry 2: a lesson needs a title"),
+        ('name = "08_more"\ntitle = " "', "entry 2: a lesson needs a title"),
+        ('name = "07_tiny"\ntitle = "Tiny"', "entry 2: lesson '07_tiny' stands twice"),
+    ],
+)
+def test_broken_list(course, entry, message):
+    edit(course.root / "course/lessons.toml", r"\Z", f"[[lesson]]\n{entry}\n")
+    with pytest.raises(ValueError, match=f"^course/lessons.toml, {message}"):
+        course.lesson_entries()
+
+
 def test_title_must_match(course):
     write_script(course.root, changed("# # 07 · Tiny", "# # 07 · Huge"))
     with pytest.raises(ScriptError, match="^course/lessons/07_tiny.py:1: .*'Tiny'"):
@@ -408,6 +423,12 @@ TOTAL = "total = first + second + 0  # SOLUTION"
     (TOTAL, "total = 7", 'exercise="07.total"', "has no solution mark"),
     ('# %% exercise="07.total"', "# %%", TOTAL, "a cell that is no exercise"),
     ("total = 3 - 4", "total = 3 - 4  # SOLUTION", 'wrong="07.total"', "within a wrong answer"),
+    (TOTAL, "# BEGIN SOLUTION\n# seven\n# END SOLUTION", "# BEGIN SOLUTION", "only a comment"),
+    ("# Add two numbers.", "# Add.\n# BEGIN SOLUTION\n# x = 1", None, "in a [markdown] cell"),
+    ("# Add two numbers.", "# # BEGIN SOLUTION\nx = 1\n# # END SOLUTION", "# # BEGIN",
+     "in a [markdown] cell"),
+    ("# Add two numbers.", "# total = 7  # SOLUTION", "total = 7", "in a [markdown] cell"),
+    ("# Divide.", "# # END SOLUTION", "# # END", "in a [markdown] cell"),
     # Code.
     ("# def halve(number):", "# def halve(number:", "# def halve(number:", "does not parse"),
     ("#     ...  # half of it", "#", "print(halve(4))", "the blank, with its stub, does not parse"),
@@ -417,6 +438,9 @@ TOTAL = "total = first + second + 0  # SOLUTION"
     ('# %% [markdown] hint="07.loop"\n# Multiply.\n', "", 'exercise="07.loop"', "has no hint"),
     ('# %% wrong="07.loop" says="doubled"\nsquares = [2, 4]\n', "", 'exercise="07.loop"',
      "has no known wrong answer"),
+    ("# Multiply.", "# ", 'hint="07.loop"', "this hint of '07.loop' is empty"),
+    ("total = 3 - 4", "first, second = (3,  4)\ntotal = first+second + 0  # yes",
+     'wrong="07.total"', "this known wrong answer is the solution of '07.total'"),
     (' says="doubled"', "", 'wrong="07.loop"', "needs says="),
     ('exercise("07.loop").check(squares=squares)', "print(squares)", 'exercise="07.loop"',
      "is not checked"),
@@ -434,6 +458,10 @@ TOTAL = "total = first + second + 0  # SOLUTION"
     ('exercise="07.loop"', 'exercise="07.total"', 'exercise="07.total"', "stands twice"),
     ("# %% picture=", "# %% pictre=", "pictre", "unknown option 'pictre'"),
     ('[markdown] hint="07.loop"', 'hint="07.loop"', 'hint="07.loop"', "a hint is a [markdown]"),
+    ("# %% [markdown]\n# Add", "# %% [raw]\n# Add", "[raw]", "a cell is code or [markdown]"),
+    ('tags=["wide"]', 'tags="wide"', 'tags="wide"', "tags are a list of texts"),
+    ('tags=["wide"]', "tags=[1]", "tags=[1]", "tags are a list of texts"),
+    (' says="doubled"', " says=2", "says=2", "'says' is a text in quotes; got 2"),
     ("# %% [markdown]\n# Add", '# %% [markdown] picture="07.a"\n# Add', "07.a",
      "belongs to a code"),
     ('wrong="07.loop"', 'exercise="07.x" wrong="07.loop"', "07.x", "only one of them"),
@@ -454,6 +482,18 @@ def test_broken_script(tmp_path, old, new, at, message):
     if at:
         wanted = [n for n, line in enumerate(script.splitlines(), start=1) if at in line]
         assert int(where[1]) in wanted
+
+
+@pytest.mark.parametrize("script", ["", "# ---\n# jupyter:\n# ---\n"])
+def test_script_without_cells(tmp_path, script):
+    assert error_of(tmp_path, script).startswith(
+        "course/lessons/07_tiny.py:1: the script has no cell"
+    )
+
+
+def test_heading_is_no_mark(tmp_path):
+    path = write_script(make_course(tmp_path, SCRIPT).root, changed("# Add two", "# ## Solution"))
+    verify(read_lesson(path), CHECKS)
 
 
 def test_picture_name_stands_once(tmp_path):
@@ -504,6 +544,61 @@ def test_leak(tmp_path, leak):
     error = error_of(tmp_path, script)
     assert error.startswith(f"course/lessons/07_tiny.py:{line_of(TOTAL, script)}: ")
     assert "leaks" in error and f"the cell of line {len(SCRIPT.splitlines()) + 2}" in error
+
+
+SPLIT = "total = sum((first, second, 0), start=0)"
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "# %%\n# total = sum((first, second, 0),\n#             start=0)\n",
+        "# %%\n# Thus\n# total = sum(\n#     (first, second, 0),\n#     start=0,\n# )\n# is\n",
+        "# %%\nif True:\n    # total = sum((first, second, 0),\n    # start=0)\n    pass\n",
+        "# %% [markdown]\n# ```python\n# total = sum((first, second, 0),\n# start=0)\n# ```\n",
+    ],
+)
+def test_leak_over_several_lines(tmp_path, leak):
+    script = changed(TOTAL, f"{SPLIT}  # SOLUTION") + "\n" + leak
+    error = error_of(tmp_path, script)
+    assert error.startswith(f"course/lessons/07_tiny.py:{line_of(SPLIT + '  #', script)}: ")
+    assert "leaks" in error
+
+
+@pytest.mark.parametrize(
+    ("header", "leak"),
+    [
+        ("for x in range(first, 42, 7):", "for x in range(first, 42, 7):\n    print(x)"),
+        ("for x in range(first, 42, 7):", "# for x in range(first, 42, 7): print(x)"),
+        ("while first + second < 7 - 1:", "while first + second < 7 - 1: break"),
+        (
+            "if first + second == 7 - 1:",
+            "if first:\n    x = 1\nelif first + second == 7 - 1:\n    x = 2",
+        ),
+        (
+            "with open(first, 'w') as x:",
+            'if False:\n    with open(first, "w") as x:\n        x = 1',
+        ),
+    ],
+)
+def test_leak_of_a_header(tmp_path, header, leak):
+    solution = f"# BEGIN SOLUTION\n{header}\n    total = first\n# END SOLUTION\n"
+    stub = "# BEGIN STUB\n# total = ...\n# END STUB"
+    script = changed(TOTAL, solution + stub) + f"\n# %%\n{leak}\n"
+    error = error_of(tmp_path, script)
+    line = script.splitlines().index(header) + 1
+    assert error.startswith(f"course/lessons/07_tiny.py:{line}: ") and "leaks" in error
+
+
+def test_short_header_tells_nothing(tmp_path):
+    script = changed(
+        "    squares.append(square)",
+        "    squares.append(square)\n    for x in squares:\n        x = 1",
+    )
+    path = write_script(
+        make_course(tmp_path, SCRIPT).root, script + "\n# %%\nfor x in squares:\n    pass\n"
+    )
+    verify(read_lesson(path), CHECKS)
 
 
 @pytest.mark.parametrize(

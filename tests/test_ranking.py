@@ -197,6 +197,8 @@ def test_rank_wants_one_text(clip):
         (3, TypeError, "name_or_path must be.*got 3"),
         ("clip", LookupError, "no CLIP model and no folder 'clip'.*'stickers-clip'"),
         ("", LookupError, "no folder ''"),
+        ("~nobody", LookupError, "no folder '~nobody'"),
+        ("a fox " * 60, LookupError, "no folder 'a fox a fox"),
         ("nobody/nothing", ConnectionError, "'nobody/nothing' is not on this computer.*no downl"),
     ],
 )
@@ -242,6 +244,9 @@ def test_a_checkpoint_without_its_tokenizer(clip_folder, tmp_path):
     for file in ("tokenizer.json", "vocab.json"):
         (folder / file).unlink(missing_ok=True)
     with pytest.raises(ValueError, match="lacks tokenizer.json or vocab.json"):
+        load_ranker(folder)
+    (folder / "vocab.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match="lacks tokenizer.json or vocab.json and merges.txt"):
         load_ranker(folder)
 
 

@@ -18,11 +18,13 @@ TRAINING_KEYS = (
     "prediction_type",
 )
 
+COLOUR_MODES = ("RGB", "RGBA")
+
 
 @check("01.parameters")
 def parameters(count_parameters: Callable, pipe: DiffusionPipeline) -> str:
     small, larger = torch.nn.Linear(3, 2), torch.nn.Conv2d(2, 4, 3)
-    counts = [count_parameters(network) for network in (small, larger)]
+    counts = [_count(count_parameters, network) for network in (small, larger)]
     require_answer(counts[0])
     if counts == [len(list(network.parameters())) for network in (small, larger)]:
         raise Wrong(
@@ -56,6 +58,20 @@ def parameters(count_parameters: Callable, pipe: DiffusionPipeline) -> str:
     return f"The U-Net holds {share:.0%} of the {total:,} parameters of this pipeline."
 
 
+def _count(count_parameters: Callable, network: torch.nn.Module) -> object:
+    """What the learner's function says of a network that is none of the libraries' models."""
+    try:
+        return count_parameters(network)
+    except AttributeError as error:
+        if error.name != "num_parameters":
+            raise
+    raise Wrong(
+        "`num_parameters()` counts right, but only the models of diffusers and transformers have "
+        f"it; a plain network of PyTorch, such as `torch.nn.{type(network).__name__}`, has not. "
+        "Count yourself: add up `tensor.numel()` over `network.parameters()`."
+    )
+
+
 @check("01.grid")
 def grid(sheet: Image.Image, images: list) -> str:
     if len(images) != 4 or not all(isinstance(image, Image.Image) for image in images):
@@ -63,31 +79,36 @@ def grid(sheet: Image.Image, images: list) -> str:
             f"This check needs `images` to hold four pictures; it is {describe(images)}. Run the "
             "cells of section 3 again."
         )
+    if sheet.mode not in COLOUR_MODES:
+        raise Wrong(
+            f"The sheet is of mode {sheet.mode!r}; the pictures need their colours. Make it with "
+            '`Image.new("RGB", …)`.'
+        )
     width, height = images[0].size
     _check_sheet_size(sheet, width, height)
     if sheet.getbbox() is None:
         raise Wrong("The sheet is still black: nothing was pasted. Use `sheet.paste(…)`.")
     corners = [(x, y) for y in (0, height) for x in (0, width)]
     cells = [sheet.crop((x, y, x + width, y + height)) for x, y in corners]
-    placed = [_index_of(cell, images) for cell in cells]
-    if placed[0] == 3 and all(cell.getbbox() is None for cell in cells[1:]):
+    misplaced = _misplaced(cells, images)
+    if not misplaced:
+        return "Four pictures, each in its place."
+    on_top = not _misplaced(cells[:1], images[3:])
+    if on_top and all(cell.getbbox() is None for cell in cells[1:]):
         raise Wrong(
             "All four pictures are on top of one another in the upper left corner. The place must "
             "depend on `row` and `column`."
         )
-    if placed == [0, 2, 1, 3]:
+    if not _misplaced(cells, [images[index] for index in (0, 2, 1, 3)]):
         raise Wrong(
             "The second and the third picture have changed places. In `paste(picture, (x, y))` "
             "x comes first, the distance from the left: it belongs to the column, y to the row."
         )
-    for index, place in enumerate(placed):
-        row, column = divmod(index, 2)
-        if place != index:
-            raise Wrong(
-                f"In row {row}, column {column} there is not exactly `images[{index}]`. Its upper "
-                f"left corner belongs at x = {column * width}, y = {row * height}."
-            )
-    return "Four pictures, each in its place."
+    row, column = divmod(misplaced[0], 2)
+    raise Wrong(
+        f"In row {row}, column {column} there is not exactly `images[{misplaced[0]}]`. Its upper "
+        f"left corner belongs at x = {column * width}, y = {row * height}."
+    )
 
 
 def _check_sheet_size(sheet: Image.Image, width: int, height: int) -> None:
@@ -108,11 +129,14 @@ def _check_sheet_size(sheet: Image.Image, width: int, height: int) -> None:
     )
 
 
-def _index_of(cell: Image.Image, images: list[Image.Image]) -> int | None:
-    for index, image in enumerate(images):
-        if cell.tobytes() == image.convert(cell.mode).tobytes():
-            return index
-    return None
+def _misplaced(cells: list[Image.Image], images: list[Image.Image]) -> list[int]:
+    """The cells that do not hold exactly the picture of the same place, by index."""
+    pairs = enumerate(zip(cells, images, strict=True))
+    return [
+        index
+        for index, (cell, image) in pairs
+        if cell.tobytes() != image.convert(cell.mode).tobytes()
+    ]
 
 
 @check("01.guidance")
@@ -131,12 +155,11 @@ def guidance(by_guidance: list, scales: list, prompt: str, draw: Callable) -> st
             "The pictures are all the same. Does `draw` get the number of the loop, "
             "`guidance_scale=…`?"
         )
-    # The two ends tell a wrong setting and a wrong order; more would only take time.
-    for index in (0, len(scales) - 1):
-        if not same_picture(by_guidance[index], draw(prompt, guidance_scale=scales[index])):
+    for index, (picture, scale) in enumerate(zip(by_guidance, scales, strict=True)):
+        if not same_picture(picture, draw(prompt, guidance_scale=scale)):
             raise Wrong(
                 f"`by_guidance[{index}]` is not what `prompt` gives with guidance scale "
-                f"{scales[index]} and everything else as usual. Did another setting change, such "
+                f"{scale} and everything else as usual. Did another setting change, such "
                 "as the seed or the prompt, or are the pictures in another order?"
             )
     return "One knob turned, everything else held fast. That is how to see what a knob does."

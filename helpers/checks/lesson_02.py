@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.configuration_utils import FrozenDict
 from PIL import Image
 
 from helpers.checks import Wrong, check, describe
@@ -19,9 +20,15 @@ def noise_of(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def equal(left: torch.Tensor, right: torch.Tensor) -> bool:
-    """Have two tensors the same shape and numbers, wherever they are?"""
-    return torch.equal(left.detach().cpu(), right.detach().cpu())
+def equal(answer: torch.Tensor, wanted: torch.Tensor) -> bool:
+    """Has an answer the wanted shape and numbers, wherever it is?
+
+    The wanted numbers are rounded as those of the answer: noise for a graphics card is float16.
+    """
+    if answer.is_floating_point():
+        wanted = wanted.to(answer.dtype)
+    same_type = answer.dtype == wanted.dtype
+    return same_type and torch.equal(answer.detach().cpu(), wanted.detach().cpu())
 
 
 @check("02.shape")
@@ -55,10 +62,8 @@ def shape(latents_shape: Callable, pipe: DiffusionPipeline) -> str:
     # A model that does not exist, so that fixed numbers are noticed.
     other = SimpleNamespace(
         vae_scale_factor=4,
-        unet=SimpleNamespace(config=SimpleNamespace(in_channels=16, sample_size=32)),
-        vae=SimpleNamespace(
-            config=SimpleNamespace(latent_channels=16, block_out_channels=(8, 8, 8))
-        ),
+        unet=SimpleNamespace(config=FrozenDict(in_channels=16, sample_size=32)),
+        vae=SimpleNamespace(config=FrozenDict(latent_channels=16, block_out_channels=(8, 8, 8))),
     )
     answer = tuple(latents_shape(other, 128, 64))
     if answer != (1, 16, 32, 16):
@@ -95,6 +100,11 @@ def same_noise(latents: torch.Tensor, latents_again: torch.Tensor, seed: int, sh
             raise Wrong(
                 f"`{name}` has the shape {tuple(tensor.shape)}; wanted is `shape`, {tuple(shape)}."
             )
+    if latents.dtype != latents_again.dtype:
+        raise Wrong(
+            f"`latents` holds numbers of type {latents.dtype} and `latents_again` of type "
+            f"{latents_again.dtype}. `torch.equal` compares tensors of one type only."
+        )
     if latents.data_ptr() == latents_again.data_ptr():
         raise Wrong(
             "`latents` and `latents_again` are two names for one and the same tensor. Draw the "
@@ -123,7 +133,7 @@ def same_noise(latents: torch.Tensor, latents_again: torch.Tensor, seed: int, sh
             f"The two are equal, but they are not the noise of seed {seed}. Does your generator "
             "get this seed, and does it sit on the CPU?"
         )
-    return "Drawn twice, equal in every number."
+    return f"Twice the noise of seed {seed}, equal in every number."
 
 
 @check("02.neighbour")

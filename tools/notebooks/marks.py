@@ -72,6 +72,20 @@ def apply_marks(lines: list[Line]) -> Forms:
     return forms
 
 
+def require_no_marks(lines: list[Line]) -> None:
+    """Raise ScriptError for a mark in a cell of text, which learners would read as it stands."""
+    for line in lines:
+        # jupytext has taken a comment sign away; a heading such as "# Solution" is no mark.
+        if re.fullmatch(
+            r"[\s#]*(begin|end)[\s_-]*(solution|stub)\s*", line.text, re.IGNORECASE
+        ) or re.search(r"\S.*# SOLUTION\s*$", line.text):
+            raise ScriptError(
+                line,
+                f"`{line.text.strip()}` in a [markdown] cell: a solution mark belongs to the code "
+                "cell of an exercise",
+            )
+
+
 def _read_mark(line: Line) -> str | None:
     """The mark that a line carries ("BEGIN SOLUTION", …, "SOLUTION" for one line), or None."""
     found = re.fullmatch(r"\s*# (BEGIN|END) (SOLUTION|STUB)\s*", line.text)
@@ -107,6 +121,8 @@ def _close(opened: Line, body: list[Line], forms: Forms) -> None:
     if not any(line.text.strip() for line in body):
         raise ScriptError(opened, f"`{opened.text.strip()}` opens an empty block")
     if opened.text.strip() == "# BEGIN SOLUTION":
+        if all(re.match(r"\s*(#|$)", line.text) for line in body):
+            raise ScriptError(opened, "this solution is only a comment; it needs a statement")
         indent = opened.text[: opened.text.index("#")]
         forms.blank.append(replace(opened, text=indent + PLACEHOLDER))
         forms.complete.extend(body)

@@ -49,12 +49,27 @@ class Course:
         return self.root / "helpers" / "exercises.json"
 
     def lesson_entries(self) -> dict[str, dict]:
-        """What `course/lessons.toml` says of each lesson, by name and in its order."""
+        """What `course/lessons.toml` says of each lesson, by name and in its order.
+
+        Raises ValueError for an entry without name or title, and for a lesson that stands twice.
+        """
         listed = tomllib.loads((self.root / "course/lessons.toml").read_text(encoding="utf-8"))
-        return {entry["name"]: entry for entry in listed.get("lesson", [])}
+        entries: dict[str, dict] = {}
+        for number, entry in enumerate(listed.get("lesson", []), start=1):
+            place = f"course/lessons.toml, entry {number}"
+            for key in ("name", "title"):
+                if not isinstance(entry.get(key), str) or not entry[key].strip():
+                    raise ValueError(f'{place}: a lesson needs a {key}, as {key} = "…"')
+            if entry["name"] in entries:
+                raise ValueError(f"{place}: lesson {entry['name']!r} stands twice")
+            entries[entry["name"]] = entry
+        return entries
 
     def lesson_titles(self) -> dict[str, str]:
-        """Title by name of the lessons, in the order of `course/lessons.toml`."""
+        """Title by name of the lessons, in the order of `course/lessons.toml`.
+
+        Raises ValueError as `lesson_entries` does.
+        """
         return {name: entry["title"] for name, entry in self.lesson_entries().items()}
 
     def read(self, names: Iterable[str] = ()) -> list[Lesson]:

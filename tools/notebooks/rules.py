@@ -99,6 +99,10 @@ def _require_pieces(lesson: Lesson, exercise: Exercise, checks: Mapping[str, Cal
         )
     for answer in exercise.wrong_answers:
         _require_code(answer.lines, "the wrong answer does not parse")
+        if _same_code(answer.source, exercise.solution):
+            raise ScriptError(
+                answer.start, f"this known wrong answer is the solution of {exercise.id!r}"
+            )
     if exercise.id not in checks:
         raise ScriptError(
             start,
@@ -106,6 +110,11 @@ def _require_pieces(lesson: Lesson, exercise: Exercise, checks: Mapping[str, Cal
             f'@check("{exercise.id}") above a function in '
             f"helpers/checks/lesson_{lesson.number}.py",
         )
+
+
+def _same_code(one: str, other: str) -> bool:
+    """Whether two texts are one program; comments, spaces and quotes make no difference."""
+    return ast.dump(ast.parse(one)) == ast.dump(ast.parse(other))
 
 
 def _require_check_cell(lesson: Lesson, exercise: Exercise, function: Callable) -> None:
@@ -176,7 +185,9 @@ def _require_no_leak(lesson: Lesson, exercise: Exercise) -> None:
     a comment, the text, or a hidden cell; spaces, quotes and line breaks make no difference."""
     haystacks = [(cell, text) for cell in lesson.cells for text in _squashed_blank(cell)]
     for line, needle in _telling_statements(exercise):
-        pattern = re.compile(rf"(?<!\w){re.escape(needle)}(?!\w)")
+        # Lines stay apart in the texts, so that a word at the end of one touches no word below.
+        loose = r"\n*".join(re.escape(character) for character in needle)
+        pattern = re.compile(rf"(?<!\w){loose}(?!\w)")
         for cell, text in haystacks:
             if pattern.search(text):
                 raise ScriptError(
@@ -189,34 +200,55 @@ def _require_no_leak(lesson: Lesson, exercise: Exercise) -> None:
 
 
 def _telling_statements(exercise: Exercise) -> Iterator[tuple[Line, str]]:
-    """The solution's simple statements with enough parts to give the answer away."""
+    """The solution's statements with enough parts to give the answer away.
+
+    Of a statement with a block, such as a loop, this is the part before the block.
+    """
     own = {line.number: line for line in exercise.cell.forms.solution}
     complete = exercise.cell.forms.complete
     for node in ast.walk(ast.parse("\n".join(line.text for line in complete))):
-        if not isinstance(node, ast.stmt) or hasattr(node, "body"):
+        if not isinstance(node, ast.stmt):
             continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue  # the learner is told their names, and what they take
         line = own.get(complete[node.lineno - 1].number)
+        statement = _without_blocks(node)
         parts = [
             part
-            for part in ast.walk(node)
+            for part in ast.walk(statement)
             if isinstance(part, ast.Name | ast.Attribute | ast.Constant)
         ]
         if line and len(parts) >= TELLING_PARTS:
-            yield line, _squash(ast.unparse(node))
+            text = _squash(ast.unparse(statement)).removesuffix(":\npass")
+            yield line, text
+            if isinstance(node, ast.If):
+                yield line, f"el{text}"
+
+
+def _without_blocks(node: ast.stmt) -> ast.stmt:
+    """A compound statement with `pass` for its block; a simple statement as it is."""
+    if not hasattr(node, "body"):
+        return node
+    blocks = {"body": [ast.Pass()], "orelse": [], "handlers": [], "finalbody": []}
+    fields = {key: blocks.get(key, value) for key, value in ast.iter_fields(node)}
+    return ast.copy_location(type(node)(**fields), node)
 
 
 def _squashed_blank(cell: Cell) -> list[str]:
-    """A blank cell as squashed text and, for code, also in the spelling of `ast.unparse`."""
+    """A blank cell as squashed text, without the comment signs that begin lines, and, for code,
+    also in the spelling of `ast.unparse`."""
     source = cell.source("blank")
-    texts = [_squash(source)]
+    texts = [_squash(re.sub(r"^\s*#+", "", source, flags=re.MULTILINE))]
     if cell.kind == "code":
         texts.append(_squash(ast.unparse(ast.parse(source))))
     return texts
 
 
 def _squash(text: str) -> str:
-    """A text without its spaces, with one kind of quotes; lines stay apart."""
-    return re.sub(r"[^\S\n]+", "", text).replace('"', "'")
+    """A text without its spaces and the commas before closing brackets, with one kind of quotes;
+    lines stay apart."""
+    unspaced = re.sub(r"[^\S\n]+", "", text).replace('"', "'")
+    return re.sub(r",(?=\n*[)\]}])", "", unspaced)
 
 
 def _require_known_ids(lesson: Lesson, checks: Mapping[str, Callable]) -> None:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jupytext
+from nbformat import ValidationError
 
-from tools.notebooks.marks import Forms, Line, ScriptError, apply_marks
+from tools.notebooks.marks import Forms, Line, ScriptError, apply_marks, require_no_marks
 
 # What may stand in a cell's `# %%` line, besides [markdown], and the words that reach a notebook.
 NOTEBOOK_OPTIONS = ("exercise", "picture", "same_as", "differs_from", "export", "tags")
@@ -73,8 +74,10 @@ class Lesson:
 def read_lesson(path: Path) -> Lesson:
     """Read a script. Raises ScriptError, with script and line, for what cannot be understood."""
     raw_cells = [_read_cell(start, body) for start, body in _split(path)]
-    for kind, start, options, _ in raw_cells:
+    for kind, start, options, lines in raw_cells:
         _require_known_options(kind, start, options)
+        if kind == "markdown":
+            require_no_marks(lines)
 
     cells, exercises = [], {}
     for kind, start, options, lines in raw_cells:
@@ -92,7 +95,7 @@ def read_lesson(path: Path) -> Lesson:
             )
     for _, start, options, lines in raw_cells:
         if "hint" in options:
-            _owner(exercises, start, options["hint"]).hints.append(_text(lines))
+            _add_hint(_owner(exercises, start, options["hint"]), start, lines)
         elif "wrong" in options:
             _add_wrong_answer(_owner(exercises, start, options["wrong"]), start, options, lines)
     return Lesson(path.stem, cells, exercises)
@@ -116,13 +119,24 @@ def _split(path: Path) -> list[tuple[Line, list[Line]]]:
             body.pop(0)
         if not body:
             raise ScriptError(start, "this cell is empty")
+    if not chunks:
+        raise ScriptError(
+            Line(_shown(path), 1, ""), "the script has no cell: a `# %%` line begins one"
+        )
     return chunks
 
 
 def _read_cell(start: Line, body: list[Line]) -> tuple[str, Line, dict, list[Line]]:
     """The kind of a cell, its `# %%` line, its options and its lines, as jupytext reads them."""
     text = "\n".join(line.text for line in [start, *body])
-    (cell,) = jupytext.reads(text, fmt=PERCENT).cells
+    try:
+        (cell,) = jupytext.reads(text, fmt=PERCENT).cells
+    except (ValidationError, AttributeError) as error:
+        raise ScriptError(
+            start,
+            f"jupytext cannot read `{start.text}`; tags are a list of texts, as "
+            'tags=["nbval-ignore-output"]',
+        ) from error
     sources = cell.source.split("\n")
     # Text in triple quotes has two lines fewer; it carries no marks, so its start will do.
     places = body if len(body) == len(sources) else [start] * len(sources)
@@ -135,6 +149,8 @@ def _read_cell(start: Line, body: list[Line]) -> tuple[str, Line, dict, list[Lin
 
 
 def _require_known_options(kind: str, start: Line, options: dict) -> None:
+    if kind not in ("code", "markdown"):
+        raise ScriptError(start, f"a cell is code or [markdown]; this is [{kind}]")
     allowed = (*NOTEBOOK_OPTIONS, *CATALOGUE_OPTIONS)
     for option, value in options.items():
         if option not in allowed:
@@ -143,6 +159,8 @@ def _require_known_options(kind: str, start: Line, options: dict) -> None:
                 f"unknown option {option!r} ({value!r}) in the cell's first "
                 f"line; allowed are {', '.join(allowed)}",
             )
+        if option != "tags" and not isinstance(value, str):
+            raise ScriptError(start, f"{option!r} is a text in quotes; got {value!r}")
         if option == "hint" and kind != "markdown":
             raise ScriptError(start, "a hint is a [markdown] cell")
         if option not in ("hint", "tags") and kind != "code":
@@ -168,6 +186,13 @@ def _owner(exercises: dict[str, Exercise], start: Line, exercise_id: str) -> Exe
         known = ", ".join(exercises) or "none"
         raise ScriptError(start, f"no exercise {exercise_id!r} in this lesson; it has: {known}")
     return exercises[exercise_id]
+
+
+def _add_hint(owner: Exercise, start: Line, lines: list[Line]) -> None:
+    hint = _text(lines)
+    if not hint.strip():
+        raise ScriptError(start, f"this hint of {owner.id!r} is empty")
+    owner.hints.append(hint)
 
 
 def _add_wrong_answer(owner: Exercise, start: Line, options: dict, lines: list[Line]) -> None:

@@ -1,7 +1,9 @@
 """The recipe itself, shrunk: the same code that made the shipped weights, in a few seconds."""
 
 import json
+import os
 import random
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +15,7 @@ from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 from training import data, loop
 from training.clip import ClipBatches
 from training.export import WEIGHTS, replaced
-from training.presets import TINY, changed
+from training.presets import CPU, GPU, TINY, changed
 from training.unet import SCHEDULE, snr_weights, timestep_weights
 
 
@@ -251,6 +253,98 @@ def test_what_is_shipped_names_no_folder_of_the_computer_that_trained_it(trained
     for folder in (tmp_path / "again", WEIGHTS):
         for file in folder.rglob("config.json"):
             assert "_name_or_path" not in file.read_text(encoding="utf-8"), file
+
+
+@pytest.mark.parametrize("stage", ["clip", "judge", "vae", "unet"])
+def test_a_gpu_goes_on_with_what_a_processor_trained(trained, stage):
+    from training.clip import new_clip
+    from training.unet import new_unet
+    from training.vae import new_vae
+
+    def shapes(preset):
+        settings, tokenizer = getattr(preset, stage), trained.tokenizer()
+        model = {
+            "clip": lambda: new_clip(settings, tokenizer), "vae": lambda: new_vae(settings),
+            "judge": lambda: new_clip(settings, tokenizer),
+            "unet": lambda: new_unet(settings, preset.clip.text_width),
+        }[stage]()  # fmt: skip
+        return {name: value.shape for name, value in model.state_dict().items()}
+
+    assert shapes(CPU) == shapes(GPU)
+
+
+def test_a_kill_between_two_renames_loses_no_model(tmp_path, monkeypatch):
+    from training.__main__ import Recipe
+
+    model = tmp_path / "weights" / "stickers"
+
+    def write(value):
+        replaced(model, lambda part: (part / "weights").write_text(value, encoding="utf-8"))
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    write("old")
+    rename = os.replace
+    moves = iter([rename, killed])
+    monkeypatch.setattr(os, "replace", lambda *names: next(moves)(*names))
+    with pytest.raises(KeyboardInterrupt):
+        write("new")
+    monkeypatch.undo()
+    assert not model.exists()
+    Recipe(TINY, tmp_path / "checkpoints", tmp_path / "weights", records=tmp_path / "records")
+    assert (model / "weights").read_text(encoding="utf-8") == "old"
+    write("new")
+    assert [folder.name for folder in model.parent.iterdir()] == ["stickers"]
+
+
+def test_a_card_made_from_figures_goes_with_the_weights_that_they_measured(tmp_path):
+    measured, described = tmp_path / "measured", tmp_path / "described"
+    for folder in (measured, described):
+        folder.mkdir()
+        (folder / "README.md").write_text("a card", encoding="utf-8")
+    (measured / "figures.json").write_text("{}", encoding="utf-8")
+    for folder in (measured, described):
+        replaced(folder, lambda part: (part / "weights").touch())
+    assert {file.name for file in measured.iterdir()} == {"weights"}
+    assert {file.name for file in described.iterdir()} == {"weights", "README.md"}
+
+
+def test_another_folder_of_weights_keeps_everything_in_it(tmp_path, monkeypatch):
+    from training import __main__ as training
+
+    def shipped():
+        return {file for folder in (training.RECORDS, WEIGHTS) for file in folder.rglob("*")}
+
+    drawn_into = []
+    monkeypatch.setattr(training, "write_pictures", lambda pipe, folder: drawn_into.append(folder))
+    before, new = shipped(), tmp_path / "new"
+    for stage in ("export", "pictures"):
+        command = ["training", stage, "--preset", "tiny", "--weights", str(new)]
+        monkeypatch.setattr("sys.argv", command)
+        training.main()
+    names = {folder.name for folder in new.iterdir()}
+    assert names == {"stickers", "stickers-clip", "checkpoints", "records"}
+    assert drawn_into == [new / "pictures"]
+    assert shipped() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sitting", "0"], "--sitting: must be 1 or more; got 0"),
+        (["--sitting", "-3"], "--sitting: must be 1 or more; got -3"),
+        ([], "have been trained already.*--sitting N.*--from-nothing"),
+    ],
+)
+def test_a_sitting_that_cannot_be(options, words, monkeypatch, tmp_path, capsys):
+    from training.__main__ import main
+
+    command = ["training", "all", "--checkpoints", str(tmp_path), *options]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit):
+        main()
+    assert re.search(words, " ".join(capsys.readouterr().err.split()))
 
 
 def test_a_second_sitting_starts_from_the_shipped_unet(trained):

@@ -24,18 +24,19 @@ from training.clip import new_clip, train_clip
 from training.compare import compare, write_student_card
 from training.data import Dataset
 from training.distil import new_student, train_student
-from training.evaluate import Judge, curve, evaluate
+from training.evaluate import Judge, curve, evaluate, full_caption
 from training.export import (
     WEIGHTS,
     default_scheduler,
     export_clip,
     export_pipeline,
     export_unet,
+    put_back,
 )
 from training.golden import write_golden
 from training.loop import Loop
 from training.lora import golden_of_pictures, measure, train_lora, write_lora_card
-from training.pictures import write_pictures
+from training.pictures import GRIDS, write_pictures
 from training.presets import PRESETS, ClipSettings, Preset, UnetSettings
 from training.recipes import compare_recipes
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
@@ -61,13 +62,17 @@ class Recipe:
         sitting: int = 1,
         records: Path = RECORDS,
         keep: tuple[str, ...] = (),
+        grids: Path = GRIDS,
     ) -> None:
         self.preset, self.folder, self.weights, self.sitting = preset, folder, weights, sitting
         self.keep = keep  # parts that stay as they are shipped
+        self.grids = grids
         self.judge_folder, self.logs = records / "judge", records / "logs"
         self.student_logs = records / "distilled"
         self.restorer_logs = records / "faces"
         self.folder.mkdir(parents=True, exist_ok=True)
+        for models in (weights, records):
+            put_back(models)
 
     def tokenizer(self) -> CLIPTokenizer:
         if self.sitting > 1:
@@ -77,7 +82,9 @@ class Recipe:
             return CLIPTokenizer.from_pretrained(folder)
         return train_tokenizer(folder)
 
-    def trained_clip(self, kind: str, settings: ClipSettings, before: Path) -> StickerClip:
+    def trained_clip(
+        self, kind: str, settings: ClipSettings, before: Path, **reads: Callable
+    ) -> StickerClip:
         """This sitting's contrastive model, begun from the one that the sitting before kept."""
         tokenizer = self.tokenizer()
         settings = replace(settings, seed=settings.seed + 10 * self.sitting)
@@ -85,7 +92,7 @@ class Recipe:
         if self.sitting > 1:
             model.load_state_dict(StickerClip.from_pretrained(before).state_dict())
         loop = train_clip(f"{kind}-{self.sitting}", settings, model, tokenizer, self.folder,
-                          self.preset.machine)  # fmt: skip
+                          self.preset.machine, **reads)  # fmt: skip
         self.keep_log(loop)
         return loop.model.eval().requires_grad_(False).cpu()
 
@@ -95,8 +102,13 @@ class Recipe:
         return self.trained_clip("clip", self.preset.clip, self.weights / "stickers-clip")
 
     def train_judge(self) -> None:
-        """Trains the judge in this sitting and keeps it in the repository."""
-        judge = self.trained_clip("judge", self.preset.judge, self.judge_folder)
+        """Trains the judge in this sitting and keeps it in the repository.
+
+        It reads each picture's full caption, which is what it is asked about: in the varied ones
+        words are left out, and then two pictures that differ have captions that fit both.
+        """
+        judge = self.trained_clip("judge", self.preset.judge, self.judge_folder,
+                                  caption_of=full_caption)  # fmt: skip
         export_clip(judge, self.tokenizer(), self.judge_folder)
 
     def judge(self) -> StickerClip:
@@ -164,7 +176,7 @@ class Recipe:
         """Measures what is shipped and writes its card."""
         folder = self.weights / "stickers"
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
-        pipe, judge = self.shipped(), self.judge_of_pictures()
+        pipe, judge = self.shipped(device=self.preset.machine.device), self.judge_of_pictures()
         pictures = self.preset.evaluation_pictures
         evaluate(pipe, judge, folder / "figures.json", about, pictures)
         write_card(folder, self.logs)
@@ -232,7 +244,8 @@ class Recipe:
         for file in self.folder.glob(f"{name}-step*.pt"):
             step = int(file.stem.rpartition("step")[2])
             snapshots[step] = torch.load(file, weights_only=True, map_location="cpu")
-        curve(self.shipped(), self.judge_of_pictures(), snapshots, minutes,
+        pipe = self.shipped(device=self.preset.machine.device)
+        curve(pipe, self.judge_of_pictures(), snapshots, minutes,
               self.logs / f"curve-{self.sitting}.jsonl", self.preset.curve_pictures)  # fmt: skip
 
     def recipes(self) -> None:
@@ -251,11 +264,11 @@ class Recipe:
 
     def pictures(self) -> None:
         """The grids in course/pictures/."""
-        write_pictures(self.shipped())
+        write_pictures(self.shipped(), self.grids)
 
-    def shipped(self, name: str = "stickers") -> StableDiffusionPipeline:
+    def shipped(self, name: str = "stickers", device: str = "cpu") -> StableDiffusionPipeline:
         """A pipeline that was exported, as learners load it."""
-        pipe = load_pipeline(self.weights / name, device="cpu")
+        pipe = load_pipeline(self.weights / name, device=device)
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
@@ -278,6 +291,20 @@ STAGES: tuple[str, ...] = (
 )  # fmt: skip
 
 
+def fault_of(chosen: argparse.Namespace) -> str | None:
+    """What is wrong with the sitting that was asked for, if anything."""
+    if chosen.sitting < 1:
+        return f"argument --sitting: must be 1 or more; got {chosen.sitting}"
+    replaces = chosen.sitting == 1 and chosen.stage in ("all", "export")
+    if replaces and chosen.weights.resolve() == WEIGHTS and not chosen.from_nothing:
+        return (
+            "the shipped models have been trained already. To train them further, name their next "
+            "sitting, --sitting N (training/README.md lists those so far). To train new ones, "
+            "name another folder, --weights FOLDER, or let them be replaced: --from-nothing"
+        )
+    return None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
@@ -286,15 +313,29 @@ def main() -> None:
         "--sitting", type=int, default=1, help="2, 3, … go on from the shipped U-Net"
     )
     parser.add_argument(
+        "--from-nothing", action="store_true",
+        help="let the first sitting replace the shipped models",
+    )  # fmt: skip
+    parser.add_argument(
         "--keep", nargs="+", choices=("clip", "decoder"), default=(),
         help="parts that a later sitting leaves as they are shipped",
     )  # fmt: skip
-    parser.add_argument("--checkpoints", type=Path, default=CHECKPOINTS)
-    parser.add_argument("--weights", type=Path, default=WEIGHTS)
+    parser.add_argument("--checkpoints", type=Path, help="where the state of a training is kept")
+    parser.add_argument(
+        "--weights", type=Path, default=WEIGHTS,
+        help="another folder of models, with its own checkpoints, records and pictures in it",
+    )  # fmt: skip
     chosen = parser.parse_args()
+    if fault := fault_of(chosen):
+        parser.error(fault)
     preset = PRESETS[chosen.preset]
-    folder = chosen.checkpoints / preset.name
-    recipe = Recipe(preset, folder, chosen.weights, chosen.sitting, keep=tuple(chosen.keep))
+    checkpoints, records, grids = CHECKPOINTS, RECORDS, GRIDS
+    if chosen.weights.resolve() != WEIGHTS:  # what is shipped keeps its own
+        names = ("checkpoints", "records", "pictures")
+        checkpoints, records, grids = (chosen.weights / name for name in names)
+    folder = (chosen.checkpoints or checkpoints) / preset.name
+    recipe = Recipe(preset, folder, chosen.weights, chosen.sitting, records, tuple(chosen.keep),
+                    grids)  # fmt: skip
     stage: Callable = getattr(recipe, chosen.stage)
     stage()
 

@@ -5,6 +5,7 @@ import platform
 from pathlib import Path
 
 from helpers.vocabulary import KNOWN_WORDS
+from training.evaluate import TIMED_THREADS
 from training.export import write_text
 
 HEADER = f"""\
@@ -76,7 +77,7 @@ def write_card(folder: Path, logs: Path) -> None:
     write_text(folder / "README.md", f"""{HEADER}
 ## Training
 `python -m training all`, then `python -m training all --sitting 2` and so on, with the preset
-`{figures["preset"]}`, on {figures["hardware"]}.
+`{figures["preset"]}`. `training/README.md` says what each sitting ran on.
 
 {training_table(logs)}
 
@@ -84,18 +85,20 @@ From unet-5 on, the loss weighs the timesteps (min-SNR; from unet-6 on, each by 
 those of unet-4, unet-5 and unet-6 do not compare.
 
 ## Figures
-Written by `python -m training evaluate`; torch {figures["torch"]}, {figures["scheduler"]},
-25 steps, {figures["pictures"]} pictures for each line.
+Written by `python -m training evaluate` on {figures["hardware"]}; torch {figures["torch"]},
+{figures["scheduler"]}, 25 steps, {figures["pictures"]} pictures for each line.
 
 - Autoencoder, PSNR on pictures it never saw: stickers {figures["vae"]["held-out stickers"]} dB,
   portraits {figures["vae"]["portraits"]} dB; heads by skin tone: {faces} dB.
-- One image, 25 steps, guidance 5, float32, on that machine: {figures["seconds"]} s.
+- One image, 25 steps, guidance 5, float32, on {TIMED_THREADS} cores of its processor:
+  {figures["seconds"]} s.
 
 How often a CLIP of another seed ranks the right caption first among those that differ in one
 word, in percent; below "real", the same for real pictures. "Distance" is a Fréchet distance to
 other real pictures in that CLIP's space, times 100 (lower is better). One picture is
-{100 / figures["pictures"]:.2g} percent, so small differences are chance. The judge errs too:
-"real" says how often, and what scores higher is not better than real. The [card of the distilled
+{100 / figures["pictures"]:.2g} percent, so small differences are chance. With so few pictures most
+of a distance is chance too: "real" says how much. The judge errs as well: "real" says how often,
+and what scores higher is not better than real. The [card of the distilled
 model](../stickers-distilled/README.md) has such verdicts on other pictures, at guidance 5.
 
 {verdicts}

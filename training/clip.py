@@ -4,7 +4,9 @@ Its text tower conditions the U-Net, as in Stable Diffusion; trained again from 
 the judge of evaluate.py. Method: Radford et al. 2021, arXiv:2103.00020.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +87,12 @@ class ClipBatches:
 
 def train_clip(
     name: str, settings: ClipSettings, model: StickerClip, tokenizer: CLIPTokenizer, folder: Path,
-    machine: Machine,
+    machine: Machine, caption_of: Callable[[Sample], str] = attrgetter("caption"),
 ) -> Loop:  # fmt: skip
-    """Trains the model for the settings' steps; goes on where a killed run was."""
+    """Trains the model for the settings' steps; goes on where a killed run was.
+
+    `caption_of` gives what it reads for a sample.
+    """
     model.to(machine.device)
     samples_of = Ahead(ClipBatches(settings), machine.workers)
 
@@ -96,7 +101,7 @@ def train_clip(
         generator = torch.Generator().manual_seed(step)
         pixels = shifted(to_pixels([s.picture for s in samples]), generator)
         pixels = F.interpolate(pixels, size=64, mode="area").to(machine.device)
-        ids = tokens(tokenizer, [s.caption for s in samples])
+        ids = tokens(tokenizer, [caption_of(sample) for sample in samples])
         longest = int((ids != tokenizer.eos_token_id).sum(1).max()) + 1  # no time for padding
         return contrastive_loss(model, pixels, ids[:, :longest].to(machine.device))
 

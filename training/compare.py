@@ -12,7 +12,14 @@ from PIL import Image
 
 from helpers.ranking import Ranker, r_precision
 from training.card import table, training_table
-from training.evaluate import Judge, generate, prompt, seconds_an_image, wanted
+from training.evaluate import (
+    TIMED_THREADS,
+    Judge,
+    generate,
+    prompt,
+    seconds_an_image,
+    wanted,
+)
 from training.export import write_text
 
 GUIDANCE_SCALE = 5.0
@@ -96,13 +103,15 @@ def write_student_card(folder: Path, logs: Path) -> None:
     )
     write_text(folder / "README.md", f"""{HEADER}
 ## Training
-`python -m training distil`, with the preset `{figures["preset"]}`, on {figures["hardware"]}.
+`python -m training distil`, with the preset `{figures["preset"]}`. Each began anew from the teacher
+of its sitting; the last one is shipped.
 
 {training_table(logs)}
 
 ## Figures
-Written by `python -m training evaluate_distilled`; torch {figures["torch"]}, 25 steps, guidance
-{figures["guidance_scale"]:g}. Time: the median of one image, both models in turn.
+Written by `python -m training evaluate_distilled` on {figures["hardware"]}; torch
+{figures["torch"]}, 25 steps, guidance {figures["guidance_scale"]:g}. Time: the median of one image,
+both models in turn, on {TIMED_THREADS} cores of the processor.
 
 {table(sizes)}
 

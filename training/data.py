@@ -31,8 +31,8 @@ from training.sprites import FILE
 
 SIZE = 128
 PORTRAIT_SHARE = 0.15
-SUBJECT_SIZES = (88, 96)
-PORTRAIT_HEIGHTS = (112, 120)
+SUBJECT_SIZES = (96,)
+PORTRAIT_HEIGHTS = (120,)
 # Things are moved by whole cells of the latents: one drawing then gives one pattern of latents,
 # moved, and not a new one for every pixel of the way. So the U-Net has fewer patterns to learn.
 CELL = 8

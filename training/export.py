@@ -18,21 +18,33 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "helpers" / "weights"
 
 
 def replaced(folder: Path, write) -> None:
-    """Writes a folder under a temporary name, then puts it in the place of the old one."""
+    """Writes a folder under a temporary name, then puts it in the place of the old one.
+
+    A card that was made from figures goes with them: they were those of the old weights.
+    """
     temporary, old = (folder.with_name(f"{folder.name}.{end}") for end in ("part", "old"))
-    for leftover in (temporary, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
     for file in temporary.rglob("config.json"):
         forget_origin(file)
     if folder.exists():
         card = folder / "README.md"
-        if card.exists():
+        if card.exists() and not (folder / "figures.json").exists():
             shutil.copy(card, temporary)
         os.replace(folder, old)
     os.replace(temporary, folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def put_back(folder: Path) -> None:
+    """Mends what a kill between the two renames of `replaced` left in a folder of models."""
+    for old in folder.glob("*.old"):
+        model = old.with_suffix("")
+        if model.exists():
+            shutil.rmtree(old)
+        else:
+            os.replace(old, model)
 
 
 def forget_origin(file: Path) -> None:

@@ -22,9 +22,9 @@ from helpers.vocabulary import SUBJECTS
 from training.data import SUBJECT_SIZES, Sticker, background, icons
 from training.evaluate import prompt
 from training.export import write_text
-from training.pictures import FOLDER
+from training.pictures import GRIDS
 
-GOLDEN = FOLDER / "golden"
+GOLDEN = GRIDS / "golden"
 COUNT = 24
 WORD = "golden"  # no style of the vocabulary: the tokenizer spells it in pieces
 # From dark to light. Neither a yellow nor an orange background: the gold would not show there.

@@ -12,7 +12,7 @@ from helpers import image_grid
 from helpers.vocabulary import STYLES, SUBJECTS
 from training.evaluate import prompt, wanted
 
-FOLDER = Path(__file__).resolve().parents[1] / "course" / "pictures"
+GRIDS = Path(__file__).resolve().parents[1] / "course" / "pictures"
 GUIDANCE_SCALE = 5.0
 STEPS = 25
 
@@ -85,7 +85,7 @@ def schedulers(pipe) -> Image.Image:
     return image_grid(images, cols=9, labels=labels)
 
 
-def write_pictures(pipe, folder: Path = FOLDER) -> None:
+def write_pictures(pipe, folder: Path = GRIDS) -> None:
     """All grids, as PNG files in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     grids = {

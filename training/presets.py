@@ -25,7 +25,7 @@ class VaeSettings:
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
     learning_rate: float = 1.5e-3
-    decoder_steps: int = 600  # on whole pictures, with the encoder fixed; every sitting again
+    decoder_steps: int = 2000  # on whole pictures, with the encoder fixed; every sitting again
     decoder_noise: float = 0.3  # at most so many deviations are the decoder's latents disturbed by
     decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
@@ -38,7 +38,7 @@ class UnetSettings:
     seed: int = 5
     channels: tuple[int, ...] = (64, 128, 256)
     latent_pictures: int = 15_000
-    steps: int = 3700  # of each sitting
+    steps: int = 2500  # of each sitting
     batch_size: int = 32
     learning_rate: float = 5e-4
     warm_up: int = 100
@@ -56,10 +56,10 @@ class DistilSettings:
 
     seed: int = 7
     stages: int = 2  # of the teacher's, the outer ones; its middle and the others are removed
-    steps: int = 650
+    steps: int = 250
     batch_size: int = 32
-    learning_rate: float = 1e-3
-    warm_up: int = 100
+    learning_rate: float = 5e-4
+    warm_up: int = 50
     output_weight: float = 1.0
     feature_weight: float = 1.0
     ema: float = 0.998
@@ -114,7 +114,7 @@ class Preset:
     machine: Machine = Machine()
     clip: ClipSettings = field(default_factory=lambda: ClipSettings(seed=1))
     judge: ClipSettings = field(
-        default_factory=lambda: ClipSettings(seed=2, steps=300, text_layers=2, text_width=128)
+        default_factory=lambda: ClipSettings(seed=2, steps=1400, text_layers=2, text_width=128)
     )
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
@@ -123,7 +123,7 @@ class Preset:
     lora: LoraSettings = field(default_factory=LoraSettings)
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
     scheduler: str = "DPMSolverMultistepScheduler"
-    evaluation_pictures: int = 25  # for each guidance scale and each kind of picture
+    evaluation_pictures: int = 50  # for each guidance scale and each kind of picture
     curve_pictures: int = 20
     recipe_seconds: float = 180.0  # of the processor, for each recipe that is compared
 
@@ -135,12 +135,14 @@ GPU = Preset(
     evaluation_pictures=300,
     curve_pictures=150,
     machine=Machine("cuda", "bfloat16", workers=14),
-    clip=ClipSettings(seed=1, steps=3000, batch_size=512),
-    judge=ClipSettings(seed=2, steps=3000, batch_size=512),
-    vae=VaeSettings(steps=12_000, batch_size=64, crop=128, ema=0.999, decoder_steps=2000),
-    unet=UnetSettings(latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3),
-    distil=DistilSettings(steps=15_000, batch_size=256),
-    restorer=RestorerSettings(steps=8000, batch_size=64, evaluation_pictures=100),
+    clip=replace(CPU.clip, steps=3000, batch_size=512),
+    judge=replace(CPU.judge, steps=3000, batch_size=512),
+    vae=replace(CPU.vae, steps=12_000, batch_size=64, crop=128, ema=0.999),
+    unet=replace(
+        CPU.unet, latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3
+    ),
+    distil=replace(CPU.distil, steps=15_000, batch_size=256, learning_rate=1e-3),
+    restorer=replace(CPU.restorer, steps=8000, batch_size=64, evaluation_pictures=100),
 )
 # A few seconds of everything, on few pictures: the tests run the whole recipe with it.
 TINY = Preset(

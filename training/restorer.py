@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -302,8 +301,6 @@ def export_restorer(restorer: Restorer, folder: Path) -> None:
         (part / "examples").mkdir()
         for tone in SKIN_TONES:
             example(tone).save(part / "examples" / f"{tone}.png", optimize=True)
-        if (folder / "figures.json").exists():
-            shutil.copy(folder / "figures.json", part)
 
     replaced(folder, write)
 

@@ -129,7 +129,8 @@ for name, part in pipe.components.items():
 # `num_parameters()` is handy, but what does it count? A network keeps its numbers in **tensors**,
 # which are tables of numbers with any number of dimensions. `network.parameters()` gives these
 # tensors one after the other, and `tensor.numel()` says how many numbers are in one (*number of
-# elements*). Complete the function so that it returns how many numbers there are in all.
+# elements*). Complete the function so that it returns how many numbers there are in all, for any
+# network of PyTorch: not every network has `num_parameters()`.
 
 
 # %% exercise="01.parameters"
@@ -157,6 +158,11 @@ def count_parameters(network):
 # %% wrong="01.parameters" says="only the length of the first dimension"
 def count_parameters(network):
     return sum(len(tensor) for tensor in network.parameters())
+
+
+# %% wrong="01.parameters" says="only the models of diffusers and transformers have it"
+def count_parameters(network):
+    return network.num_parameters()
 
 
 # %% wrong="01.parameters" says="`return`"
@@ -286,6 +292,13 @@ sheet = Image.new("RGB", (2 * width, 2 * height))
 for picture in images:
     sheet.paste(picture, (0, 0))
 
+# %% wrong="01.grid" says="of mode 'L'"
+width, height = images[0].size
+sheet = Image.new("L", (2 * width, 2 * height))
+for index, picture in enumerate(images):
+    row, column = divmod(index, 2)
+    sheet.paste(picture, (column * width, row * height))
+
 # %% wrong="01.grid" says="one single picture"
 width, height = images[0].size
 sheet = Image.new("RGB", (width, height))
@@ -406,6 +419,10 @@ by_guidance = [draw(prompt) for scale in scales]
 # %% wrong="01.guidance" says="seed"
 scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = [draw(prompt, seed=int(scale)) for scale in scales]
+
+# %% wrong="01.guidance" says="`by_guidance[1]` is not what"
+scales = [1.0, 3.0, 7.5, 20.0]
+by_guidance = [draw(prompt, guidance_scale=scale) for scale in [1.0, 7.5, 3.0, 20.0]]
 
 # %% wrong="01.guidance" says="1 picture"
 scales = [1.0, 3.0, 7.5, 20.0]

@@ -201,8 +201,8 @@ print(f"{numbers_in_pixels / numbers_in_latents:.0f} times fewer")
 # ### Exercise 2 · The same noise twice
 #
 # Draw noise of the `shape` above from the seed `same_seed`, twice, so that `torch.equal` says yes.
-# Really draw it twice: `latents_again` must not be a copy of `latents`, since your neighbour has
-# no copy either.
+# Do draw it twice, since your neighbour has nothing to copy. (The check sees only the numbers: it
+# cannot tell a second draw from a copy.)
 
 # %% exercise="02.same_noise"
 same_seed = 42

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_clip_sees_mixed_pictures_then_portraits_then_one_subject():
     assert {about.subject for about in one} == {SUBJECTS[0]}
 
 
-def test_the_judge_learns_full_captions_and_clip_the_varied_ones(tmp_path, monkeypatch):
+def test_the_judge_learns_full_captions_and_clip_the_varied_ones(trained, tmp_path, monkeypatch):
     from training import clip
     from training.__main__ import Recipe
     from training.evaluate import prompt
@@ -76,6 +77,7 @@ def test_the_judge_learns_full_captions_and_clip_the_varied_ones(tmp_path, monke
         return [batches(step) for step in range(settings.steps)]
 
     monkeypatch.setattr(clip, "tokens", noted)
+    shutil.copytree(trained.folder / "tokenizer", tmp_path / "checkpoints" / "tokenizer")
     recipe = Recipe(TINY, tmp_path / "checkpoints", tmp_path / "weights", records=tmp_path)
     recipe.train_judge()
     assert read == [[prompt(s.about) for s in batch] for batch in drawn(TINY.judge)]
@@ -310,7 +312,7 @@ def test_a_card_made_from_figures_goes_with_the_weights_that_they_measured(tmp_p
     assert {file.name for file in described.iterdir()} == {"weights", "README.md"}
 
 
-def test_another_folder_of_weights_keeps_everything_in_it(tmp_path, monkeypatch):
+def test_another_folder_of_weights_keeps_everything_in_it(trained, tmp_path, monkeypatch):
     from training import __main__ as training
 
     def shipped():
@@ -319,6 +321,7 @@ def test_another_folder_of_weights_keeps_everything_in_it(tmp_path, monkeypatch)
     drawn_into = []
     monkeypatch.setattr(training, "write_pictures", lambda pipe, folder: drawn_into.append(folder))
     before, new = shipped(), tmp_path / "new"
+    shutil.copytree(trained.folder / "tokenizer", new / "checkpoints" / "tiny" / "tokenizer")
     for stage in ("export", "pictures"):
         command = ["training", stage, "--preset", "tiny", "--weights", str(new)]
         monkeypatch.setattr("sys.argv", command)

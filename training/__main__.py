@@ -10,6 +10,7 @@ measures it beside its teacher.
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import torch
@@ -22,9 +23,9 @@ from helpers.sticker_clip import StickerClip
 from training.card import hardware, write_card
 from training.clip import new_clip, train_clip
 from training.compare import compare, write_student_card
-from training.data import Dataset
+from training.data import Dataset, Sample
 from training.distil import new_student, train_student
-from training.evaluate import Judge, curve, evaluate, full_caption
+from training.evaluate import Judge, curve, evaluate, prompt
 from training.export import (
     WEIGHTS,
     default_scheduler,
@@ -83,8 +84,9 @@ class Recipe:
         return train_tokenizer(folder)
 
     def trained_clip(
-        self, kind: str, settings: ClipSettings, before: Path, **reads: Callable
-    ) -> StickerClip:
+        self, kind: str, settings: ClipSettings, before: Path,
+        caption_of: Callable[[Sample], str] = attrgetter("caption"),
+    ) -> StickerClip:  # fmt: skip
         """This sitting's contrastive model, begun from the one that the sitting before kept."""
         tokenizer = self.tokenizer()
         settings = replace(settings, seed=settings.seed + 10 * self.sitting)
@@ -92,7 +94,7 @@ class Recipe:
         if self.sitting > 1:
             model.load_state_dict(StickerClip.from_pretrained(before).state_dict())
         loop = train_clip(f"{kind}-{self.sitting}", settings, model, tokenizer, self.folder,
-                          self.preset.machine, **reads)  # fmt: skip
+                          self.preset.machine, caption_of)  # fmt: skip
         self.keep_log(loop)
         return loop.model.eval().requires_grad_(False).cpu()
 
@@ -108,7 +110,7 @@ class Recipe:
         words are left out, and then two pictures that differ have captions that fit both.
         """
         judge = self.trained_clip("judge", self.preset.judge, self.judge_folder,
-                                  caption_of=full_caption)  # fmt: skip
+                                  caption_of=lambda sample: prompt(sample.about))  # fmt: skip
         export_clip(judge, self.tokenizer(), self.judge_folder)
 
     def judge(self) -> StickerClip:

@@ -81,8 +81,9 @@ def write_card(folder: Path, logs: Path) -> None:
 
 {training_table(logs)}
 
-From unet-5 on, the loss weighs the timesteps (min-SNR; from unet-6 on, each by 0.2 or more), so
-those of unet-4, unet-5 and unet-6 do not compare.
+From unet-5 on, the loss weighs the timesteps (min-SNR; from unet-6 on, each by 0.2 or more), and
+from unet-7 on all drawings have one size: so those of unet-4 to unet-7 do not compare. judge-7
+reads other captions than judge-1 and judge-2.
 
 ## Figures
 Written by `python -m training evaluate` on {figures["hardware"]}; torch {figures["torch"]},

@@ -6,7 +6,6 @@ the judge of evaluate.py. Method: Radford et al. 2021, arXiv:2103.00020.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +86,7 @@ class ClipBatches:
 
 def train_clip(
     name: str, settings: ClipSettings, model: StickerClip, tokenizer: CLIPTokenizer, folder: Path,
-    machine: Machine, caption_of: Callable[[Sample], str] = attrgetter("caption"),
+    machine: Machine, caption_of: Callable[[Sample], str],
 ) -> Loop:  # fmt: skip
     """Trains the model for the settings' steps; goes on where a killed run was.
 

@@ -61,11 +61,6 @@ def prompt(about: Sticker | Portrait) -> str:
     return f"a portrait of {who} with {listed} {where(about.background)}"
 
 
-def full_caption(sample: Sample) -> str:
-    """What the judge reads for a picture while it learns."""
-    return prompt(sample.about)
-
-
 def choices_of(about: Sticker | Portrait) -> dict[str, tuple[str, ...]]:
     if isinstance(about, Sticker):
         return STICKER_CHOICES

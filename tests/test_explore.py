@@ -172,7 +172,7 @@ def test_values_beyond_the_usual_are_within_the_sliders(tiny_pipe):
 
 KERNEL_CELLS = [
     """
-from helpers.explore import Explorer
+from helpers.widgets.explorer import Explorer
 from tests.pipelines import tiny_sd_pipeline
 
 tool = Explorer(tiny_sd_pipeline(), {"prompt": "a fox", "num_inference_steps": 2, "seed": 1})

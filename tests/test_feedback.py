@@ -28,7 +28,7 @@ MODEL = {"model": "stickers", "model_version": "0123456789abcdef"}
 WRITER = """
 import sys
 from PIL import Image
-from helpers.feedback import Feedback
+from helpers.feedback.store import Feedback
 path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 feedback = Feedback(path)
 for number in range(count):

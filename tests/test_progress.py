@@ -85,7 +85,7 @@ def test_the_environment_names_another_file_or_none(kernel, monkeypatch):
 
 def test_a_real_kernel_writes_beside_its_notebook(tmp_path, monkeypatch):
     monkeypatch.delenv("COURSE_PROGRESS", raising=False)
-    code = "from helpers import progress; progress.record('01.grid', 'right')"
+    code = "from helpers.course import progress; progress.record('01.grid', 'right')"
     for folder in ("lessons", "solutions"):
         (tmp_path / folder).mkdir()
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])

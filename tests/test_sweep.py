@@ -171,7 +171,7 @@ def test_another_sweep_is_refused(tmp_path, header):
 ENDLESS = """
 import itertools, sys
 from PIL import Image
-from helpers.sweep_folder import SweepFolder
+from helpers.sweeps.folder import SweepFolder
 store = SweepFolder(sys.argv[1], {"model": "m", "prompt": "a fox"})
 picture = Image.effect_noise((256, 256), 90)
 for seed in itertools.count(len(store.rows)):

@@ -2,7 +2,7 @@
 
 A lesson's checks stand in `helpers/course/checks/lesson_NN.py`, one function an exercise:
 
-    from helpers.checks import Wrong, check
+    from helpers.course.checks import Wrong, check
 
     @check("02.same_noise")
     def same_noise(latents: torch.Tensor, latents_again: torch.Tensor) -> str:

@@ -163,19 +163,6 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(tmp_path):
         assert torch.equal(value, resumed.average[name])
 
 
-def test_a_half_written_checkpoint_does_not_replace_a_whole_one(tmp_path):
-    file = tmp_path / "state.pt"
-    loop.write_whole(file, lambda part: part.write_bytes(b"whole"))
-
-    def cut_short(part):
-        part.write_bytes(b"ha")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        loop.write_whole(file, cut_short)
-    assert file.read_bytes() == b"whole"
-
-
 def test_an_unknown_setting_is_an_error():
     with pytest.raises(TypeError, match="learning_speed"):
         changed(TINY, "unet", learning_speed=1.0)

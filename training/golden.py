@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers.base.files import write_whole
 from helpers.vocabulary import SUBJECTS
 from training.data import SUBJECT_SIZES, Sticker, background, icons
 from training.evaluate import prompt
-from training.export import write_text
 from training.pictures import GRIDS
 
 GOLDEN = GRIDS / "golden"
@@ -75,7 +75,7 @@ def write_golden(folder: Path = GOLDEN) -> None:
         name = f"{about.subject.replace(' ', '_')}.png"
         picture(about, random.Random(f"{SEED}/{number}")).save(folder / name, optimize=True)
         lines.append(json.dumps({"file_name": name, "prompt": prompt(about)}) + "\n")
-    write_text(folder / "metadata.jsonl", "".join(lines))
+    write_whole(folder / "metadata.jsonl", "".join(lines))
 
 
 def golden_share(pixels: np.ndarray) -> float:

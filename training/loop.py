@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from helpers.base.files import write_whole
 from training.presets import Machine
 
 
@@ -20,14 +20,6 @@ def cosine(step: int, steps: int, warm_up: int) -> float:
         return (step + 1) / warm_up
     progress = (step - warm_up) / max(1, steps - warm_up)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Writes under a temporary name in the same folder, then renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    write(temporary)
-    os.replace(temporary, path)
 
 
 @dataclass
@@ -151,4 +143,4 @@ class Loop:
 
     def log(self, path: Path) -> None:
         text = "".join(json.dumps(row) + "\n" for row in self.history)
-        write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+        write_whole(path, text)

@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 
 from diffusers import UNet2DConditionModel
 
+from helpers.base.files import write_whole
 from training.evaluate import Judge, kind_figures
-from training.export import default_scheduler, write_text
+from training.export import default_scheduler
 from training.loop import Loop
 from training.presets import UnetSettings
 
@@ -63,7 +64,7 @@ def compare_recipes(
             unet = train(replace(recipe, steps=steps), Path(folder) / "whole").model
         row = {"recipe": name, "steps": steps, "pictures": steps * recipe.batch_size}
         rows.append(row | drawn_by(pipe, unet, recipe.prediction_type, judge, pictures))
-        write_text(output, "".join(json.dumps(row) + "\n" for row in rows))
+        write_whole(output, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def drawn_by(

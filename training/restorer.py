@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from helpers.base.files import write_whole
 from helpers.faces.quality import psnr, ssim
 from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork, interpolated
 from helpers.vocabulary import SKIN_TONES
 from training.card import hardware, table
 from training.clip import to_pixels
 from training.data import SIZE, Ahead, Batches, Portrait
-from training.export import replaced, write_text
+from training.export import replaced
 from training.loop import Loop
 from training.pairs import Pair, Pairs, as_jpeg, shrunk, truth, with_noise
 from training.presets import Machine, RestorerSettings
@@ -317,7 +318,7 @@ def evaluate_restorer(
         "numbers": sum(value.numel() for value in restorer.network.parameters()),
         **restorer_figures(restorer, vae.cpu(), settings.evaluation_pictures),
     }  # fmt: skip
-    write_text(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
+    write_whole(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
     write_card(folder)
 
 
@@ -392,7 +393,7 @@ def write_card(folder: Path) -> None:
         for name, last in figures["sittings"].items()
     }  # fmt: skip
     seconds = ", ".join(f"{name} {value:g} s" for name, value in seconds.items())
-    write_text(
+    write_whole(
         folder / "README.md",
         f"""{HEADER}
 ## Training

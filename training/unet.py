@@ -13,9 +13,10 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
+from helpers.base.files import write_whole
 from training.clip import to_pixels, tokens
 from training.data import Ahead, Batches, Dataset
-from training.loop import Loop, write_whole
+from training.loop import Loop
 from training.presets import Machine, UnetSettings
 from training.vae import SCALING_FACTOR
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from helpers.pictures.files import save_image
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 
 USER_PICTURES = 60
 """Pictures kept of one visitor; older ones go."""

@@ -13,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 
 from helpers.pictures.check import upright
 from helpers.pictures.files import image_settings
+from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
-from helpers.sampling.trajectory import Cell
 from helpers.sweeps import plan as plans
 
 

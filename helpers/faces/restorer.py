@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from helpers.faces.contract import FACTORS
+from helpers.faces.contract import FACTORS, checked_factor
 from helpers.models.catalogue import WEIGHTS
 from helpers.pictures.check import upright
 
@@ -237,9 +237,7 @@ def check_request(image: Image.Image, factor: int) -> None:
     """Raise TypeError or ValueError for what `Restorer.improve` does not take."""
     if not isinstance(image, Image.Image):
         raise TypeError(f"image must be a PIL image; got {type(image).__name__}")
-    if isinstance(factor, bool) or factor not in FACTORS:
-        slip = ". Write it without quotes" if isinstance(factor, str) else ""
-        raise ValueError(f"factor must be 1, 2, 3 or 4; got {factor!r}{slip}")
+    factor = checked_factor(factor)
     if not image.width * image.height:
         raise ValueError(f"image must have pixels; got {image.width} x {image.height}")
     if image.width * image.height * factor**2 > MAX_PIXELS:

@@ -11,11 +11,11 @@ import difflib
 import json
 import os
 import re
-import warnings
 from pathlib import Path
 
 from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
+from helpers.base.warn import warn_learner
 from helpers.models.catalogue import GIB, MODELS, Model, Source
 from helpers.models.folder import count_numbers, fault, weight_files
 from helpers.models.hub import (
@@ -169,17 +169,15 @@ def _from_sources(name: str, model: Model, half: bool, allow_pickle: bool) -> Fo
             hub_is_off = hub_is_off or _is_connection_error(error)
             continue
         if first_error is not None:
-            warnings.warn(
+            warn_learner(
                 f"{first_error} Instead of {model.source.hub_id!r}, {source.hub_id!r} is loaded"
-                + (f" ({source.note})." if source.note else "."),
-                stacklevel=5,
+                + (f" ({source.note})." if source.note else ".")
             )
         if variant != variants[0]:
             wanted = "half" if half else "full"
-            warnings.warn(
+            warn_learner(
                 f"{source.hub_id!r} has no files in {wanted} precision; {name!r} is loaded from "
-                "its others and converted.",
-                stacklevel=5,
+                "its others and converted."
             )
         return folder, variant
     raise first_error
@@ -272,10 +270,9 @@ def _base_of(file: Path) -> str:
             f"name_or_path: {file} is a LoRA, and nothing in it tells which model it belongs to. "
             "Name that model: load_pipeline('sd-v1-5', lora=...)"
         )
-    warnings.warn(
+    warn_learner(
         f"{file} is a LoRA, so it is put on a model that it fits: {base!r}. Was it trained with "
-        "another one? Then write load_pipeline(that_one, lora=...).",
-        stacklevel=3,
+        "another one? Then write load_pipeline(that_one, lora=...)."
     )
     return base
 
@@ -337,10 +334,9 @@ def _fp16_vae(model: Model | None, dtype) -> Path | None:
     try:
         return download_files(source.hub_id, ["config.json", file], "", source.revision)
     except (OSError, LookupError) as error:
-        warnings.warn(
+        warn_learner(
             f"The VAE that works in float16 could not be fetched ({error}). The model's own is "
-            "used; it decodes in float32 and takes more memory.",
-            stacklevel=3,
+            "used; it decodes in float32 and takes more memory."
         )
         return None
 

@@ -8,7 +8,6 @@ its own caption point the same way. The cosine of the angle between the two is t
     ranker.rank(images, "a 3d sticker of a fox on a teal background")
 """
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from PIL import Image
 from helpers.base.counts import checked_count
 from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
+from helpers.base.warn import warn_learner
 from helpers.models.catalogue import WEIGHTS
 from helpers.models.devices import checked_device
 from helpers.models.folder import tokenizer_fault
@@ -286,9 +286,8 @@ def _tokens(tokenizer, texts: list[str]):
     for text in texts:
         count = len(tokenizer(text, verbose=False).input_ids)
         if count > limit:
-            warnings.warn(
-                f"a prompt has {count} tokens, and this CLIP reads the first {limit}: {text!r}",
-                stacklevel=5,
+            warn_learner(
+                f"a prompt has {count} tokens, and this CLIP reads the first {limit}: {text!r}"
             )
     return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
 

@@ -24,13 +24,7 @@ from helpers.base.warn import warn_learner
 from helpers.models.catalogue import WEIGHTS
 from helpers.models.devices import checked_device
 from helpers.models.folder import tokenizer_fault
-from helpers.models.hub import (
-    HUB_ID,
-    cached_folders,
-    converted_revision,
-    download_files,
-    first_line,
-)
+from helpers.models.hub import HUB_ID, Repository, cached_folders, first_line
 from helpers.pictures.check import checked_images, upright
 from helpers.ranking.sticker_clip import SIDE, StickerClip, check_weights
 
@@ -185,9 +179,10 @@ def _hub_folder(hub_id: str, allow_pickle: bool) -> Path:
         if (folder / "preprocessor_config.json").is_file() and _has_weights(folder, allow_pickle):
             return folder
     patterns = [*HUB_FILES, "pytorch_model*.bin"] if allow_pickle else HUB_FILES
-    folder = download_files(hub_id, patterns, INSTEAD)
-    if not _has_weights(folder, allow_pickle) and (revision := converted_revision(hub_id)):
-        return download_files(hub_id, patterns, INSTEAD, revision)
+    repository = Repository(hub_id, instead=lambda: INSTEAD)
+    folder = repository.download_files(patterns)
+    if not _has_weights(folder, allow_pickle) and (converted := repository.converted()):
+        return converted.download_files(patterns)
     return folder
 
 

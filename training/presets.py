@@ -30,6 +30,7 @@ class VaeSettings:
     decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
     edge_weight: float = 0.5
+    equivariance_weight: float = 0.0  # of what the latents at half their size draw
     ema: float = 0.998
 
 

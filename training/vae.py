@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from training.clip import to_pixels
-from training.data import SIZE, Ahead, Batches, Dataset
+from training.data import SIZE, STEP, Ahead, Batches, Dataset
 from training.loop import Loop
 from training.presets import Machine, VaeSettings
 
@@ -135,27 +135,44 @@ def edges(pixels: torch.Tensor) -> list[torch.Tensor]:
     return found
 
 
-def reconstruction_loss(vae, pixels, generator, settings: VaeSettings, latent_noise: float = 0.0):
-    """L1 + squared error + edges + a little KL, on pictures (n, 3, height, width) from -1 to 1.
+def picture_loss(drawn: torch.Tensor, pixels: torch.Tensor, edge_weight: float) -> torch.Tensor:
+    """L1 + squared error + edges, of pictures (n, 3, height, width) from -1 to 1."""
+    error = drawn - pixels
+    edge = sum(F.l1_loss(a, b) for a, b in zip(edges(drawn), edges(pixels), strict=True)) / 6
+    return error.abs().mean() + 0.5 * error.square().mean() + edge_weight * edge
 
-    `latent_noise` is how much the latents are disturbed at most, in their deviations.
+
+def reconstruction_loss(vae, pixels, generator, settings: VaeSettings, latent_noise: float = 0.0):
+    """The loss of the drawn pictures, and a little KL; pixels (n, 3, height, width) from -1 to 1.
+
+    `latent_noise` is how much the latents are disturbed at most, in their deviations. With an
+    `equivariance_weight`, half of the pictures are also drawn from their latents at half the size,
+    and compared with the pictures at half the size: latents then mean the same at both, and have
+    less in them that changes from cell to cell, which a U-Net finds hard to learn (EQ-VAE:
+    Kouzelis et al. 2025, arXiv:2502.09509; Skorokhodov et al. 2025, arXiv:2502.14831).
     """
     posterior = vae.encode(pixels).latent_dist
     noise = torch.randn(posterior.mean.shape, generator=generator)
     strength = latent_noise / SCALING_FACTOR * torch.rand(len(pixels), 1, 1, 1, generator=generator)
     deviation = (posterior.std.square() + strength.to(pixels.device).square()).sqrt()
     drawn = vae.decode(posterior.mean + deviation * noise.to(pixels.device)).sample
-    error = drawn - pixels
-    edge = sum(F.l1_loss(a, b) for a, b in zip(edges(drawn), edges(pixels), strict=True)) / 6
     kl = posterior.kl().mean() / posterior.mean[0].numel()
-    squared = error.square().mean()
-    loss = error.abs().mean() + 0.5 * squared + settings.edge_weight * edge
-    figures = {"psnr": -10 * torch.log10(squared.detach() / 4).item(), "kl": kl.item()}
-    return loss + settings.kl_weight * kl, figures
+    loss = picture_loss(drawn, pixels, settings.edge_weight) + settings.kl_weight * kl
+    squared = (drawn.detach() - pixels).square().mean()
+    figures = {"psnr": -10 * torch.log10(squared / 4).item(), "kl": kl.item()}
+    if settings.equivariance_weight:
+        half = slice(len(pixels) // 2)
+        smaller = vae.decode(F.avg_pool2d(posterior.mean[half], 2)).sample
+        same = picture_loss(smaller, F.avg_pool2d(pixels[half], 2), settings.edge_weight)
+        loss = loss + settings.equivariance_weight * same
+        figures["half size"] = same.item()
+    return loss, figures
 
 
 def cropped(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
-    places = torch.randint(0, SIZE - size + 1, (len(pixels), 2), generator=generator).tolist()
+    """Parts of the pictures, each from a place of its own, by whole steps of the drawings."""
+    steps = torch.randint(0, (SIZE - size) // STEP + 1, (len(pixels), 2), generator=generator)
+    places = (STEP * steps).tolist()
     pairs = zip(pixels, places, strict=True)
     return torch.stack([picture[:, y : y + size, x : x + size] for picture, (y, x) in pairs])
 

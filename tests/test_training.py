@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from PIL import Image, ImageDraw, ImageOps
 
 from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 from training import data, loop
 from training.clip import ClipBatches
 from training.export import WEIGHTS, replaced
-from training.presets import CPU, GPU, TINY, changed
+from training.presets import CPU, GPU, TINY, changed, processor_dtype
 from training.unet import SCHEDULE, snr_weights, timestep_weights
 
 
@@ -101,11 +102,61 @@ def test_about_a_tenth_of_the_combinations_is_held_out():
 
 
 def test_every_sprite_is_drawn_and_every_part_of_a_portrait_exists():
-    assert len(data.icons()) == len(SUBJECTS) * len(STYLES) * len(data.SUBJECT_SIZES)
+    assert len(data.icons()) == len(SUBJECTS) * len(STYLES)
     assert all(icon.getbbox() for icon in data.icons().values())
     draw = random.Random(0)
     for _ in range(300):
         assert data.portrait_person(data.random_portrait(draw), draw).getbbox()
+
+
+def test_drawings_stand_in_steps_of_two_cells_and_none_is_mirrored(monkeypatch):
+    """The icon itself is in each picture, at one of nine places."""
+    monkeypatch.setattr(
+        data, "background", lambda name, draw: Image.new("RGB", (128, 128), "white")
+    )
+    found, size = set(), data.SUBJECT_SIZE
+    about = data.Sticker("airplane", "flat", "white")  # looks to one side
+    icon = Image.new("RGB", (size, size), "white")
+    icon.paste(
+        data.icons()[about.subject, about.style], mask=data.icons()[about.subject, about.style]
+    )
+    for seed in range(80):
+        pixels = np.asarray(data.sticker_picture(about, random.Random(seed)))
+        places = [(x, y) for x in data.PLACES for y in data.PLACES
+                  if np.array_equal(pixels[y : y + size, x : x + size], icon)]  # fmt: skip
+        assert len(places) == 1
+        found.update(places)
+    assert len(found) == 9
+
+
+def test_portraits_keep_their_height_and_move_in_the_same_steps(monkeypatch):
+    monkeypatch.setattr(data, "background", lambda name, draw: Image.new("RGB", (128, 128), "lime"))
+    monkeypatch.setattr(data, "portrait_person",
+                        lambda about, draw: Image.new("RGBA", (117, 144), "black"))  # fmt: skip
+    lefts = set()
+    for seed in range(30):
+        draw = random.Random(seed)
+        picture = data.portrait_picture(data.random_portrait(draw), draw)
+        box = ImageOps.invert(picture.getchannel("G")).getbbox()
+        assert box[1:] == (128 - data.PORTRAIT_HEIGHT, box[0] + 96, 128)
+        lefts.add(box[0])
+    assert lefts == set(data.PLACES)
+
+
+@pytest.mark.parametrize("scene", sorted(data.PAINTERS))
+def test_two_seeds_of_a_scene_differ(scene):
+    first, second = (np.asarray(data.background(scene, random.Random(s)), float) for s in (1, 2))
+    assert np.abs(first - second).mean() > 2
+
+
+def test_a_small_disc_is_the_same_in_each_cell():
+    picture, cells = Image.new("L", (128, 128)), data.cells(random.Random(0), 200, top=3)
+    for cell in cells:
+        data.dot(ImageDraw.Draw(picture), cell, 2, 255)
+    assert len(set(cells)) == 200 and min(y for _, y in cells) == 3
+    pixels = np.asarray(picture)
+    discs = {pixels[8 * y : 8 * y + 8, 8 * x : 8 * x + 8].tobytes() for x, y in cells}
+    assert len(discs) == 1 and pixels[:24].max() == 0
 
 
 def test_captions_say_what_the_picture_shows():
@@ -125,6 +176,19 @@ def test_the_skin_tones_differ_in_the_picture():
         head = np.asarray(data.layers()[f"head/{tone}"][0]).astype(float)
         means.append(head[head[..., 3] == 255][:, :3].mean())
     assert means == sorted(means, reverse=True) and means[0] - means[-1] > 80
+
+
+# ------------------------------------------------------------------------------- the machine
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [("fpu avx2 avx512_bf16", "bfloat16"), ("fp amx_bf16 amx_tile", "bfloat16"),
+     ("asimd bf16", "bfloat16"), ("fpu avx2 avx512f", "float32")],
+)  # fmt: skip
+def test_bfloat16_is_for_processors_that_have_it(tmp_path, flags, dtype):
+    about = tmp_path / "cpuinfo"
+    about.write_text(f"processor: 0\nflags\t\t: {flags}\n", encoding="utf-8")
+    assert processor_dtype(about) == dtype
+    assert processor_dtype(tmp_path / "none") == "float32"
 
 
 # ------------------------------------------------------------------------------- the loop
@@ -400,20 +464,30 @@ def test_the_curve_measures_each_kept_average(trained):
     assert json.loads(rows[-1])["minutes"] is not None
 
 
-def test_recipes_are_compared_and_a_killed_comparison_goes_on(trained, monkeypatch):
+def test_recipes_are_compared_and_one_that_is_there_is_not_tried_again(trained, monkeypatch):
+    from training import __main__ as command
+
+    names = list(command.RECIPES)[:2]
+    monkeypatch.setattr(command, "RECIPES", {name: command.RECIPES[name] for name in names})
+    folder = trained.logs.with_name("recipes")
+    folder.mkdir()
+    (folder / f"{names[0]}.json").write_text('{"steps": 7}', encoding="utf-8")
+    trained.recipes()
+    there, new = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in names)
+    assert there == {"steps": 7}
+    assert new["pictures"] == new["steps"] * TINY.unet.batch_size
+    assert len(new["velocity_errors"]) == len(new["one_step_psnr"]) == len(new["timesteps"])
+    assert new["mean"] == pytest.approx(sum(new["velocity_errors"]) / 10, abs=1e-3)
+    assert {"subject", "background", "style", "distance"} <= set(new)
+
+
+def test_the_small_world_has_its_subjects_and_backgrounds_only():
     from training import recipes
 
-    monkeypatch.setattr(recipes, "RECIPES", dict(list(recipes.RECIPES.items())[:3]))
-    output = trained.logs.with_name("recipes.jsonl")
-    first, killed_at, last = recipes.RECIPES
-    output.write_text(json.dumps({"recipe": killed_at, "steps": 7}) + "\n", encoding="utf-8")
-    trained.recipes()
-    rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-    assert [row["recipe"] for row in rows] == [killed_at, first, last]
-    assert rows[0] == {"recipe": killed_at, "steps": 7}  # not trained again
-    for row in rows[1:]:
-        assert row["steps"] >= 1 and row["pictures"] == row["steps"] * TINY.unet.batch_size
-        assert {"subject", "background", "style", "distance"} <= set(row)
+    abouts = [sample.about for sample in recipes.small_world(3).samples(0, 60)]
+    assert {about.subject for about in abouts} <= set(recipes.SUBJECTS)
+    assert {about.background for about in abouts} == set(recipes.BACKGROUNDS)
+    assert not any(about.held_out for about in abouts)
 
 
 def test_min_snr_weights_are_those_of_the_paper():

@@ -39,7 +39,7 @@ from training.loop import Loop
 from training.lora import golden_of_pictures, measure, train_lora, write_lora_card
 from training.pictures import GRIDS, write_pictures
 from training.presets import PRESETS, ClipSettings, Preset, UnetSettings
-from training.recipes import compare_recipes
+from training.recipes import RECIPES, try_recipe
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
 from training.tokenizer import train_tokenizer
 from training.unet import NoisyLatents, new_unet, train_unet, write_latents
@@ -250,19 +250,13 @@ class Recipe:
         curve(pipe, self.judge_of_pictures(), snapshots, minutes,
               self.logs / f"curve-{self.sitting}.jsonl", self.preset.curve_pictures)  # fmt: skip
 
-    def recipes(self) -> None:
-        """What teaches a new U-Net fastest, on this sitting's latents."""
-        settings, shipped = self.preset.unet, self.shipped()
-        stored = self.shipped_latents(settings, shipped)
-
-        def train(settings: UnetSettings, folder: Path) -> Loop:
-            stored.use(settings)
-            unet = new_unet(settings, self.preset.clip.text_width)
-            return train_unet(unet, stored, folder, "recipe", self.preset.machine)
-
-        compare_recipes(train, shipped, self.judge_of_pictures(), settings,
-                        self.preset.recipe_seconds, self.preset.curve_pictures,
-                        self.logs.with_name("recipes.jsonl"))  # fmt: skip
+    def recipes(self, only: str | None = None) -> None:
+        """What teaches a new U-Net fastest: every recipe, or only one of them."""
+        for name in [only] if only else RECIPES:
+            output = self.logs.with_name("recipes") / f"{name}.json"
+            if not output.exists():
+                try_recipe(name, self.shipped(), self.judge_of_pictures(), self.preset,
+                           self.folder / "recipes", output)  # fmt: skip
 
     def pictures(self) -> None:
         """The grids in course/pictures/."""

@@ -33,9 +33,9 @@ SIZE = 128
 PORTRAIT_SHARE = 0.15
 SUBJECT_SIZE = 96
 PORTRAIT_HEIGHT = 118  # and 96 wide
-# A latent is a cell of 8 x 8 pixels, and the inner stage of the U-Net sees cells two by two. What is
-# moved by whole steps of two cells is the same pattern to both, in another place, and the U-Net has
-# to learn it only once. For the same reason no drawing is mirrored.
+# A latent is a cell of 8 x 8 pixels, and the inner stage of the U-Net sees cells two by two. What
+# is moved by whole steps of two cells is the same pattern to both, in another place, and the U-Net
+# has to learn it only once. For the same reason no drawing is mirrored.
 CELL = 8
 CELLS = SIZE // CELL  # in a row
 STEP = 2 * CELL
@@ -159,8 +159,9 @@ def meadow(draw: random.Random) -> Image.Image:
     pen = ImageDraw.Draw(picture)
     hill, near = draw.randint(-2, 4) * STEP, draw.choice((5, 6))
     pen.ellipse((hill - 90, 64, hill + 130, 214), fill=jittered((118, 190, 90), draw))
-    pen.ellipse((-70, near * STEP, SIZE + 70, near * STEP + 150), fill=jittered((86, 168, 74), draw))
-    for cell in cells(draw, draw.randint(6, 10), top=2 * near + 2):
+    edge = near * STEP
+    pen.ellipse((-70, edge, SIZE + 70, edge + 150), fill=jittered((86, 168, 74), draw))
+    for cell in cells(draw, draw.randint(6, 10), top=edge // CELL + 2):
         petal = draw.choice(((255, 255, 255), (255, 220, 90), (250, 150, 180)))
         dot(pen, cell, 3, petal)
     return picture
@@ -172,11 +173,12 @@ def city(draw: random.Random) -> Image.Image:
     left, street = 0, 7 * STEP
     while left < SIZE:
         width, top = draw.choice((1, 2)) * STEP, draw.randint(1, 4) * STEP
-        pen.rectangle((left, top, left + width - 1, street), fill=jittered((112, 124, 148), draw, 18))
-        for x in range(left, left + width, CELL):
+        right, wall = left + width, jittered((112, 124, 148), draw, 18)
+        pen.rectangle((left, top, right - 1, street), fill=wall)
+        for x in range(left, right, CELL):
             for y in range(top + CELL, street, STEP):  # windows
                 pen.rectangle((x + 2, y + 1, x + 5, y + 6), fill=(246, 224, 150))
-        left += width
+        left = right
     pen.rectangle((0, street, SIZE, SIZE), fill=jittered((92, 94, 102), draw))
     return picture
 
@@ -288,8 +290,12 @@ def portrait_caption(about: Portrait, draw: random.Random) -> str:
 
 
 # ------------------------------------------------------------------------------- the data set
-def random_sticker(draw: random.Random, subjects: tuple[str, ...] = SUBJECTS) -> Sticker:
-    return Sticker(draw.choice(subjects), draw.choice(STYLES), draw.choice(BACKGROUNDS))
+def random_sticker(
+    draw: random.Random,
+    subjects: tuple[str, ...] = SUBJECTS,
+    backgrounds: tuple[str, ...] = BACKGROUNDS,
+) -> Sticker:
+    return Sticker(draw.choice(subjects), draw.choice(STYLES), draw.choice(backgrounds))
 
 
 def random_portrait(draw: random.Random) -> Portrait:
@@ -315,6 +321,7 @@ class Dataset:
     held_out: bool = False
     portrait_share: float = PORTRAIT_SHARE
     subjects: tuple[str, ...] = SUBJECTS
+    backgrounds: tuple[str, ...] = BACKGROUNDS
 
     def sample(self, i: int) -> Sample:
         draw = random.Random(f"{self.seed}/{self.held_out}/{i}")
@@ -322,9 +329,9 @@ class Dataset:
             about = random_portrait(draw)
             picture, caption = portrait_picture(about, draw), portrait_caption(about, draw)
         else:
-            about = random_sticker(draw, self.subjects)
+            about = random_sticker(draw, self.subjects, self.backgrounds)
             while about.held_out is not self.held_out:
-                about = random_sticker(draw, self.subjects)
+                about = random_sticker(draw, self.subjects, self.backgrounds)
             picture, caption = sticker_picture(about, draw), sticker_caption(about, draw)
         return Sample(np.asarray(picture), caption, about)
 

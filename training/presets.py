@@ -9,7 +9,7 @@ class ClipSettings:
     """A contrastive text and picture model; its text tower conditions the U-Net."""
 
     seed: int
-    steps: int = 420  # of each sitting
+    steps: int = 420  # of each run
     batch_size: int = 128
     learning_rate: float = 1.5e-3
     text_layers: int = 4
@@ -26,8 +26,7 @@ class VaeSettings:
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
     learning_rate: float = 1.5e-3
-    decoder_steps: int = 2000  # on whole pictures, with the encoder fixed; every sitting again
-    decoder_noise: float = 0.3  # at most so many deviations are the decoder's latents disturbed by
+    decoder_steps: int = 2000  # on whole pictures, with the encoder fixed; after every U-Net
     decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
     edge_weight: float = 0.5
@@ -43,7 +42,7 @@ class UnetSettings:
     resnet_time_scale_shift: str = "default"
     addition_embed_type: str | None = None
     latent_pictures: int = 15_000
-    steps: int = 2500  # of each sitting
+    steps: int = 2500  # of each run
     batch_size: int = 32
     learning_rate: float = 5e-4
     warm_up: int = 100
@@ -80,7 +79,7 @@ class RestorerSettings:
     looks: tuple[tuple[int, int], ...] = ((32, 1), (64, 4), (32, 1), (64, 4), (32, 1))
     portrait_share: float = 0.7  # the others are stickers
     harm_weight: float = 0.002  # of a dB of making a picture worse, beside the squared error
-    steps: int = 3200  # of each sitting
+    steps: int = 3200  # of each run
     batch_size: int = 4
     crop: int = 48  # pixels; two parts of each picture
     learning_rate: float = 1e-3

@@ -25,6 +25,7 @@ from training.presets import Preset, UnetSettings
 from training.unet import (
     TIMESTEPS,
     NoisyLatents,
+    clean_estimate,
     new_unet,
     train_unet,
     velocity_errors,
@@ -136,12 +137,10 @@ def one_step_psnr(
         noise = torch.randn(clean.shape, generator=generator)
         timesteps = torch.full((len(clean),), timestep)
         noisy = stored.schedule.add_noise(clean, noise, timesteps)
-        kept = stored.schedule.alphas_cumprod[timestep]
         errors = []
         rows = zip(*(t.split(16) for t in (noisy, timesteps, stored.states, pixels)), strict=True)
         for x, t, states, true in rows:
-            velocity = unet(x, t, states.float()).sample
-            estimate = kept.sqrt() * x - (1 - kept).sqrt() * velocity
+            estimate = clean_estimate(stored.schedule, x, t, unet(x, t, states.float()).sample)
             drawn = vae.decode(estimate / vae.config.scaling_factor).sample.clamp(-1, 1)
             errors.append(F.mse_loss(drawn, true, reduction="none").mean((1, 2, 3)) / 4)
         found.append(round(-10 * torch.cat(errors).log10().mean().item(), 2))

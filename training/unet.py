@@ -127,8 +127,9 @@ class NoisyLatents:
 
 
 def train_unet(
-    unet: UNet2DConditionModel, stored: NoisyLatents, folder: Path, name: str, machine: Machine
-) -> Loop:
+    unet: UNet2DConditionModel, stored: NoisyLatents, folder: Path, name: str, machine: Machine,
+    handed_over: Path | None = None,
+) -> Loop:  # fmt: skip
     """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
     settings, device = stored.settings, machine.device
     unet.to(device)
@@ -149,10 +150,48 @@ def train_unet(
 
     loop = Loop(name, unet, loss_of, folder, settings.steps, settings.learning_rate,
                 warm_up=settings.warm_up, machine=machine, ema=settings.ema,
-                report_every=25, snapshot_every=settings.snapshot_every)  # fmt: skip
+                report_every=25, snapshot_every=settings.snapshot_every,
+                handed_over=handed_over)  # fmt: skip
     loop.run()
     loop.use_average()
     return loop
+
+
+def clean_estimate(
+    schedule: DDPMScheduler, noisy: torch.Tensor, timesteps: torch.Tensor, prediction: torch.Tensor
+) -> torch.Tensor:
+    """The clean latents (n, 4, 16, 16) that a prediction stands for."""
+    kept = schedule.alphas_cumprod.to(noisy.device)[timesteps].view(-1, 1, 1, 1)
+    if schedule.config.prediction_type == "v_prediction":
+        return kept.sqrt() * noisy - (1 - kept).sqrt() * prediction
+    return (noisy - (1 - kept).sqrt() * prediction) / kept.sqrt()
+
+
+class Guesses:
+    """What the U-Net takes clean latents to be, after noise of an early timestep was laid on them.
+
+    Early ones only: at late ones it is a guess at another picture.
+    """
+
+    timesteps = (50, 400)
+
+    def __init__(self, unet, text, tokenizer: CLIPTokenizer, settings: UnetSettings) -> None:
+        self.unet, self.text, self.tokenizer = unet.eval().requires_grad_(False), text, tokenizer
+        self.schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
+
+    @torch.no_grad()
+    def __call__(
+        self, latents: torch.Tensor, captions: list[str], generator: torch.Generator
+    ) -> torch.Tensor:
+        """`latents` are scaled, (n, 4, 16, 16); so is the result."""
+        device = latents.device
+        self.unet.to(device), self.text.to(device)
+        timesteps = torch.randint(*self.timesteps, (len(latents),), generator=generator)
+        noise = torch.randn(latents.shape, generator=generator).to(device)
+        noisy = self.schedule.add_noise(latents, noise, timesteps.to(device))
+        states = self.text(input_ids=tokens(self.tokenizer, captions).to(device)).last_hidden_state
+        prediction = self.unet(noisy, timesteps.to(device), states).sample
+        return clean_estimate(self.schedule, noisy, timesteps.to(device), prediction)
 
 
 TIMESTEPS = tuple(range(50, 1000, 100))  # at which errors are told

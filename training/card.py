@@ -76,8 +76,8 @@ def write_card(folder: Path, logs: Path) -> None:
     )
     write_whole(folder / "README.md", f"""{HEADER}
 ## Training
-`python -m training all`, then `python -m training all --sitting 2` and so on, with the preset
-`{figures["preset"]}`. `training/README.md` says what each sitting ran on.
+`python -m training all`, then `python -m training all --run 2` and so on, with the preset
+`{figures["preset"]}`. `training/README.md` says what each run ran on.
 
 {training_table(logs)}
 

@@ -104,7 +104,7 @@ def write_student_card(folder: Path, logs: Path) -> None:
     write_whole(folder / "README.md", f"""{HEADER}
 ## Training
 `python -m training distil`, with the preset `{figures["preset"]}`. Each began anew from the teacher
-of its sitting; the last one is shipped.
+of its run; the last one is shipped.
 
 {training_table(logs)}
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from helpers import load_pipeline, seeded_latents
-from helpers.attention_maps import token_places, watch_attention
-from helpers.schedulers import build_scheduler
+from helpers.sampling.attention import token_places, watch_attention
+from helpers.sampling.schedulers import build_scheduler
 from tests.browser_pages import call, need_packages, served_folder
 from tools.browser.bundle import embedded_models, write_bundle
 from tools.browser.card import SCHEDULERS

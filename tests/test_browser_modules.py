@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
-from helpers.catalogue import WEIGHTS
+from helpers.models.catalogue import WEIGHTS
 from helpers.vocabulary import KNOWN_WORDS, unknown_words
 from tests.browser_pages import call, need_packages, served_folder, write_modules
 from tools.browser.card import scheduler_card

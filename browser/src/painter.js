@@ -3,7 +3,7 @@
 import { Downloads, ReaderError } from "./download.js";
 import { Model, PARTS } from "./model.js";
 import { startRuntime } from "./runtime.js";
-import { denoise, seededLatents } from "./sampler.js";
+import { denoise, seededNoise } from "./sampler.js";
 
 export class Painter {
   /** @param {URL} base the folder with family.json's files */
@@ -57,7 +57,7 @@ export class Painter {
   async draw(settings, tell, id) {
     const { model } = this;
     const begin = performance.now();
-    const noise = settings.latents ?? seededLatents(model, settings.seed);
+    const noise = settings.latents ?? seededNoise(model.card, settings.seed);
     const attention = new Mean();
     let last;
     for await (last of denoise(model, settings, noise)) {
@@ -71,7 +71,8 @@ export class Painter {
     }
     const picture = await model.decode(last.latents);
     const seconds = (performance.now() - begin) / 1000;
-    return { picture, latents: last.latents, attention: attention.value, seconds };
+    const read = model.tokenizer.reading(settings.prompt);
+    return { picture, latents: last.latents, attention: attention.value, read, seconds };
   }
 
   /** The picture that the decoder makes of latents. */

@@ -4,11 +4,9 @@ import { randn } from "./random.js";
 import { makeScheduler } from "./schedulers.js";
 
 /** The noise that a seed stands for, as `helpers.seeded_latents` draws it in a notebook. */
-export function seededLatents(model, seed) {
-  return randn(
-    model.card.latents.reduce((product, side) => product * side),
-    seed,
-  );
+export function seededNoise(card, seed) {
+  const count = card.latents.reduce((product, side) => product * side);
+  return randn(count, seed);
 }
 
 /**

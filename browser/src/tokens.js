@@ -28,14 +28,22 @@ export class PromptTokenizer {
     return { ids, dropped };
   }
 
-  /** Where the tokens of each word are among those of the whole prompt; none beyond its limit. */
-  places(words) {
+  /**
+   * What the model reads of a prompt.
+   *
+   * @returns {{words: {word: string, places: number[]}[], dropped: number, limit: number}} each word
+   *   with the places of its tokens, none where it is beyond the limit; how many tokens were
+   *   dropped; and the limit itself, with the marks of start and end
+   */
+  reading(prompt) {
     let next = 1; // after the start mark
-    return words.map((word) => {
+    const words = prompt.match(/\S+/g) ?? [];
+    const placed = words.map((word) => {
       const count = this.tokenizer.encode(word, { add_special_tokens: false }).ids.length;
       const places = Array.from({ length: count }, (_, k) => next + k);
       next += count;
-      return places.filter((place) => place < this.limit - 1);
+      return { word, places: places.filter((place) => place < this.limit - 1) };
     });
+    return { words: placed, dropped: this.encode(prompt).dropped, limit: this.limit };
   }
 }

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from helpers.catalogue import MODELS, Model
-from helpers.models import load_pipeline
+from helpers.models.catalogue import MODELS, Model
+from helpers.models.load import load_pipeline
 from tools.browser.card import model_card, tokenizer_card, vocabulary_card
 from tools.browser.export import (
     check_exportable,

@@ -6,9 +6,9 @@ from pathlib import Path
 from diffusers import SchedulerMixin, StableDiffusionPipeline
 
 from helpers import vocabulary
-from helpers.catalogue import Model
-from helpers.latents import latent_shape
-from helpers.schedulers import build_scheduler, scheduler_name
+from helpers.models.catalogue import Model
+from helpers.sampling.latents import latent_shape
+from helpers.sampling.schedulers import build_scheduler, scheduler_name
 
 SCHEDULERS = ("ddim", "euler", "dpm++")
 """What `browser/src/schedulers.js` has."""

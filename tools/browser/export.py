@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
 
-from helpers.latents import latent_shape
+from helpers.sampling.latents import latent_shape
 
 
 def check_exportable(name: str, pipe) -> None:

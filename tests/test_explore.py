@@ -11,10 +11,10 @@ from IPython.display import DisplayHandle
 from nbclient import NotebookClient
 from PIL import Image
 
-from helpers.denoise import Cell
-from helpers.explore import Explorer, explorer
-from helpers.images import enlarge
-from helpers.notebook import WIDGET
+from helpers.pictures.grid import enlarge
+from helpers.sampling.trajectory import Cell
+from helpers.widgets.explorer import Explorer, explorer
+from helpers.widgets.notebook import WIDGET
 from tests.pipelines import plain_call
 from tools.notebooks.__main__ import ROOT
 
@@ -172,7 +172,7 @@ def test_values_beyond_the_usual_are_within_the_sliders(tiny_pipe):
 
 KERNEL_CELLS = [
     """
-from helpers.explore import Explorer
+from helpers.widgets.explorer import Explorer
 from tests.pipelines import tiny_sd_pipeline
 
 tool = Explorer(tiny_sd_pipeline(), {"prompt": "a fox", "num_inference_steps": 2, "seed": 1})

@@ -19,11 +19,13 @@ import requests
 from PIL import Image
 
 from helpers.__main__ import main
-from helpers.faces import client, contract, server
-from helpers.faces.batch import improve_faces
-from helpers.faces.client import improve_face
-from helpers.faces.errors import FaceServiceError
-from helpers.faces.server import Limits, start
+from helpers.faces import contract
+from helpers.faces.client import improve as client
+from helpers.faces.client.batch import improve_faces
+from helpers.faces.client.errors import FaceServiceError
+from helpers.faces.client.improve import improve_face
+from helpers.faces.service import server
+from helpers.faces.service.server import Limits, start
 from tests.faulty_server import FaultyServer, data_url, png
 
 SECONDS = 60  # for a call; a busy computer is no fault

@@ -15,10 +15,10 @@ import pandas
 import pytest
 from PIL import Image, PngImagePlugin
 
-from helpers import feedback as module
-from helpers import feedback_export
-from helpers.feedback import CONSENTS, Feedback
-from helpers.feedback_export import read_csv
+from helpers.feedback import export as feedback_export
+from helpers.feedback import store as module
+from helpers.feedback.export import read_csv
+from helpers.feedback.store import CONSENTS, Feedback
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {"prompt": "a fox", "negative_prompt": None, "seed": 7, "guidance_scale": 7.5}
@@ -28,7 +28,7 @@ MODEL = {"model": "stickers", "model_version": "0123456789abcdef"}
 WRITER = """
 import sys
 from PIL import Image
-from helpers.feedback import Feedback
+from helpers.feedback.store import Feedback
 path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 feedback = Feedback(path)
 for number in range(count):

@@ -38,6 +38,7 @@
 #    filled and every picture shown.
 
 # %%
+import diffusers
 import matplotlib.pyplot as plt
 import numpy
 import pandas
@@ -45,7 +46,16 @@ import torch
 from IPython.display import display
 from PIL import Image, ImageDraw
 
-from helpers import exercise, image_grid, load_pipeline, load_ranker, seeded_latents
+from helpers import (
+    Restorer,
+    example_portrait,
+    exercise,
+    image_grid,
+    load_pipeline,
+    load_ranker,
+    psnr,
+    seeded_latents,
+)
 
 # %% [markdown]
 # ## 1 · A picture and a sentence
@@ -59,10 +69,7 @@ from helpers import exercise, image_grid, load_pipeline, load_ranker, seeded_lat
 # %% picture="13.first"
 MODEL = "stickers"  # with a GPU and a network: "sd-v1-5"
 pipe = load_pipeline(MODEL)
-
-from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline  # noqa: E402
-
-img2img = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
+img2img = diffusers.StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
 img2img.set_progress_bar_config(disable=True)
 
 SETTINGS = {"num_inference_steps": 25, "guidance_scale": 5.0}
@@ -287,11 +294,8 @@ else:
 # into few numbers, and gives back a slightly different one. The next cell takes a portrait to the
 # latents and back. It also shows the difference, four times enlarged, on gray.
 
+
 # %% picture="13.encoder" tags=["nbval-ignore-output"]
-from helpers.faces.examples import example_portrait  # noqa: E402
-from helpers.faces.quality import psnr  # noqa: E402
-
-
 @torch.no_grad()
 def encode(image):
     pixels = pipe.image_processor.preprocess(image).to(pipe._execution_device, pipe.vae.dtype)
@@ -427,7 +431,9 @@ TRAINED_TO_INPAINT = None
 if TRAINED_TO_INPAINT:
     inpaint = load_pipeline(TRAINED_TO_INPAINT)
 else:
-    inpaint = StableDiffusionInpaintPipeline(**pipe.components, requires_safety_checker=False)
+    inpaint = diffusers.StableDiffusionInpaintPipeline(
+        **pipe.components, requires_safety_checker=False
+    )
 inpaint.set_progress_bar_config(disable=True)
 
 
@@ -588,8 +594,6 @@ else:
 # detail?
 
 # %% picture="13.enlarged" tags=["nbval-ignore-output"]
-from helpers.faces.restorer import Restorer  # noqa: E402
-
 truth = example_portrait().resize((2 * width, 2 * height), Image.Resampling.LANCZOS)
 small = truth.resize(house.size, Image.Resampling.LANCZOS)
 bicubic = small.resize(truth.size, Image.Resampling.BICUBIC)

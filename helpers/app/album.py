@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..denoise import Cell
-from ..images import save_image
+from helpers.pictures.files import save_image
+from helpers.sampling.trajectory import Cell
 
 USER_PICTURES = 60
 """Pictures kept of one visitor; older ones go."""

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from .. import axes as plans
-from ..denoise import Cell
-from ..images import image_settings, upright
-from ..schedulers import SHORT_NAMES
+from helpers.pictures.check import upright
+from helpers.pictures.files import image_settings
+from helpers.sampling.schedulers import SHORT_NAMES
+from helpers.sampling.trajectory import Cell
+from helpers.sweeps import plan as plans
 
 
 @dataclass(frozen=True)

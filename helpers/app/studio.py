@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import gradio as gr
 
-from ..feedback import Feedback
-from .album import Album
-from .engine import Engine, EngineFull
+from helpers.app.album import Album
+from helpers.app.queue import Engine, EngineFull
+from helpers.feedback.store import Feedback
 
 
 @dataclass

@@ -1,0 +1,480 @@
+"""The class's face service: a picture and a factor in, the improved picture out.
+
+    with start(port=0) as service:
+        print(service.url)
+
+One address, two languages, as the GFP-GAN demos had them over the years:
+
+- Gradio's of today, for its page, for `gradio_client` and for `helpers.improve_face`:
+  `/gradio_api/call/predict` (image, version, factor) and `/gradio_api/call/improve`
+  (image, factor).
+- Gradio 3's, for tutorials of 2022: `POST /api/predict` or `/run/predict` with
+  `{"data": ["data:image/png;base64,…", 2]}`, or with a version in between; the answer is
+  `{"data": ["data:image/png;base64,…"], …}`.
+
+A stranger may send anything: so bodies, pictures, factors and the number of waiting calls are
+limited, only PNG, JPEG and WebP are read, no address is fetched and no file of this computer is
+served. Nothing is reported to anybody.
+"""
+
+import asyncio
+import contextlib
+import html
+import logging
+import os
+import re
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+# Before gradio is imported, or parts of it report their use whatever `analytics_enabled` says.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import fastapi
+import gradio
+import huggingface_hub.constants
+import uvicorn
+from fastapi.responses import JSONResponse
+from PIL import Image
+
+from helpers.faces.contract import FACTORS, NAME, PORT
+from helpers.pictures.encoded import MEGAPIXEL, from_base64, from_bytes, to_data_url
+
+# Gradio reports through this library too, which may have been imported long ago.
+huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
+
+_NO_ADDRESS = "The picture must be uploaded; an address is not fetched."
+VERSIONS = ("v1.2", "v1.3", "v1.4")  # of GFP-GAN; there is one network here, whichever is named
+SECONDS_TO_START = 30
+BODY_SECONDS = 30  # in which a call must have arrived
+
+log = logging.getLogger(__name__)
+
+
+class Restorer(Protocol):
+    """What repairs the pictures."""
+
+    def improve(self, image: Image.Image, factor: int) -> Image.Image: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the service takes.
+
+    Attributes:
+        file_bytes: Of a picture's file; a call may have the third more that base64 adds.
+        pixels: Of a picture that comes in.
+        result_pixels: Of a picture that goes out: pixels times factor squared.
+        at_once: Pictures that are repaired at the same time.
+        queue: Calls that may wait for their turn, in each of the two languages; the next is
+            sent away with "busy".
+    """
+
+    file_bytes: int = 8_000_000
+    pixels: int = 4 * MEGAPIXEL
+    result_pixels: int = 16 * MEGAPIXEL
+    at_once: int = 2
+    queue: int = 64
+
+    @property
+    def body_bytes(self) -> int:
+        return self.file_bytes * 4 // 3 + 10_000
+
+
+class Refused(Exception):
+    """A call that cannot be served; the message is for the caller."""
+
+    def __init__(self, message: str, status: int = 422):
+        super().__init__(message)
+        self.status = status
+
+
+# --- The work ------------------------------------------------------------------------------------
+
+
+class Workshop:
+    """A restorer with a few places to work and a queue of limited length."""
+
+    def __init__(self, restorer: Restorer, limits: Limits):
+        self.limits = limits
+        self._restorer = restorer
+        self._workers = ThreadPoolExecutor(limits.at_once, thread_name_prefix="faces")
+        self._places = threading.BoundedSemaphore(limits.at_once + limits.queue)
+
+    async def do(self, work: Callable, *arguments):
+        """Run `work(*arguments)` when it is its turn; `Refused` if too many wait already."""
+        if not self._places.acquire(blocking=False):
+            raise Refused("The service is busy: its queue is full. Try again in a moment.", 503)
+        job = self._workers.submit(work, *arguments)
+        job.add_done_callback(self._leave)  # also if the caller has gone
+        return await asyncio.wrap_future(job)
+
+    def _leave(self, job: Future) -> None:
+        self._places.release()
+
+    def improve(self, image: Image.Image | None, factor: object) -> Image.Image:
+        """The improved picture; `Refused` says what is wrong with the call."""
+        if image is None:
+            raise Refused("There is no picture in the call.")
+        factor = checked_factor(factor)
+        pixels = image.width * image.height * factor**2
+        if pixels > self.limits.result_pixels:
+            raise Refused(
+                f"{image.width} x {image.height} pixels times {factor} gives more than "
+                f"{self.limits.result_pixels / MEGAPIXEL:g} megapixels. Take a smaller factor "
+                "or picture.",
+                413,
+            )
+        try:
+            return self._restorer.improve(image, factor)
+        except Exception as error:
+            log.exception("The restorer failed on a picture of %s pixels", image.size)
+            raise Refused("The service failed on this picture. Its log says why.", 500) from error
+
+    def read(self, source: str | bytes) -> Image.Image:
+        """A picture from base64 or from a file's bytes, within the limits."""
+        read = from_base64 if isinstance(source, str) else from_bytes
+        try:
+            return read(source, self.limits.pixels)
+        except ValueError as error:
+            raise Refused(f"The picture {error}.") from error
+
+    def close(self) -> None:
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+
+def checked_factor(factor: object) -> int:
+    """The factor as a whole number. A demo's slider sends 2.0, and an old form "2"."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        number = float(factor) if isinstance(factor, int | float | str) else 0
+        if number in FACTORS and not isinstance(factor, bool):
+            return int(number)
+    allowed = ", ".join(map(str, FACTORS))
+    raise Refused(f"The factor must be one of {allowed}; got {str(factor)[:40]!r}.")
+
+
+# --- The language of Gradio 3 --------------------------------------------------------------------
+
+
+def add_classic_routes(app: fastapi.FastAPI, workshop: Workshop) -> None:
+    """`POST /api/predict` and `/run/predict`, as Gradio 3 had them."""
+
+    def answer(data: object) -> str:
+        source, factor = classic_arguments(data)
+        return to_data_url(workshop.improve(workshop.read(source), factor))
+
+    async def predict(request: fastapi.Request) -> JSONResponse:
+        began = time.perf_counter()
+        try:
+            try:
+                body = await request.json()
+            except (ValueError, RecursionError):
+                raise Refused("The body of the call is no JSON.", 400) from None
+            improved = await workshop.do(answer, body)
+        except Refused as refused:
+            headers = {"Retry-After": "2"} if refused.status == 503 else None
+            return JSONResponse({"error": str(refused)}, refused.status, headers)
+        seconds = time.perf_counter() - began
+        return JSONResponse(
+            {
+                "data": [improved],
+                "is_generating": False,
+                "duration": seconds,
+                "average_duration": seconds,
+            }
+        )
+
+    for path in ("/api/predict", "/api/predict/", "/run/predict", "/run/predict/"):
+        app.add_api_route(path, predict, methods=["POST"])
+
+
+def classic_arguments(body: object) -> tuple[str, object]:
+    """Picture and factor of a call: `[image]`, `[image, factor]`, `[image, version, factor]`."""
+    data = body.get("data") if isinstance(body, dict) else None
+    if not isinstance(data, list) or not 1 <= len(data) <= 3:
+        raise Refused('The body must be {"data": [image, factor]}.', 400)
+    if not isinstance(data[0], str):
+        raise Refused(
+            "The picture must be text: data:image/png;base64,… (this is the language of Gradio 3)."
+        )
+    return data[0], data[-1] if len(data) > 1 else 2
+
+
+# --- The language of Gradio 4 and later ----------------------------------------------------------
+
+
+def upload_box(**options) -> gradio.Image:
+    """A `gradio.Image` that gives the bytes sent; it never fetches an address or reads a path.
+
+    The methods are replaced on the object, because for a subclass of a component gradio writes a
+    .pyi file next to the module when it is imported.
+    """
+    box = gradio.Image(**options)
+    move, async_move = box.move_resource_to_block_cache, box.async_move_resource_to_block_cache
+    box.preprocess = _sent
+    box.move_resource_to_block_cache = lambda path: move(_checked_upload(path))
+    box.async_move_resource_to_block_cache = lambda path: async_move(_checked_upload(path))
+    return box
+
+
+def _sent(payload) -> str | bytes | None:
+    """What a call has for a picture: base64, or the bytes of an upload."""
+    if payload is None:
+        return None
+    if payload.url and payload.url.startswith("data:"):
+        return payload.url
+    if payload.path is None:
+        raise gradio.Error(_NO_ADDRESS, print_exception=False)
+    return Path(payload.path).read_bytes()
+
+
+def _checked_upload(path: str | Path | None) -> str | Path | None:
+    """A path that came with a call, if it is one of Gradio's uploads."""
+    if path is None:
+        return None
+    if "://" in str(path):
+        raise gradio.Error(_NO_ADDRESS, print_exception=False)
+    uploads = Path(gradio.utils.get_upload_folder()).resolve()
+    if not Path(path).resolve().is_relative_to(uploads):
+        raise gradio.Error("The picture must be uploaded; no file is read.", print_exception=False)
+    return path
+
+
+def _kept(picture: Image.Image) -> str:
+    """Write a result to where Gradio serves files from, under a name of its own.
+
+    Gradio names a file by its content, and writes it again while another caller who sent the same
+    picture, as a class does, reads it.
+    """
+    folder = Path(gradio.utils.get_upload_folder()) / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    picture.save(folder / "improved.png")
+    return str(folder / "improved.png")
+
+
+def build_page(workshop: Workshop) -> gradio.Blocks:
+    """The page in the browser, and the endpoints `predict` and `improve`."""
+
+    def work(source: str | bytes | None, factor: object) -> str:
+        picture = None if source is None else workshop.read(source)
+        return _kept(workshop.improve(picture, factor))
+
+    async def improve(image, factor=2):
+        try:
+            return await workshop.do(work, image, factor)
+        except Refused as refused:
+            # The page shows the message as HTML, and it may quote what the caller sent.
+            told = html.escape(str(refused), quote=False)
+            raise gradio.Error(told, print_exception=False) from refused
+
+    async def predict(image, version=VERSIONS[-1], factor=2):
+        return await improve(image, factor)
+
+    with gradio.Blocks(
+        title="Face service", analytics_enabled=False, delete_cache=(600, 3600)
+    ) as page:
+        gradio.Markdown(
+            "# Face service\nRepairs the faces of sticker portraits, and enlarges the picture. "
+            "The network draws faces that look right; it cannot know the true one."
+        )
+        with gradio.Row():
+            image = upload_box(label="Picture")
+            result = gradio.Image(label="Improved", format="png", interactive=False)
+        factor = gradio.Number(2, label="Factor", precision=None, minimum=1, maximum=4, step=1)
+        factor.preprocess = lambda sent: sent  # Workshop.improve checks it, with a better message
+        version = gradio.Dropdown(
+            list(VERSIONS),
+            value=VERSIONS[-1],
+            label="Version",
+            allow_custom_value=True,
+            visible=False,
+        )
+        button = gradio.Button("Improve", variant="primary")
+        button.click(improve, [image, factor], result, api_name="improve")
+        # The order of the GFP-GAN demos, for code that was written for them.
+        gradio.on([], predict, [image, version, factor], result, api_name="predict")
+    page.queue(
+        max_size=workshop.limits.queue,
+        default_concurrency_limit=workshop.limits.at_once,
+        api_open=False,  # every call goes through the queue
+    )
+    return page
+
+
+# --- One server for both -------------------------------------------------------------------------
+
+
+class Doorkeeper:
+    """ASGI middleware that refuses what Gradio would let in.
+
+    A call's body must arrive whole, in time and within the limit. And `/file=http://…`, with which
+    Gradio fetches any address on behalf of the caller, leads nowhere.
+    """
+
+    def __init__(self, app, max_bytes: int):
+        self.app, self.max_bytes = app, max_bytes
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if re.search("https?:/", scope["path"], re.IGNORECASE):
+            refusal = JSONResponse({"error": "An address is not fetched."}, 403)
+            return await refusal(scope, receive, send)
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            return await self.app(scope, receive, send)
+        try:
+            body = await asyncio.wait_for(self._whole(scope, receive), BODY_SECONDS)
+        except TimeoutError:
+            refusal = JSONResponse({"error": "The call took too long to arrive."}, 408)
+            return await refusal(scope, receive, send)
+        except Refused as refused:
+            refusal = JSONResponse({"error": str(refused)}, refused.status)
+            return await refusal(scope, receive, send)
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def replay():
+            return next(messages, None) or await receive()
+
+        return await self.app(scope, replay, send)
+
+    async def _whole(self, scope, receive) -> bytes:
+        too_large = Refused(f"The call has more than {self.max_bytes} bytes.", 413)
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self.max_bytes:
+            raise too_large
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused("The caller went away.", 400)
+            body += message.get("body", b"")
+            if len(body) > self.max_bytes:
+                raise too_large
+            if not message.get("more_body"):
+                return bytes(body)
+
+
+def build_app(workshop: Workshop) -> fastapi.FastAPI:
+    """Both languages in one web application."""
+    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Doorkeeper, max_bytes=workshop.limits.body_bytes)
+    app.add_api_route("/about", lambda: {"name": NAME})
+    add_classic_routes(app, workshop)
+    page = build_page(workshop)
+    # Gradio 6.31 looks at the paths in a call only if this is set, which launch() does and
+    # mount_gradio_app() forgets: any file of the host could be named as an input.
+    page.has_launched = True
+    return gradio.mount_gradio_app(
+        app,
+        page,
+        path="/",
+        max_file_size=workshop.limits.file_bytes,
+        show_error=False,  # what is meant for the caller is a gradio.Error
+        ssr_mode=False,
+        run_history=False,
+        footer_links=["api"],
+        pwa=False,
+    )
+
+
+class FaceService:
+    """A running service, in a thread of this process. Use it with `with`, or call `stop()`."""
+
+    def __init__(self, workshop: Workshop, host: str, port: int):
+        self._workshop = workshop
+        self._listener = _listen(host, port)
+        port = self._listener.getsockname()[1]
+        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        self.url = f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+        config = uvicorn.Config(
+            build_app(workshop), log_level="warning", ws="none", timeout_graceful_shutdown=1
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._listener],), name="face service", daemon=True
+        )
+        self._thread.start()
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self) -> None:
+        end = time.monotonic() + SECONDS_TO_START
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > end:
+                self.stop()
+                raise RuntimeError("the face service did not start; its log says why")
+            time.sleep(0.01)
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def wait(self) -> None:
+        """Return when the service has stopped."""
+        while self.running:
+            self._thread.join(1)  # in pieces, so that Ctrl-C gets through on Windows too
+
+    def stop(self) -> None:
+        """Stop serving and free the port. Calls that are under way get a second to end."""
+        self._server.should_exit = True
+        self._thread.join(10)
+        self._listener.close()
+        self._workshop.close()
+
+    def __enter__(self) -> "FaceService":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.stop()
+
+
+def start(
+    restorer: Restorer | None = None,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    limits: Limits | None = None,
+) -> FaceService:
+    """Start the face service in the background.
+
+    Args:
+        restorer: What repairs the pictures: an object with `improve(image, factor)`. None is the
+            network that comes with the course.
+        host: "127.0.0.1" serves this computer alone, "0.0.0.0" the whole network.
+        port: 0 takes any that is free.
+        limits: What the service takes; None is `Limits()`.
+
+    Returns:
+        The running service; its `url` is the address.
+
+    Raises:
+        OSError: The port is taken.
+    """
+    if restorer is None:
+        from helpers.faces.restorer import Restorer as Network
+
+        restorer = Network.from_pretrained()
+    return FaceService(Workshop(restorer, limits or Limits()), host, port)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows would share the port with another program
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            error.errno,
+            f"the face service cannot have port {port} of {host} ({error.strerror}). If another "
+            "program has it, stop that one or choose another port; port=0 takes a free one",
+        ) from error
+    return listener

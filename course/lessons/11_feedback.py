@@ -76,6 +76,14 @@ from helpers.fingerprint import model_fingerprint
 # People say yes to something definite. Ours can agree to one of three things, and each includes
 # those before it. *No* is an answer too: then nothing is stored. And who has said yes may change
 # their mind, so each rating gets a **receipt**, a random number with which it can be deleted.
+#
+# One picture can have ratings from many people, and they may agree to different things. Whose word
+# counts? A picture belongs to the person who made it, so **the maker's consent is the limit for
+# everyone**. If you share a picture with the class only, nobody else can release it: a classmate who
+# rates it "public" agrees for their own rating, not for your picture. If several people made the
+# same picture, the narrowest of their consents counts. And when you delete your rating of a picture
+# that you made, the picture disappears together with all ratings of it. The store below follows
+# these rules by itself; `by_maker` tells it who made what.
 
 # %%
 for name, meaning in CONSENTS.items():
@@ -498,7 +506,8 @@ print("votes for a prompt: from", votes.min(), "to", votes.max())
 #
 # Lesson 12 trains the model further, on pictures that people liked. We put the sample's votes for
 # our twelve pictures into a store, and their `origin` with them: whoever opens this database later
-# can see that no person said this. You would leave `origin` out with real ratings.
+# can see that no person said this. You would leave `origin` out with real ratings. The first vote
+# on each picture plays the part of its maker (`by_maker`): its consent is the limit for the others.
 
 # %%
 class_feedback = Feedback(folder / "class.sqlite")
@@ -506,7 +515,7 @@ for image, made_by in zip(images, settings, strict=True):
     of_picture = (sample["prompt"] == made_by["prompt"]) & (
         sample["guidance_scale"] == made_by["guidance_scale"]
     )
-    for row in sample[of_picture].itertuples():
+    for number, row in enumerate(sample[of_picture].itertuples()):
         class_feedback.add(
             image,
             made_by,
@@ -515,6 +524,7 @@ for image, made_by in zip(images, settings, strict=True):
             model_version=version,
             consent=row.consent,
             origin=row.origin,
+            by_maker=number == 0,
         )
 print(len(class_feedback.ratings()), "ratings of", len(class_feedback.pictures()), "pictures")
 

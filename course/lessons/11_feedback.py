@@ -79,11 +79,11 @@ from helpers.fingerprint import model_fingerprint
 #
 # One picture can have ratings from many people, and they may agree to different things. Whose word
 # counts? A picture belongs to the person who made it, so **the maker's consent is the limit for
-# everyone**. If you share a picture with the class only, nobody else can release it: a classmate who
-# rates it "public" agrees for their own rating, not for your picture. If several people made the
-# same picture, the narrowest of their consents counts. And when you delete your rating of a picture
-# that you made, the picture disappears together with all ratings of it. The store below follows
-# these rules by itself; `by_maker` tells it who made what.
+# everyone**. If you share a picture with the class only, nobody else can release it: a classmate
+# who rates it "public" agrees for their own rating, not for your picture. If several people made
+# the same picture, the narrowest of their consents counts. And when you delete your rating of a
+# picture that you made, the picture disappears together with all ratings of it. The store below
+# follows these rules by itself; `by_maker` tells it who made what.
 
 # %%
 for name, meaning in CONSENTS.items():

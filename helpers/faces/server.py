@@ -19,13 +19,10 @@ served. Nothing is reported to anybody.
 
 import asyncio
 import contextlib
-import contextvars
 import html
 import inspect
 import logging
 import os
-import socket
-import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -39,11 +36,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import fastapi
 import gradio
 import huggingface_hub.constants
-import uvicorn
 from fastapi.responses import JSONResponse
 from PIL import Image
 
 from ..web_guard import Guard
+from ..web_server import WebServer
 from .contract import FACTORS, NAME, PORT
 from .jobs import GivenUp, Job, JobQueue, Refused
 from .listeners import Listeners, Listening
@@ -54,7 +51,6 @@ huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
 
 _NO_ADDRESS = "The picture must be uploaded; an address is not fetched."
 VERSIONS = ("v1.2", "v1.3", "v1.4")  # of GFP-GAN; there is one network here, whichever is named
-SECONDS_TO_START = 30
 LOOK_EVERY = 0.2  # seconds between two looks whether a caller is still there
 
 log = logging.getLogger(__name__)
@@ -347,55 +343,17 @@ def build_app(workshop: Workshop) -> fastapi.FastAPI:
     )
 
 
-class FaceService:
+class FaceService(WebServer):
     """A running service, in a thread of this process. Use it with `with`, or call `stop()`."""
 
     def __init__(self, workshop: Workshop, host: str, port: int):
         self._workshop = workshop
-        self._listener = _listen(host, port)
-        port = self._listener.getsockname()[1]
-        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        self.url = f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
-        # In a context of its own: within an event of another Gradio app, as that of the course,
-        # gradio would take our page for a part of that app.
-        app = contextvars.Context().run(build_app, workshop)
-        config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._listener],), name="face service", daemon=True
-        )
-        self._thread.start()
-        self._wait_until_it_answers()
-
-    def _wait_until_it_answers(self) -> None:
-        end = time.monotonic() + SECONDS_TO_START
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > end:
-                self.stop()
-                raise RuntimeError("the face service did not start; its log says why")
-            time.sleep(0.01)
-
-    @property
-    def running(self) -> bool:
-        return self._thread.is_alive()
-
-    def wait(self) -> None:
-        """Return when the service has stopped."""
-        while self.running:
-            self._thread.join(1)  # in pieces, so that Ctrl-C gets through on Windows too
+        super().__init__(lambda: build_app(workshop), "the face service", host, port)
 
     def stop(self) -> None:
         """Stop serving and free the port. Calls that are under way get a second to end."""
-        self._server.should_exit = True
-        self._thread.join(10)
-        self._listener.close()
+        super().stop()
         self._workshop.close()
-
-    def __enter__(self) -> "FaceService":
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.stop()
 
 
 def start(
@@ -424,22 +382,3 @@ def start(
 
         restorer = Network.from_pretrained()
     return FaceService(Workshop(restorer, limits or Limits()), host, port)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows would share the port with another program
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-    else:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise OSError(
-            error.errno,
-            f"the face service cannot have port {port} of {host} ({error.strerror}). If another "
-            "program has it, stop that one or choose another port; port=0 takes a free one",
-        ) from error
-    return listener

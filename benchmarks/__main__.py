@@ -7,7 +7,7 @@ import torch
 
 import benchmarks
 from helpers import load_pipeline
-from helpers.axes import find_axes
+from helpers.sweeps.plan import find_axes
 
 from .cases import CASES
 from .contest import contest, plain_loop, swept

@@ -34,10 +34,10 @@ from gradio_client import Client
 from PIL import Image
 
 from helpers import load_pipeline
-from helpers.app.controls import OWN_SCHEDULER
 from helpers.app.limits import LIMITS
-from helpers.app.rate import CLASS, MINE, UP
-from helpers.feedback import Feedback
+from helpers.app.pages.controls import OWN_SCHEDULER
+from helpers.app.pages.rate import CLASS, MINE, UP
+from helpers.feedback.store import Feedback
 
 SUBJECTS = ("fox", "owl", "robot", "cake", "car", "star", "tree", "whale", "house", "rose")
 COLOURS = ("teal", "red", "yellow")

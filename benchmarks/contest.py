@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy
 from PIL import Image
 
-from helpers.axes import find_axes
-from helpers.latents import seeded_latents
-from helpers.schedulers import build_scheduler
-from helpers.sweeps import sweep
+from helpers.sampling.latents import seeded_latents
+from helpers.sampling.schedulers import build_scheduler
+from helpers.sweeps.plan import find_axes
+from helpers.sweeps.run import sweep
 
 Way = Callable[[], Sequence[Image.Image]]
 

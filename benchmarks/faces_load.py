@@ -23,8 +23,8 @@ from contextlib import contextmanager
 import requests
 from PIL import Image
 
-from helpers.faces.client import improve_face
-from helpers.faces.errors import FaceServiceError
+from helpers.faces.client.errors import FaceServiceError
+from helpers.faces.client.improve import improve_face
 from helpers.faces.restorer import Restorer
 
 LANGUAGES = {"modern": "", "classic": "/api/predict"}  # what the url has at its end

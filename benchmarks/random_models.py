@@ -19,8 +19,8 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from helpers.models import WEIGHTS
-from helpers.reference_models import UNETS
+from helpers.models.catalogue import WEIGHTS
+from helpers.models.reference import UNETS
 
 CLIP_L = {
     "hidden_size": 768,

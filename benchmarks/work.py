@@ -7,10 +7,11 @@ from contextlib import contextmanager
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from helpers import stages
-from helpers.axes import find_axes
-from helpers.denoise import Cell, Denoiser
-from helpers.latents import seeded_latents
+from helpers.sampling import stages
+from helpers.sampling.denoiser import Denoiser
+from helpers.sampling.latents import seeded_latents
+from helpers.sampling.trajectory import Cell
+from helpers.sweeps.plan import find_axes
 
 
 @torch.no_grad()

@@ -24,16 +24,16 @@ from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
-from .counts import checked_count
-from .images import upright
-from .latents import native_size
-from .lora import STANDARD_NAME
-from .quiet import quiet
+from helpers.base.counts import checked_count
+from helpers.base.quiet import quiet
+from helpers.models.lora import STANDARD_NAME
+from helpers.models.sizes import native_size
+from helpers.pictures.check import upright
 
-ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+ATTENTION_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 """The layers of attention: what diffusers' own training scripts put a LoRA on."""
 
-LAYERS = (*ATTENTION, "conv1", "conv2")
+LAYERS = (*ATTENTION_LAYERS, "conv1", "conv2")
 """With the convolutions of the residual blocks. The sticker model has no attention at its full
 resolution, and learned more of a style with these (`LoraSettings` in training/presets.py)."""
 
@@ -98,7 +98,7 @@ def add_lora(pipe, rank: int = 4, seed: int = 0, layers: Sequence[str] = LAYERS)
         pipe: A pipeline of the family of Stable Diffusion 1 and 2.
         rank: Width of the two thin matrices of each layer.
         seed: Of their first values.
-        layers: The ends of the names of the layers that get one; `ATTENTION` takes fewer.
+        layers: The ends of the names of the layers that get one; `ATTENTION_LAYERS` takes fewer.
 
     Returns:
         How many numbers there are to train.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import gradio
 
-from helpers.app.engine import Engine
-from helpers.app.page import serve
+from helpers.app.queue import Engine
+from helpers.app.server import serve
 from helpers.app.studio import Studio
-from helpers.feedback import Feedback
+from helpers.feedback.store import Feedback
 
 PATIENCE = 300.0  # seconds
 
@@ -30,7 +30,7 @@ def tiny_studio(pipe, folder: Path) -> Iterator[Studio]:
 
 @contextmanager
 def served(studio: Studio, **options) -> Iterator[gradio.Blocks]:
-    """The app while it is served; `options` are those of `helpers.app.page.serve`."""
+    """The app while it is served; `options` are those of `helpers.app.server.serve`."""
     blocks = serve(studio, block=False, **options)
     try:
         yield blocks

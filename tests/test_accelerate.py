@@ -11,11 +11,11 @@ import psutil
 import pytest
 from PIL import Image
 
-from helpers.images import image_settings
-from helpers.processes import Processes, deal, launched_processes
-from helpers.sweep_folder import MANIFEST_NAME, PART_NAME, SweepFolder, settings_key
-from helpers.sweep_result import SHEET_NAME
-from helpers.sweeps import sweep
+from helpers.pictures.files import image_settings
+from helpers.sweeps.distributed import Processes, deal, launched_processes
+from helpers.sweeps.folder import MANIFEST_NAME, PART_NAME, SweepFolder, settings_key
+from helpers.sweeps.result import SHEET_NAME
+from helpers.sweeps.run import sweep
 
 PICTURES = 12
 
@@ -40,7 +40,7 @@ def test_without_a_launcher_a_process_is_alone(monkeypatch):
 
 
 def test_several_processes_need_a_folder(tiny_pipe, monkeypatch):
-    monkeypatch.setattr("helpers.sweeps.launched_processes", lambda: Processes(1, 2))
+    monkeypatch.setattr("helpers.sweeps.run.launched_processes", lambda: Processes(1, 2))
     with pytest.raises(ValueError, match="folder must be given where several processes"):
         sweep(tiny_pipe, prompt="a fox", seed=[1, 2])
 

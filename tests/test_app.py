@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from helpers.app.controls import PROMPT
-from helpers.denoise import Cell
-from helpers.faces.server import start
-from helpers.images import image_settings
+from helpers.app.pages.controls import PROMPT
+from helpers.faces.service.server import start
+from helpers.pictures.files import image_settings
+from helpers.sampling.trajectory import Cell
 from tests.pipelines import plain_call
 
 WAIT = 60_000  # milliseconds, for a computer that is busy with other things

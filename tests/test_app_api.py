@@ -15,13 +15,15 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from helpers import catalogue, feedback
 from helpers.__main__ import main
-from helpers.app import faces, page
-from helpers.app.rate import CLASS, MINE, UP
+from helpers.app import server as page
+from helpers.app.pages import faces
+from helpers.app.pages.rate import CLASS, MINE, UP
 from helpers.commands import app
-from helpers.denoise import Cell
-from helpers.images import image_settings, save_image
+from helpers.feedback import store as feedback
+from helpers.models import catalogue
+from helpers.pictures.files import image_settings, save_image
+from helpers.sampling.trajectory import Cell
 from tests.app_server import PATIENCE, served
 from tests.pipelines import plain_call
 
@@ -258,7 +260,7 @@ def test_the_app_offers_every_model_whose_weights_come_with_the_course(monkeypat
 @pytest.fixture
 def command(tiny_pipe, tmp_path, monkeypatch):
     """`python -m helpers app`, with the tiny model; call it with further arguments."""
-    monkeypatch.setattr("helpers.models.load_pipeline", lambda name: tiny_pipe)
+    monkeypatch.setattr("helpers.models.load.load_pipeline", lambda name: tiny_pipe)
     return lambda *more: main(["app", "--ratings", str(tmp_path / "ratings.sqlite"), *more])
 
 
@@ -310,7 +312,7 @@ def test_a_model_that_does_not_fit_into_memory_is_told(command, monkeypatch):
     def full(name):
         raise MemoryError(f"{name} takes 5.1 GiB")
 
-    monkeypatch.setattr("helpers.models.load_pipeline", full)
+    monkeypatch.setattr("helpers.models.load.load_pipeline", full)
     with pytest.raises(SystemExit, match="The app cannot start: sd-v1-5 takes 5.1 GiB"):
         command("--models", "sd-v1-5")
 

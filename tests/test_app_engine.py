@@ -14,10 +14,10 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from helpers.app import limits, markup
 from helpers.app.album import SHEETS, USER_PICTURES, Album
-from helpers.app.engine import Engine, EngineFull
-from helpers.catalogue import MODELS
-from helpers.denoise import Cell
-from helpers.images import image_settings
+from helpers.app.queue import Engine, EngineFull
+from helpers.models.catalogue import MODELS
+from helpers.pictures.files import image_settings
+from helpers.sampling.trajectory import Cell
 from tests.pipelines import plain_call, tiny_sd_pipeline
 
 SECONDS = 300  # a computer that is busy with other things is no fault

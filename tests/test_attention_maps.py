@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers.attention_maps import Attention, heat_map, token_places, watch_attention
+from helpers.sampling.attention import Attention, heat_map, token_places, watch_attention
 
 PROMPT = "a fox"
 STEPS = 2

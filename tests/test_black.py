@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 
 from helpers import seeded_latents, why_black
-from helpers.black import Reason
+from helpers.sampling.diagnose import Reason
 
 SETTINGS = {"num_inference_steps": 3, "guidance_scale": 3.0}
 
@@ -41,7 +41,7 @@ def test_nan_in_the_vae(own_pipe):
 
 
 def test_the_advice_follows_the_precision(own_pipe):
-    from helpers.black import _nan
+    from helpers.sampling.diagnose import _nan
 
     assert "dtype=torch.float32" in _nan(own_pipe, "U-Net", torch.float16, "after step 1").advice
     xl = type("StableDiffusionXLPipeline", (), {})()

@@ -22,9 +22,11 @@ from safetensors.torch import load_file
 from transformers import CLIPConfig, CLIPVisionConfig
 
 import helpers
-from helpers import hub, load_pipeline, models
-from helpers.catalogue import Model
-from helpers.quiet import quiet
+from helpers import load_pipeline
+from helpers.base.quiet import quiet
+from helpers.models import hub
+from helpers.models import load as models
+from helpers.models.catalogue import Model
 from tests.pipelines import tiny_sd_pipeline, tiny_sdxl_pipeline, tiny_text_config
 
 with quiet(progress_bars=False):  # it speaks of a missing torchvision
@@ -401,7 +403,7 @@ def test_a_repository_without_the_variant_is_asked_again_without(fake_hub, layou
 @pytest.fixture
 def float16(monkeypatch):
     """Let load_pipeline take float16 on the CPU, where only loading is tested."""
-    monkeypatch.setattr("helpers.devices.checked_dtype", lambda dtype, device: torch.float16)
+    monkeypatch.setattr("helpers.models.devices.checked_dtype", lambda dtype, device: torch.float16)
 
 
 def test_sdxl_in_float16_gets_the_vae_that_survives_it(cached, hub_cache, layouts, float16):

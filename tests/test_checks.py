@@ -1,4 +1,4 @@
-"""What a learner sees of `helpers.exercises` and `helpers.checks`: the five outcomes and more."""
+"""What a learner sees of the exercises and their checks: the five outcomes and more."""
 
 import json
 from html.parser import HTMLParser
@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from helpers import checks, exercises
-from helpers.checks import CannotCheck, Wrong, check, judge, lesson_01, lesson_02
-from helpers.exercises import Note, exercise
+from helpers.course import checks, exercises
+from helpers.course.checks import CannotCheck, Wrong, check, judge, lesson_01, lesson_02
+from helpers.course.exercises import Note, exercise
 from tests.pipelines import tiny_sd_pipeline
 
 

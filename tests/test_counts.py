@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from helpers.counts import checked_count
+from helpers.base.counts import checked_count
 
 
 @pytest.mark.parametrize("count", [1, 16, numpy.int64(3)])

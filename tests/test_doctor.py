@@ -5,15 +5,14 @@ import importlib.metadata
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from helpers import doctor
 from helpers.__main__ import OLDEST_PYTHON, main
-from helpers.doctor import GIB, Finding, State, examine, report
-from helpers.files import free_bytes
+from helpers.base.files import free_bytes
+from helpers.course import doctor
+from helpers.course.doctor import GIB, Finding, State, examine, report
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def test_python_that_is_too_old_is_told_before_anything_is_loaded(monkeypatch):
 @pytest.mark.parametrize("module", ["__init__", "__main__"])
 def test_an_old_python_gets_as_far_as_that_message(module):
     """Python 3.9 reads these two, and has no `A | B` for types."""
-    source = (Path(doctor.__file__).parent / f"{module}.py").read_text(encoding="utf-8")
+    source = (doctor.COURSE / "helpers" / f"{module}.py").read_text(encoding="utf-8")
     tree = ast.parse(source, feature_version=(3, 9))
     if "from __future__ import annotations" not in source:  # with it no annotation is evaluated
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.BitOr)]
@@ -107,7 +106,7 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch):
     weights = tmp_path / "unet" / "model.safetensors"
     weights.write_text("version https://git-lfs.github.com/spec/v1\n", encoding="utf-8")
     model = SimpleNamespace(folders=(tmp_path,), is_embedded=True)
-    monkeypatch.setattr("helpers.models.MODELS", {"stickers": model})
+    monkeypatch.setattr("helpers.models.catalogue.MODELS", {"stickers": model})
     finding = doctor.models()
     assert finding.state == State.PROBLEM
     assert f"stickers: {weights} is damaged" in finding.message

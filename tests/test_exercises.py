@@ -23,8 +23,8 @@ from diffusers import StableDiffusionPipeline
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
 import helpers
-import helpers.timing
-from helpers.exercises import Result
+import helpers.ranking.compare
+from helpers.course.exercises import Result
 from tests.pipelines import tiny_sd_pipeline
 from tools.notebooks.__main__ import ROOT
 from tools.notebooks.rules import check_cell
@@ -235,7 +235,7 @@ def untouched(name: str) -> dict[int, object]:
     given = {}
     with pytest.MonkeyPatch.context() as patched:
         if name not in LOOKS_AT_TOKENS:
-            for module in (helpers, helpers.timing):
+            for module in (helpers, helpers.ranking.compare):
                 patched.setitem(vars(module), "load_pipeline", quick_pipeline)
         for cell in read_lesson(LESSONS[name]).cells:
             if cell.kind == "code":
@@ -250,7 +250,7 @@ def untouched(name: str) -> dict[int, object]:
     "needed, source",
     [
         (True, "x, y = 1, 2"),
-        (True, "import helpers.timing as x"),
+        (True, "import helpers.ranking.compare as x"),
         (True, "def x(): pass"),
         (True, "x.scheduler = other"),
         (True, "x[0].names['a'] += 1"),

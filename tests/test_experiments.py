@@ -3,8 +3,8 @@
 import pytest
 
 from helpers import sweep
-from helpers.checks import CannotCheck, Wrong, lesson_04, lesson_05
-from helpers.checks.experiments import require_experiment
+from helpers.course.checks import CannotCheck, Wrong, lesson_04, lesson_05
+from helpers.course.checks.experiments import require_experiment
 
 SCALES = [1.0, 2.0, 3.0]
 WANTED = {"varied": {"guidance_scale": SCALES}, "fixed": {"prompt": "a fox", "seed": 7}}

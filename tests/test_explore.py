@@ -11,10 +11,10 @@ from IPython.display import DisplayHandle
 from nbclient import NotebookClient
 from PIL import Image
 
-from helpers.denoise import Cell
-from helpers.explore import Explorer, explorer
-from helpers.images import enlarge
-from helpers.notebook import WIDGET
+from helpers.pictures.grid import enlarge
+from helpers.sampling.trajectory import Cell
+from helpers.widgets.explorer import Explorer, explorer
+from helpers.widgets.notebook import WIDGET
 from tests.pipelines import plain_call
 from tools.notebooks.__main__ import ROOT
 

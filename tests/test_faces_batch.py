@@ -6,11 +6,11 @@ import time
 import pytest
 from PIL import Image
 
-from helpers.axes import find_axes
-from helpers.faces import batch
-from helpers.faces.batch import improve_faces
-from helpers.faces.errors import FaceServiceError
-from helpers.sweeps import Outcome, Sweep
+from helpers.faces.client import batch
+from helpers.faces.client.batch import improve_faces
+from helpers.faces.client.errors import FaceServiceError
+from helpers.sweeps.plan import find_axes
+from helpers.sweeps.run import Outcome, Sweep
 
 URL = "http://127.0.0.1:9"
 

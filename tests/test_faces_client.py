@@ -16,9 +16,11 @@ from pathlib import Path
 import pytest
 from PIL import ExifTags, Image
 
-from helpers.faces import client, contract, wire
-from helpers.faces.client import improve_face
-from helpers.faces.errors import FaceServiceError
+from helpers.faces import contract
+from helpers.faces.client import improve as client
+from helpers.faces.client import wire
+from helpers.faces.client.errors import FaceServiceError
+from helpers.faces.client.improve import improve_face
 from tests.faulty_server import (
     FaultyServer,
     as_json,
@@ -792,6 +794,6 @@ def test_only_the_classs_own_service_is_taken_for_it(monkeypatch):
 
 
 def test_the_client_loads_neither_gradio_nor_torch():
-    code = "import sys, helpers.faces.client; print({'gradio', 'torch'} & set(sys.modules))"
+    code = "import sys, helpers.faces.client.improve; print({'gradio', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "set()"

@@ -19,15 +19,17 @@ import pytest
 import requests
 from PIL import Image
 
-from helpers import web_guard
 from helpers.__main__ import main
+from helpers.base import web_guard
 from helpers.commands.faces import about
-from helpers.faces import client, contract, server
-from helpers.faces.batch import improve_faces
-from helpers.faces.client import improve_face
-from helpers.faces.errors import FaceServiceError
+from helpers.faces import contract
+from helpers.faces.client import improve as client
+from helpers.faces.client.batch import improve_faces
+from helpers.faces.client.errors import FaceServiceError
+from helpers.faces.client.improve import improve_face
 from helpers.faces.restorer import Restorer, RestorerNetwork
-from helpers.faces.server import Limits, start
+from helpers.faces.service import server
+from helpers.faces.service.server import Limits, start
 from tests.faulty_server import FaultyServer, data_url, png
 
 SECONDS = 60  # for a call; a busy computer is no fault

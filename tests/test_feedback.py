@@ -15,10 +15,10 @@ import pandas
 import pytest
 from PIL import Image, PngImagePlugin
 
-from helpers import feedback as module
-from helpers import feedback_export
-from helpers.feedback import CONSENTS, Feedback
-from helpers.feedback_export import read_csv
+from helpers.feedback import export as feedback_export
+from helpers.feedback import store as module
+from helpers.feedback.export import read_csv
+from helpers.feedback.store import CONSENTS, Feedback
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {"prompt": "a fox", "negative_prompt": None, "seed": 7, "guidance_scale": 7.5}

@@ -9,7 +9,7 @@ from diffusers import DDPMScheduler
 from PIL import ExifTags, Image
 
 from helpers import fine_tuning, load_pipeline
-from helpers.feedback import Feedback
+from helpers.feedback.store import Feedback
 from helpers.fine_tuning import (
     Captioned,
     TrainingSet,
@@ -307,7 +307,7 @@ def test_a_pipeline_of_another_family_is_refused():
 
 
 def test_a_pipeline_whose_layers_take_turns_cannot_be_trained(pipe):
-    cpu_offload(pipe.unet, torch.device("cpu"))  # as `helpers.memory.place` does on a full GPU
+    cpu_offload(pipe.unet, torch.device("cpu"))  # as `load_pipeline` does on a full GPU
     for begin in (lambda: add_lora(pipe), lambda: TrainingSet(pipe, pictures())):
         with pytest.raises(ValueError, match="its parts take turns"):
             begin()

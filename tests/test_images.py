@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageFont
 
-from helpers import alt_text, enlarge, image_grid, image_settings, images, save_image, show_images
+from helpers import alt_text, enlarge, image_grid, image_settings, save_image, show_images
+from helpers.pictures import files
+from helpers.pictures import grid as grids
 
 
 def picture(colour="red", size=(64, 64), mode="RGB"):
@@ -24,8 +26,8 @@ def picture(colour="red", size=(64, 64), mode="RGB"):
 def test_grid_places_pictures_row_by_row():
     colours = ["red", "green", "blue", "orange", "purple", "black"]
     grid = image_grid([picture(colour) for colour in colours], rows=2, cols=3)
-    step = 64 + images.GAP
-    assert grid.size == (3 * step - images.GAP, 2 * step - images.GAP)
+    step = 64 + grids.GAP
+    assert grid.size == (3 * step - grids.GAP, 2 * step - grids.GAP)
     for i, colour in enumerate(colours):
         left, top = i % 3 * step, i // 3 * step
         assert grid.crop((left, top, left + 64, top + 64)) == picture(colour)
@@ -52,15 +54,15 @@ def test_grid_shape(count, options, rows_and_cols):
     rows, cols = rows_and_cols
     grid = image_grid([picture()] * count, **options)
     assert grid.size == (
-        cols * (64 + images.GAP) - images.GAP,
-        rows * (64 + images.GAP) - images.GAP,
+        cols * (64 + grids.GAP) - grids.GAP,
+        rows * (64 + grids.GAP) - grids.GAP,
     )
 
 
 def test_labels_stand_under_their_picture_and_leave_it_alone():
     grid = np.asarray(image_grid([picture("red")] * 2, labels=["one", ""]))
     assert (grid[:64, :64] == (255, 0, 0)).all()
-    under_first, under_second = grid[64:, :64], grid[64:, 64 + images.GAP :]
+    under_first, under_second = grid[64:, :64], grid[64:, 64 + grids.GAP :]
     assert under_first.min() < 100
     assert under_second.min() == 255
 
@@ -81,8 +83,8 @@ def test_labels_may_be_anything_that_can_be_printed():
 )
 def test_long_labels_stay_in_their_cell(text):
     font = ImageFont.load_default(size=14)
-    lines = images._wrapped(text, 128, font)
-    assert 1 <= len(lines) <= images.MAX_LABEL_LINES
+    lines = grids._wrapped(text, 128, font)
+    assert 1 <= len(lines) <= grids.MAX_LABEL_LINES
     assert all(font.getlength(line) <= 128 for line in lines)
     whole = "".join(lines) == text.replace(" ", "") or " ".join(lines) == text
     assert whole or lines[-1].endswith("...")
@@ -90,13 +92,13 @@ def test_long_labels_stay_in_their_cell(text):
 
 def test_a_label_that_fits_is_whole():
     font = ImageFont.load_default(size=14)
-    assert images._wrapped("a fox in a meadow", 128, font) == ["a fox in a meadow"]
-    assert images._wrapped("seed 6421725739674010", 128, font) == ["seed", "6421725739674010"]
-    assert images._wrapped("", 128, font) == []
+    assert grids._wrapped("a fox in a meadow", 128, font) == ["a fox in a meadow"]
+    assert grids._wrapped("seed 6421725739674010", 128, font) == ["seed", "6421725739674010"]
+    assert grids._wrapped("", 128, font) == []
 
 
 def test_letters_that_the_font_lacks_are_replaced():
-    assert images.as_ascii("café naïve … 猫") == "cafe naive ... ?"
+    assert grids.as_ascii("café naïve … 猫") == "cafe naive ... ?"
 
 
 def test_transparent_becomes_white():
@@ -288,9 +290,9 @@ def test_a_long_prompt_keeps_its_seed(tmp_path, letter):
     settings = {"prompt": letter * 10_000, "seed": 2**63 - 1}
     path = save_image(picture(), tmp_path, settings)
     assert path.name.endswith("-seed-9223372036854775807.png")
-    assert 60 < len(path.stem.encode()) <= images.MAX_NAME_BYTES
+    assert 60 < len(path.stem.encode()) <= files.MAX_NAME_BYTES
     assert image_settings(path) == settings
-    assert len(alt_text(settings)) <= images.MAX_ALT_TEXT
+    assert len(alt_text(settings)) <= files.MAX_ALT_TEXT
 
 
 @pytest.mark.parametrize(

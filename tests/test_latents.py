@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from helpers import seeded_latents
-from helpers.latents import interpolate
+from helpers.sampling.latents import interpolate
 from tests.pipelines import tiny_sdxl_pipeline
 
 

@@ -11,8 +11,10 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
 import helpers
-from helpers import doctor, load_pipeline, lora
+from helpers import load_pipeline
 from helpers.commands import models as models_command
+from helpers.course import doctor
+from helpers.models import lora
 from tests.pipelines import TEXT_WIDTH, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 
@@ -119,7 +121,7 @@ def test_the_shipped_lora_fits_and_its_card_holds_the_measured_figures():
 
 
 def test_a_lora_of_an_unknown_model(lora_path, monkeypatch):
-    monkeypatch.setattr(helpers.models, "LORA_BASES", ("sdxl",))
+    monkeypatch.setattr(helpers.models.load, "LORA_BASES", ("sdxl",))
     with pytest.raises(ValueError, match=r"nothing in it tells which model.*lora=\.\.\."):
         load_pipeline(lora_path)
 

@@ -11,7 +11,9 @@ import torch
 import transformers
 
 import helpers
-from helpers import devices, folders, load_pipeline, seeded_latents
+from helpers import load_pipeline, seeded_latents
+from helpers.models import devices
+from helpers.models import folder as folders
 from tests.pipelines import tiny_sdxl_pipeline
 
 

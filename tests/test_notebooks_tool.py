@@ -233,7 +233,7 @@ def test_cell_ids_are_stable_unique_and_shared(course):
 def test_build_writes_everything_and_is_stable(built_once):
     course, paths = built_once
     assert [path.relative_to(course.root).as_posix() for path in paths] == [
-        "helpers/exercises.json",
+        "helpers/course/exercises.json",
         "lessons/07_tiny.ipynb",
         "solutions/07_tiny.ipynb",
         "course/pictures/07_red.png",
@@ -288,8 +288,8 @@ def test_build_writes_everything_and_is_stable(built_once):
             "solutions/07_tiny.ipynb is n",
         ),
         (
-            lambda root: edit(root / "helpers/exercises.json", "plus", "minus"),
-            "helpers/exercises.json is n",
+            lambda root: edit(root / "helpers/course/exercises.json", "plus", "minus"),
+            "helpers/course/exercises.json is n",
         ),
         (
             lambda root: edit(root / "course/lessons/07_tiny.py", "a plus", "the plus"),
@@ -505,7 +505,7 @@ def test_exercise_without_check_function(tmp_path):
     checks = {key: value for key, value in CHECKS.items() if key != "07.loop"}
     error = error_of(tmp_path, SCRIPT, checks)
     assert error.startswith(f"course/lessons/07_tiny.py:{line_of(' exercise=' + LOOP, SCRIPT)}: ")
-    assert "'07.loop' has no check" in error and "helpers/checks/lesson_07.py" in error
+    assert "'07.loop' has no check" in error and "helpers/course/checks/lesson_07.py" in error
 
 
 def test_check_function_without_exercise(tmp_path):

@@ -9,10 +9,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from helpers import progress
 from helpers.__main__ import main
-from helpers.exercises import Exercise
-from helpers.progress import Standing, class_table, exercise_table, read_progress
+from helpers.course import progress
+from helpers.course.exercises import Exercise
+from helpers.course.progress import Standing, class_table, exercise_table, read_progress
 
 IDS = ["01.grid", "01.guidance", "02.same_noise"]
 
@@ -26,7 +26,7 @@ def right(sheet) -> str:
 def kernel(tmp_path, monkeypatch):
     """This process as a notebook's kernel in a folder of its own; returns the folder."""
     monkeypatch.setattr(progress, "in_notebook", lambda: True)
-    monkeypatch.setattr("helpers.exercises.lesson_checks", lambda number: {"01.grid": right})
+    monkeypatch.setattr("helpers.course.exercises.lesson_checks", lambda number: {"01.grid": right})
     monkeypatch.delenv("COURSE_PROGRESS", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path

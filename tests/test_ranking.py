@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
 
 from helpers import load_ranker
-from helpers.quiet import quiet
-from helpers.ranking import STICKERS_CLIP, Scores, r_precision
-from helpers.sticker_clip import StickerClip
+from helpers.base.quiet import quiet
+from helpers.ranking.ranker import STICKERS_CLIP, Scores, r_precision
+from helpers.ranking.sticker_clip import StickerClip
 from tests.pipelines import tiny_text_config, tiny_tokenizer
 
 with quiet(progress_bars=False):  # it speaks of a missing torchvision
@@ -304,7 +304,7 @@ def test_a_checkpoint_comes_from_the_hub_s_cache(clip_folder, clip, hub_cache):
 
 
 def test_the_hubs_own_conversion_is_taken_instead_of_pickle(clip_folder, tmp_path, monkeypatch):
-    import helpers.ranking
+    import helpers.ranking.ranker
 
     asked, bare = [], tmp_path / "bare"
     bare.mkdir()  # what is left of a repository when its pickle weights are not fetched
@@ -313,11 +313,11 @@ def test_the_hubs_own_conversion_is_taken_instead_of_pickle(clip_folder, tmp_pat
         asked.append((hub_id, revision, "pytorch_model*.bin" in patterns))
         return clip_folder if revision else bare
 
-    monkeypatch.setattr(helpers.ranking, "cached_folders", lambda hub_id: [bare])
-    monkeypatch.setattr(helpers.ranking, "download_files", download)
-    monkeypatch.setattr(helpers.ranking, "converted_revision", lambda hub_id: "refs/pr/2")
+    monkeypatch.setattr(helpers.ranking.ranker, "cached_folders", lambda hub_id: [bare])
+    monkeypatch.setattr(helpers.ranking.ranker, "download_files", download)
+    monkeypatch.setattr(helpers.ranking.ranker, "converted_revision", lambda hub_id: "refs/pr/2")
     load_ranker("o/clip", device="cpu")
     assert asked == [("o/clip", None, False), ("o/clip", "refs/pr/2", False)]
-    monkeypatch.setattr(helpers.ranking, "converted_revision", lambda hub_id: None)
+    monkeypatch.setattr(helpers.ranking.ranker, "converted_revision", lambda hub_id: None)
     with pytest.raises(ValueError, match=r"'o/clip' has no safetensors weights.*allow_pickle"):
         load_ranker("o/clip", device="cpu")

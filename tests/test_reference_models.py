@@ -2,8 +2,8 @@
 
 import pytest
 
-from helpers import reference_models
-from helpers.reference_models import (
+from helpers.models import reference as reference_models
+from helpers.models.reference import (
     PUBLISHED_QUALITY,
     PUBLISHED_TIMES,
     UNETS,

@@ -1,6 +1,6 @@
 """The shipped sample of ratings is what its script writes, and says in each row what it is."""
 
-from helpers.feedback_export import read_csv
+from helpers.feedback.export import read_csv
 from tools.sample_ratings import FILE, RULE, TURNED, rows
 
 

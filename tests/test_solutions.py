@@ -23,7 +23,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from helpers import enlarge, load_pipeline, seeded_latents
-from helpers.checks.lesson_02 import NEIGHBOUR_PROMPT, NEIGHBOUR_SEED
+from helpers.course.checks.lesson_02 import NEIGHBOUR_PROMPT, NEIGHBOUR_SEED
 from tools.notebooks.__main__ import ROOT
 from tools.notebooks.pictures import cell_pictures
 from tools.notebooks.rules import related_pictures

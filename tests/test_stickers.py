@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from helpers import load_pipeline, seeded_latents
-from helpers.models import WEIGHTS
+from helpers.models.catalogue import WEIGHTS
 
 PROMPT = "a 3d sticker of a fox on a teal background"
 
@@ -125,7 +125,7 @@ def test_the_judge_sees_what_was_asked_for(pipe):
     """The sticker CLIP, which comes with the model, ranks the right subject well above chance."""
     from transformers import CLIPTokenizer
 
-    from helpers.sticker_clip import StickerClip
+    from helpers.ranking.sticker_clip import StickerClip
     from helpers.vocabulary import SUBJECTS
 
     folder = WEIGHTS / "stickers-clip"

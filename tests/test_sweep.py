@@ -16,14 +16,14 @@ import torch
 from diffusers import DPMSolverMultistepScheduler
 from PIL import Image
 
-from helpers import sweep_folder
-from helpers.axes import find_axes
-from helpers.contact_sheet import contact_sheet
-from helpers.denoise import Cell
-from helpers.images import image_settings, save_image
-from helpers.sweep_folder import HEADER_NAME, MANIFEST_NAME, SweepFolder, settings_key
-from helpers.sweep_result import SHEET_NAME
-from helpers.sweeps import sweep
+from helpers.pictures.files import image_settings, save_image
+from helpers.sampling.trajectory import Cell
+from helpers.sweeps import folder as sweep_folder
+from helpers.sweeps.contact_sheet import contact_sheet
+from helpers.sweeps.folder import HEADER_NAME, MANIFEST_NAME, SweepFolder, settings_key
+from helpers.sweeps.plan import find_axes
+from helpers.sweeps.result import SHEET_NAME
+from helpers.sweeps.run import sweep
 from tests.pipelines import MAX_TOKENS, plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 QUIET = {"progress": False, "num_inference_steps": 2, "scheduler": "ddim"}
@@ -510,7 +510,7 @@ def test_it_says_the_work_before_it_starts_and_measures_the_seconds(own_pipe, ca
         now[0] += 2.5
 
     own_pipe.unet.register_forward_pre_hook(take_time)
-    monkeypatch.setattr("helpers.sweeps.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("helpers.sweeps.run.time", SimpleNamespace(perf_counter=lambda: now[0]))
     sweep(own_pipe, prompt="a fox", num_inference_steps=16, scheduler="ddim")
     assert told[:3] == ["pictures to make: 1; U-Net evaluations: 16\n", "", "about 40 seconds\n"]
 

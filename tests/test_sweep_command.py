@@ -5,13 +5,13 @@ import json
 import pytest
 from PIL import Image
 
-from helpers import models
 from helpers.__main__ import main
 from helpers.commands.sweep import values_of
-from helpers.images import image_settings
-from helpers.sweep_folder import HEADER_NAME, MANIFEST_NAME
-from helpers.sweep_result import SHEET_NAME
-from helpers.sweeps import sweep
+from helpers.models import load as models
+from helpers.pictures.files import image_settings
+from helpers.sweeps.folder import HEADER_NAME, MANIFEST_NAME
+from helpers.sweeps.result import SHEET_NAME
+from helpers.sweeps.run import sweep
 
 
 def command(model, folder, *words) -> list[str]:

@@ -9,8 +9,8 @@ import numpy
 import pytest
 import torch
 
-from helpers.ranking import Ranker
-from helpers.timing import Comparison, Contender, Measurement, _timed, compare
+from helpers.ranking.compare import Comparison, Contender, Measurement, _timed, compare
+from helpers.ranking.ranker import Ranker
 from tests.pipelines import tiny_sd_pipeline
 
 matplotlib.use("Agg")
@@ -130,7 +130,8 @@ def test_seconds_are_those_of_one_picture_and_leave_the_warm_up_out(monkeypatch)
         pipe.unet.register_forward_pre_hook(lambda *inputs: now.insert(0, now[0] + 1))
         return pipe
 
-    monkeypatch.setattr("helpers.timing.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    clock = SimpleNamespace(perf_counter=lambda: now[0])
+    monkeypatch.setattr("helpers.ranking.compare.time", clock)
     prompts = ["a fox", "a bee", "a cat"]
     timed = compare({"mine": load}, prompts, rounds=1, batch_size=3, **QUICK)
     assert timed.seconds("mine") == [1.0]  # PNDM asks three times in two steps, for all at once
@@ -177,10 +178,10 @@ def test_plot_of_quality_against_seconds():
 
 
 def test_own_settings_come_from_the_catalogue(monkeypatch):
-    import helpers.timing
+    import helpers.ranking.compare
 
     monkeypatch.setattr(
-        helpers.timing, "load_pipeline", lambda *args, **options: tiny_sd_pipeline()
+        helpers.ranking.compare, "load_pipeline", lambda *args, **options: tiny_sd_pipeline()
     )
     turbo = compare(["sd-turbo"], "a fox", rounds=1, progress=False).contenders["sd-turbo"]
     assert (turbo.num_inference_steps, turbo.guidance_scale) == (1, 0.0)

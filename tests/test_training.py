@@ -364,7 +364,7 @@ def test_a_second_sitting_starts_from_the_shipped_unet(trained):
 
 
 def test_what_a_sitting_keeps_stays_as_it_is_shipped(trained):
-    from helpers.sticker_clip import StickerClip
+    from helpers.ranking.sticker_clip import StickerClip
     from training.__main__ import Recipe
 
     records = trained.logs.parent

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from helpers import before_after, wipe
-from helpers.notebook import WIDGET
+from helpers import before_after
+from helpers.widgets import before_after as wipe
+from helpers.widgets.notebook import WIDGET
 
 RED, BLUE = (Image.new("RGB", (200, 120), colour) for colour in ("red", "blue"))
 

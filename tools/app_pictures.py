@@ -85,10 +85,10 @@ def lesson_apps(browser: Browser, folder: Path) -> list[Path]:
 def course_app(browser: Browser, folder: Path) -> Path:
     """Photograph the Rate page of the course's own app, with an empty store of ratings."""
     from helpers import load_pipeline
-    from helpers.app.engine import Engine
-    from helpers.app.page import serve
+    from helpers.app.queue import Engine
+    from helpers.app.server import serve
     from helpers.app.studio import Studio
-    from helpers.feedback import Feedback
+    from helpers.feedback.store import Feedback
 
     with tempfile.TemporaryDirectory() as store:
         engine = Engine({"stickers": load_pipeline("stickers")}).start()

@@ -13,7 +13,7 @@ from diffusers import DDPMScheduler
 from PIL import Image
 
 from helpers import image_grid, load_pipeline, save_image, seeded_latents
-from helpers.stages import decode
+from helpers.sampling.stages import decode
 
 PICTURES = Path(__file__).resolve().parents[1] / "course" / "pictures"
 

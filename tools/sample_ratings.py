@@ -9,7 +9,7 @@ rule, so that the file cannot be taken for opinions.
 import random
 from pathlib import Path
 
-from helpers.feedback_export import write_csv
+from helpers.feedback.export import write_csv
 from helpers.vocabulary import unknown_words
 
 FILE = Path(__file__).parents[1] / "course" / "data" / "sample_ratings.csv"

@@ -19,7 +19,7 @@ from transformers import CLIPTokenizer
 
 from helpers import load_pipeline, load_ranker
 from helpers.faces.restorer import Restorer
-from helpers.sticker_clip import StickerClip
+from helpers.ranking.sticker_clip import StickerClip
 from training.card import hardware, write_card
 from training.clip import new_clip, train_clip
 from training.compare import compare, write_student_card

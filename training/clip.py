@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
-from helpers.sticker_clip import StickerClip
+from helpers.ranking.sticker_clip import StickerClip
 from training.data import PORTRAIT_SHARE, SUBJECTS, Ahead, Batches, Dataset, Sample
 from training.loop import Loop
 from training.presets import ClipSettings, Machine

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers.ranking import Ranker, r_precision
+from helpers.ranking.ranker import Ranker, r_precision
 from training.card import table, training_table
 from training.evaluate import (
     TIMED_THREADS,

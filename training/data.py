@@ -26,7 +26,7 @@ from helpers.vocabulary import (
     STYLES,
     SUBJECTS,
     was_held_out,
-)  # fmt: skip
+)
 from training.sprites import FILE
 
 SIZE = 128

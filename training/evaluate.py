@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from helpers.sticker_clip import StickerClip
+from helpers.ranking.sticker_clip import StickerClip
 from helpers.vocabulary import (
     BACKGROUNDS,
     EXPRESSIONS,
@@ -27,7 +27,7 @@ from helpers.vocabulary import (
     SKIN_TONES,
     STYLES,
     SUBJECTS,
-)  # fmt: skip
+)
 from training.clip import to_pixels, tokens
 from training.data import Dataset, Portrait, Sample, Sticker, article
 from training.export import write_text

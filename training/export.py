@@ -10,7 +10,7 @@ import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
 from transformers import CLIPTextModel
 
-from helpers.sticker_clip import StickerClip
+from helpers.ranking.sticker_clip import StickerClip
 from training.loop import write_whole
 from training.unet import SCHEDULE
 

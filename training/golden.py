@@ -4,7 +4,7 @@
 
 They are sprites of the style "3d" whose brightness chooses a colour between dark gold and light
 gold, on the backgrounds of the data set. Beside them stands metadata.jsonl, a JSON object a line,
-as `datasets` reads an "imagefolder" and as `helpers/feedback_export.py` writes one.
+as `datasets` reads an "imagefolder" and as `helpers/feedback/export.py` writes one.
 
 Gold was chosen after pixel art had failed: the autoencoder melts blocks of 8 pixels, so whatever a
 LoRA had learned of them would have looked melted too. Smooth shades of one colour it keeps.

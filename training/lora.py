@@ -20,7 +20,7 @@ from helpers.fine_tuning import (
     read_pictures,
     save_lora,
 )
-from helpers.lora import STANDARD_NAME
+from helpers.models.lora import STANDARD_NAME
 from helpers.vocabulary import COLOURS, SUBJECTS
 from training.card import hardware, table
 from training.compare import GUIDANCE_SCALE, different, figures_of

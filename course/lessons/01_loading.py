@@ -53,8 +53,7 @@ from diffusers import EulerDiscreteScheduler, UniPCMultistepScheduler
 from IPython.display import display
 from PIL import Image
 
-from helpers import enlarge, exercise, image_grid, load_pipeline
-from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
+from helpers import BACKGROUNDS, STYLES, SUBJECTS, enlarge, exercise, image_grid, load_pipeline
 
 # %% [markdown]
 # The next cell loads a model that comes with the course. We trained it ourselves on small

@@ -58,15 +58,7 @@ import torch
 from diffusers import DDIMScheduler
 from IPython.display import display
 
-from helpers import (
-    enlarge,
-    exercise,
-    explorer,
-    image_grid,
-    load_pipeline,
-    seeded_latents,
-    sweep,
-)
+from helpers import enlarge, exercise, explorer, image_grid, load_pipeline, seeded_latents, sweep
 
 pipe = load_pipeline("stickers")
 pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)

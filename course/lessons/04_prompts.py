@@ -53,12 +53,16 @@ import diffusers
 import transformers
 from IPython.display import display
 
-from helpers import exercise, explorer, image_grid, load_pipeline, sweep
-from helpers.vocabulary import (
+from helpers import (
     BACKGROUNDS,
     KNOWN_WORDS,
     STYLES,
     SUBJECTS,
+    exercise,
+    explorer,
+    image_grid,
+    load_pipeline,
+    sweep,
     unknown_words,
     was_held_out,
 )

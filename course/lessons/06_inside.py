@@ -43,9 +43,16 @@ from diffusers import DDPMScheduler
 from IPython.display import display
 from PIL import Image, ImageDraw
 
-from helpers import enlarge, exercise, image_grid, load_pipeline, seeded_latents
-from helpers.attention_maps import heat_map, watch_attention
-from helpers.latents import interpolate
+from helpers import (
+    enlarge,
+    exercise,
+    heat_map,
+    image_grid,
+    interpolate,
+    load_pipeline,
+    seeded_latents,
+    watch_attention,
+)
 
 # %% [markdown]
 # This is the picture that you are going to rebuild. Everything that decides it stands in this cell:

@@ -52,7 +52,9 @@ from helpers import (
     save_image,
     seeded_latents,
 )
-from helpers.ranking import r_precision as share_of_hits
+from helpers import (
+    r_precision as share_of_hits,
+)
 
 # %% [markdown]
 # ## 1 · Ten pictures, and your vote

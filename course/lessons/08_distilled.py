@@ -44,9 +44,17 @@ import matplotlib.pyplot as plt
 import torch
 from IPython.display import display
 
-from helpers import exercise, image_grid, load_pipeline, load_ranker, seeded_latents
-from helpers.reference_models import PUBLISHED_QUALITY, PUBLISHED_TIMES, reference_table
-from helpers.timing import compare
+from helpers import (
+    PUBLISHED_QUALITY,
+    PUBLISHED_TIMES,
+    compare,
+    exercise,
+    image_grid,
+    load_pipeline,
+    load_ranker,
+    reference_table,
+    seeded_latents,
+)
 
 # %% [markdown]
 # ## 1 · Two models

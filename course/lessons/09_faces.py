@@ -66,12 +66,21 @@ import torch
 from IPython.display import display
 from PIL import Image, ImageDraw, ImageFont
 
-from helpers import before_after, enlarge, exercise, image_grid, improve_face, load_pipeline
-from helpers.faces.errors import FaceServiceError
-from helpers.faces.examples import example_portrait
-from helpers.faces.pictures import from_base64, to_data_url
-from helpers.faces.quality import psnr, ssim
-from helpers.faces.server import start
+from helpers import (
+    FaceServiceError,
+    before_after,
+    enlarge,
+    example_portrait,
+    exercise,
+    from_base64,
+    image_grid,
+    improve_face,
+    load_pipeline,
+    psnr,
+    ssim,
+    start_face_service,
+    to_data_url,
+)
 
 # %% [markdown]
 # Our server is the class's own face service. Usually it runs on the instructor's computer, started
@@ -84,7 +93,7 @@ from helpers.faces.server import start
 # program can wait for ever.
 
 # %% tags=["nbval-ignore-output"]
-service = start(port=0)  # 0: any port that is free
+service = start_face_service(port=0)  # 0: any port that is free
 print("the service listens at", service.url)
 answer = requests.get(f"{service.url}/about", timeout=10)
 print(answer.status_code, answer.json())

@@ -65,10 +65,16 @@ from IPython.display import display
 from PIL import Image
 
 import helpers
-from helpers import enlarge, exercise, image_grid, load_pipeline, seeded_latents
-from helpers.commands.app import shipped_models
-from helpers.faces.pictures import to_data_url
-from helpers.vocabulary import STYLES
+from helpers import (
+    STYLES,
+    enlarge,
+    exercise,
+    image_grid,
+    load_pipeline,
+    seeded_latents,
+    shipped_models,
+    to_data_url,
+)
 
 # %% [markdown]
 # `load` loads a model when it is first asked for; `functools.cache` remembers it, so that a second
@@ -607,7 +613,7 @@ print("the studio is closed")
 #
 # The course brings a larger app, made of the same parts: `python -m helpers app` in a terminal, or
 # `make app`. It shows each picture as it forms, repairs faces (lesson 09), draws grids of two
-# settings, and collects ratings (lesson 11). Its controls stand in `helpers/app/controls.py`
+# settings, and collects ratings (lesson 11). Its controls stand in `helpers/app/pages/controls.py`
 # and its limits in `helpers/app/limits.py`, and you now know enough to read both. What is new is
 # its engine: the pictures of all visitors are drawn *together*, in shared calls of the U-Net, so
 # that nobody waits for somebody else's whole run.

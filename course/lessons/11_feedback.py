@@ -64,11 +64,18 @@ import matplotlib.pyplot as plt
 import pandas
 from IPython.display import display
 
-from helpers import exercise, image_grid, load_pipeline, load_ranker, seeded_latents
-from helpers.faces.pictures import to_png
-from helpers.feedback import CONSENTS, Feedback
-from helpers.feedback_export import read_csv
-from helpers.fingerprint import model_fingerprint
+from helpers import (
+    CONSENTS,
+    Feedback,
+    exercise,
+    image_grid,
+    load_pipeline,
+    load_ranker,
+    model_fingerprint,
+    read_ratings,
+    seeded_latents,
+    to_png,
+)
 
 # %% [markdown]
 # ### Consent
@@ -302,7 +309,7 @@ for image, made_by, my_vote in zip(images, settings, my_votes, strict=True):
 # %%
 here = Path.cwd()
 course = here if (here / "course").is_dir() else here.parent
-sample = pandas.DataFrame(read_csv(course / "course" / "data" / "sample_ratings.csv"))
+sample = pandas.DataFrame(read_ratings(course / "course" / "data" / "sample_ratings.csv"))
 print(len(sample), "ratings of origin", *sample["origin"].unique())
 print(textwrap.fill(sample["rule"].unique()[0], width=100))
 
@@ -578,7 +585,7 @@ training_folder = class_feedback.export_images(tempfile.mkdtemp(), "training", m
 
 # %%
 table = class_feedback.export_csv(folder / "ratings.csv")
-print(table.name, "holds", len(read_csv(table)), "ratings")
+print(table.name, "holds", len(read_ratings(table)), "ratings")
 
 # %% [markdown]
 # ### Delete on request

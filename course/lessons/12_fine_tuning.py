@@ -51,18 +51,22 @@ from diffusers import DDPMScheduler
 from IPython.display import display
 from peft import LoraConfig
 
-from helpers import exercise, image_grid, load_pipeline, load_ranker, seeded_latents
-from helpers.feedback import Feedback
-from helpers.fine_tuning import (
-    ATTENTION,
+from helpers import (
+    ATTENTION_LAYERS,
+    Feedback,
     TrainingSet,
     add_lora,
+    exercise,
     fine_tune,
+    image_grid,
+    load_pipeline,
+    load_ranker,
+    model_fingerprint,
     read_pictures,
     save_lora,
+    seeded_latents,
+    unknown_words,
 )
-from helpers.fingerprint import model_fingerprint
-from helpers.vocabulary import unknown_words
 
 # %% [markdown]
 # ## 1 · A word that the model never read
@@ -657,7 +661,7 @@ REAL = False
 if REAL and torch.cuda.is_available():
     real = load_pipeline("sd-v1-5")
     real.unet.enable_gradient_checkpointing()
-    add_lora(real, rank=4, layers=ATTENTION)
+    add_lora(real, rank=4, layers=ATTENTION_LAYERS)
     fine_tune(real, TrainingSet(real, pictures), steps=1000, batch_size=1, learning_rate=1e-4)
     save_lora(real, "my-lora")
     display(image_grid(real([pictures[0].prompt] * 2).images))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..denoise import Cell
-from ..images import save_image
+from helpers.pictures.files import save_image
+from helpers.sampling.trajectory import Cell
 
 USER_PICTURES = 150
 """Pictures kept of one visitor; then older ones go, those that are no favourites first."""
@@ -140,9 +140,10 @@ class Album:
 
     def zip(self, user: str) -> Path:
         """All of a visitor's pictures in a new file, which the caller removes."""
-        with tempfile.NamedTemporaryFile(
-            dir=self._folder.name, suffix=".zip", delete=False
-        ) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:  # PNG is packed
+        with (
+            tempfile.NamedTemporaryFile(dir=self._folder.name, suffix=".zip", delete=False) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+        ):  # PNG is packed
             for number, made in enumerate(reversed(self.of(user)), start=1):
                 archive.write(made.path, f"{number:03}-{made.path.name}")
         return Path(file.name)

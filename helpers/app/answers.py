@@ -17,11 +17,11 @@ from collections.abc import Callable, Sequence
 
 import gradio as gr
 
-from . import markup
-from .engine import EngineFull
-from .limits import Invalid
-from .studio import Studio
-from .visitors import TooMuch
+from helpers.app import markup
+from helpers.app.limits import Invalid
+from helpers.app.queue import EngineFull
+from helpers.app.studio import Studio
+from helpers.app.visitors import TooMuch
 
 UNKNOWN = "Something went wrong, and nothing was lost. Try again; if it happens each time, tell \
 whoever runs this app."
@@ -67,8 +67,10 @@ def problem_of(error: Exception) -> Problem:
         reason = next((told for word, told in DATABASE.items() if word in str(error)), None)
     log.error("a request failed", exc_info=error)
     if reason:
-        return Problem(f"This could not be stored: {reason}. Nothing was lost; tell whoever runs \
-this app.")
+        return Problem(
+            f"This could not be stored: {reason}. Nothing was lost; tell whoever runs \
+this app."
+        )
     return Problem(UNKNOWN)
 
 

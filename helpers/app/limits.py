@@ -13,11 +13,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from .. import axes as plans
-from ..denoise import Cell
-from ..faces.pictures import from_bytes
-from ..images import image_settings
-from ..schedulers import SHORT_NAMES
+from helpers.pictures.encoded import from_bytes
+from helpers.pictures.files import image_settings
+from helpers.sampling.schedulers import SHORT_NAMES
+from helpers.sampling.trajectory import Cell
+from helpers.sweeps import plan as plans
 
 PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
 NONE = "none"  # how a sweep over negative prompts has the empty one among its values
@@ -231,7 +231,8 @@ def _uploaded(path: object) -> bytes:
     try:
         content = Path(str(path)).read_bytes()
     except OSError:  # gradio removes uploads after some time
-        raise Invalid("The uploaded file is not here any more: choose it again.", "upload") from None
+        told = "The uploaded file is not here any more: choose it again."
+        raise Invalid(told, "upload") from None
     if len(content) > LIMITS.upload:
         raise Invalid(f"The file is larger than {LIMITS.upload // 1_000_000} MB.", "upload")
     return content

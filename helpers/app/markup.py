@@ -6,10 +6,10 @@ import io
 
 from PIL import Image
 
-from ..axes import Axes, value_label
-from ..images import alt_text
-from .engine import JobProgress, PictureProgress
-from .limits import AXIS_NAMES
+from helpers.app.limits import AXIS_NAMES
+from helpers.app.queue import JobProgress, PictureProgress
+from helpers.pictures.files import alt_text
+from helpers.sweeps.plan import Axes, value_label
 
 SHOWN_SIDE = 256  # pixels: a picture inside the HTML is made this small
 

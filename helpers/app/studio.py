@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from ..feedback import Feedback
-from .album import Album
-from .engine import Engine
-from .visitors import Visitors
+from helpers.app.album import Album
+from helpers.app.queue import Engine
+from helpers.app.visitors import Visitors
+from helpers.feedback.store import Feedback
 
 WITH = " + "  # between a model and the LoRA on top of it, in the engine's name for both
 

@@ -4,7 +4,7 @@ import argparse
 import sqlite3
 from pathlib import Path
 
-from .argument_types import port
+from helpers.commands.argument_types import port
 
 RATINGS = Path("feedback") / "ratings.sqlite"
 
@@ -34,11 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..app.engine import Engine
-    from ..app.page import serve
-    from ..app.studio import Studio
-    from ..feedback import Feedback
-    from ..models import load_pipeline
+    from helpers.app.queue import Engine
+    from helpers.app.server import serve
+    from helpers.app.studio import Studio
+    from helpers.feedback.store import Feedback
+    from helpers.models.catalogue import shipped_models
+    from helpers.models.load import load_pipeline
 
     if (arguments.share or arguments.host != "127.0.0.1") and not arguments.password:
         print("Everybody who knows the address can come in. With --password WORD they need it.")
@@ -58,14 +59,3 @@ def run(arguments: argparse.Namespace) -> None:
         raise SystemExit(f"The app cannot start: {error}") from error
     finally:
         studio.close()
-
-
-def shipped_models() -> list[str]:
-    """The models that come with the course and make pictures from text."""
-    from ..catalogue import MODELS
-
-    return [
-        name
-        for name, model in MODELS.items()
-        if model.is_embedded and all(folder.is_dir() for folder in model.folders)
-    ]

@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..doctor import State, examine, report
+    from helpers.course.doctor import State, examine, report
 
     findings = examine(network=arguments.network)
     print(report(findings))

@@ -7,8 +7,8 @@ the GFP-GAN demos, until Ctrl-C.
 import argparse
 import sys
 
-from ..faces.contract import PORT
-from .argument_types import count, port
+from helpers.commands.argument_types import count, port
+from helpers.faces.contract import PORT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..faces.server import Limits, start
+    from helpers.faces.service.server import Limits, start
 
     limits = Limits(at_once=arguments.at_once, queue=arguments.queue)
     try:

@@ -16,7 +16,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def models_table() -> str:
     """The catalogue as text, one paragraph a model."""
-    from ..models import MODELS
+    from helpers.models.catalogue import MODELS
 
     return "\n\n".join(paragraph(name, model) for name, model in MODELS.items())
 
@@ -62,7 +62,7 @@ def _needs(model) -> str:
         return "No download; runs on any computer"
     if model.parameters is None:
         return "Size of the download and need of memory: not known"
-    from ..catalogue import GIB
+    from helpers.models.catalogue import GIB
 
     on_gpu, on_cpu = model.dtype_on("cuda"), model.dtype_on("cpu")
     sizes = [model.download_bytes(half) / 1e9 for half in (True, False)]

@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from .. import progress
-    from ..exercises import exercise_ids
+    from helpers.course import progress
+    from helpers.course.exercises import exercise_ids
 
     try:
         if not arguments.paths and not arguments.csv:

@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..processes import launched_processes
+    from helpers.sweeps.distributed import launched_processes
 
     first = launched_processes().is_first
     with warnings.catch_warnings():
@@ -105,8 +105,8 @@ def values_of(name: str, texts: list[str]) -> list:
 def _sweep(arguments: argparse.Namespace):
     # What is wrong with the command is told at once, before anything large is imported.
     settings = {name: values_of(name, texts) for name, texts in _given(arguments).items()}
-    from ..models import load_pipeline
-    from ..sweeps import sweep
+    from helpers.models.load import load_pipeline
+    from helpers.sweeps.run import sweep
 
     pipe = load_pipeline(arguments.model, _device(arguments.device))
     options = {} if arguments.max_rows is None else {"max_rows": arguments.max_rows}
@@ -137,7 +137,7 @@ def _device(named: str | None) -> str | None:
 
 
 def _report(result, folder: str) -> None:
-    from ..sweep_result import SHEET_NAME
+    from helpers.sweeps.result import SHEET_NAME
 
     for outcome in result:
         if outcome.error:

@@ -2,8 +2,8 @@
 
 from PIL import Image
 
-from ..models import WEIGHTS
-from ..vocabulary import SKIN_TONES
+from helpers.models.catalogue import WEIGHTS
+from helpers.vocabulary import SKIN_TONES
 
 FOLDER = WEIGHTS / "stickers-faces" / "examples"
 

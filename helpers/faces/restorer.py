@@ -19,9 +19,9 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..images import upright
-from ..models import WEIGHTS
-from .contract import FACTORS
+from helpers.faces.contract import FACTORS
+from helpers.models.catalogue import WEIGHTS
+from helpers.pictures.check import upright
 
 FOLDER = WEIGHTS / "stickers-faces"
 MAX_PIXELS = 2**24

@@ -14,8 +14,8 @@ import pytest
 import requests
 from PIL import Image
 
-from helpers.faces.client import _known, improve_face
-from helpers.faces.errors import FaceServiceError
+from helpers.faces.client.errors import FaceServiceError
+from helpers.faces.client.improve import _known, improve_face
 from tests import faulty_server
 
 DEMO = Path(__file__).with_name("demo.py")
@@ -94,7 +94,7 @@ def test_the_faulty_server_has_the_shapes_of_the_real_one(url):
 
 def test_the_service_of_the_course_answers_in_the_same_shape(url):
     """The reference is the real one: same keys, same kind of picture."""
-    from helpers.faces.server import start
+    from helpers.faces.service.server import start
 
     class Enlarger:
         def improve(self, image, factor):

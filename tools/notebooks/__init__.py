@@ -1,4 +1,4 @@
-"""From `course/lessons/*.py` to `lessons/`, `solutions/` and `helpers/exercises.json`.
+"""From `course/lessons/*.py` to `lessons/`, `solutions/` and `helpers/course/exercises.json`.
 
     python -m tools.notebooks                 build everything
     python -m tools.notebooks 02_seeds        build one lesson

@@ -14,7 +14,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Build or check; return the exit status, 0 when all is well."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.notebooks",
-        description=("Build lessons/, solutions/ and helpers/exercises.json from course/lessons/."),
+        description="Build lessons/, solutions/ and the catalogue of exercises.",
     )
     parser.add_argument("names", nargs="*", metavar="LESSON", help="such as 02_seeds; default: all")
     mode = parser.add_mutually_exclusive_group()
@@ -49,7 +49,7 @@ def _report(found: list[str]) -> int:
     if found:
         print("Run `make notebooks` and keep what it writes.", file=sys.stderr)
         return 1
-    print("lessons/, solutions/ and helpers/exercises.json are up to date")
+    print("lessons/, solutions/ and helpers/course/exercises.json are up to date")
     return 0
 
 

@@ -13,8 +13,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from helpers import files
-from helpers.checks import lesson_checks
+from helpers.base import files
+from helpers.course.checks import lesson_checks
 from tools.notebooks.colab import repository, with_setup
 from tools.notebooks.marks import Line, ScriptError
 from tools.notebooks.pictures import cell_pictures
@@ -46,7 +46,7 @@ class Course:
 
     @property
     def catalogue(self) -> Path:
-        return self.root / "helpers" / "exercises.json"
+        return self.root / "helpers" / "course" / "exercises.json"
 
     def lesson_entries(self) -> dict[str, dict]:
         """What `course/lessons.toml` says of each lesson, by name and in its order.

@@ -108,7 +108,7 @@ def _require_pieces(lesson: Lesson, exercise: Exercise, checks: Mapping[str, Cal
             start,
             f"exercise {exercise.id!r} has no check: put "
             f'@check("{exercise.id}") above a function in '
-            f"helpers/checks/lesson_{lesson.number}.py",
+            f"helpers/course/checks/lesson_{lesson.number}.py",
         )
 
 
@@ -267,7 +267,7 @@ def _require_known_ids(lesson: Lesson, checks: Mapping[str, Callable]) -> None:
         if exercise_id not in lesson.exercises:
             raise ScriptError(
                 lesson.cells[0].start,
-                f"helpers/checks has a check for {exercise_id!r}, which is no exercise here",
+                f"helpers/course/checks has a check for {exercise_id!r}, which is no exercise here",
             )
 
 

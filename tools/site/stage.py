@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from helpers.notebook import WIDGET
+from helpers.widgets.notebook import WIDGET
 
 PAGES = (
     "README.md",

@@ -1,0 +1,229 @@
+"""What a learner has done, kept on their own computer beside the notebooks.
+
+The checks add a line to `progress.jsonl` in the folder of the notebook: what was answered, which
+hints were asked for, whether a solution was looked at. It is plain text, a JSON object a line:
+
+    {"time": "2026-09-01T10:00:00+00:00", "exercise": "01.grid", "event": "wrong"}
+
+`python -m helpers progress` prints it. A learner hands it in by sending that one file. It goes
+nowhere by itself. Beside the notebooks and not in a home folder, because there a learner sees it in
+JupyterLab's or Colab's list of files, can download it with a click, and can delete it.
+
+`COURSE_PROGRESS` in the environment names another file, for a class whose notebooks lie in a
+folder that cannot be written; `COURSE_PROGRESS=off` keeps none.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from helpers.base.notebook import in_notebook
+
+FILE_NAME = "progress.jsonl"
+VARIABLE = "COURSE_PROGRESS"
+LESSONS = Path(__file__).parents[2] / "lessons"
+
+# Besides these two, an event is what a check said: "right", "wrong", "not attempted", …
+HINT = "hint"
+SOLUTION = "solution"
+TRIES = ("right", "wrong", "your code raised")
+
+
+@dataclass
+class Standing:
+    """One learner's way through one exercise; `tries` are the answers up to the first right one."""
+
+    is_right: bool = False
+    tries: int = 0
+    hints: int = 0
+    saw_solution: bool = False
+
+    def add(self, event: str) -> None:
+        """Take account of one event. After the first right answer nothing counts any more."""
+        if self.is_right:
+            return
+        self.tries += event in TRIES
+        self.hints += event == HINT
+        self.saw_solution |= event == SOLUTION
+        self.is_right = event == "right"
+
+
+@dataclass
+class Progress:
+    """One learner's file, read: the standings by exercise, and lines that made no sense."""
+
+    learner: str
+    standings: dict[str, Standing] = field(default_factory=dict)
+    unreadable: int = 0
+
+
+def record(exercise_id: str, event: str) -> None:
+    """Add an event to the learner's file, in a notebook of the lessons; elsewhere do nothing.
+
+    Never raises for a file that cannot be written: a check is worth more than its record.
+    """
+    path = _file_of_this_kernel()
+    if path is None:
+        return
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    line = json.dumps({"time": now, "exercise": exercise_id, "event": str(event)})
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+    except OSError:
+        pass
+
+
+def _file_of_this_kernel() -> Path | None:
+    """Where this process keeps the record, or None when it is no learner's notebook."""
+    named = os.environ.get(VARIABLE, "")
+    if named.lower() == "off" or not in_notebook():
+        return None
+    # Kernels start in the folder of their notebook. A solution is read, not answered.
+    if Path.cwd().name == "solutions":
+        return None
+    return Path(named).expanduser() if named else Path(FILE_NAME).absolute()
+
+
+def own_file() -> Path:
+    """The learner's file: the one named in the environment, the one here, or that of lessons/."""
+    named = os.environ.get(VARIABLE, "")
+    if named and named.lower() != "off":
+        return Path(named).expanduser()
+    here = Path(FILE_NAME).absolute()
+    return here if here.exists() or not LESSONS.is_dir() else LESSONS / FILE_NAME
+
+
+def read_progress(path: Path) -> Progress:
+    """Read one learner's file; a line that is no event is counted and left out.
+
+    The learner is called by the file's name, or by its folder's where the file has kept its own.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no text.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no progress file {path}")
+    learner = path.absolute().parent.name if path.name == FILE_NAME else path.stem
+    progress = Progress(learner)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no progress file: it is not text ({error.reason})") from error
+    for line in filter(str.strip, lines):
+        try:
+            entry = json.loads(line)
+            exercise_id, event = str(entry["exercise"]), str(entry["event"])
+        except (ValueError, KeyError, TypeError):
+            progress.unreadable += 1
+            continue
+        progress.standings.setdefault(exercise_id, Standing()).add(event)
+    return progress
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """The progress files among `paths`: files as they are, folders with every .jsonl in them.
+
+    Raises FileNotFoundError for a path that is not there, and for folders without any file.
+    """
+    found = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(path.rglob("*.jsonl"))
+            if not inside:
+                raise FileNotFoundError(f"there is no progress file (*.jsonl) in {path}")
+            found += inside
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"there is no progress file {path}")
+    return found
+
+
+def learner_report(progress: Progress, exercise_ids: Sequence[str]) -> str:
+    """One learner's progress as text, a line an exercise, lesson by lesson."""
+    lines = []
+    for lesson in sorted({exercise_id[:2] for exercise_id in exercise_ids}):
+        members = [exercise_id for exercise_id in exercise_ids if exercise_id[:2] == lesson]
+        done = sum(_standing(progress, exercise_id).is_right for exercise_id in members)
+        lines.append(f"lesson {lesson}: {done} of {len(members)} exercises right")
+        lines += [f"    {_exercise_line(progress, exercise_id)}" for exercise_id in members]
+    if progress.unreadable:
+        lines.append(f"({_counted(progress.unreadable, 'line')} of the file could not be read)")
+    return "\n".join(lines)
+
+
+def _standing(progress: Progress, exercise_id: str) -> Standing:
+    return progress.standings.get(exercise_id, Standing())
+
+
+def _exercise_line(progress: Progress, exercise_id: str) -> str:
+    standing = _standing(progress, exercise_id)
+    state = "right" if standing.is_right else "open" if standing.tries else "not tried"
+    details = []
+    if standing.tries:
+        details.append("1 try" if standing.tries == 1 else f"{standing.tries} tries")
+    if standing.hints:
+        details.append(_counted(standing.hints, "hint"))
+    if standing.saw_solution:
+        details.append("solution seen")
+    return f"{exercise_id:20} {state:10} {', '.join(details)}".rstrip()
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
+def class_table(learners: Sequence[Progress], exercise_ids: Sequence[str]):
+    """One row a learner: right answers by lesson and in all, tries, hints, solutions seen.
+
+    Returns a pandas DataFrame with the learners as its index. "alone" counts the right answers
+    that needed neither a hint nor the solution.
+    """
+    import pandas
+
+    lessons = sorted({exercise_id[:2] for exercise_id in exercise_ids})
+    rows = []
+    for learner in learners:
+        standings = {each: _standing(learner, each) for each in exercise_ids}
+        right = Counter(each[:2] for each, standing in standings.items() if standing.is_right)
+        every = standings.values()
+        rows.append(
+            {f"lesson {lesson}": right[lesson] for lesson in lessons}
+            | {
+                "right": right.total(),
+                "of": len(exercise_ids),
+                "alone": sum(x.is_right and not x.hints and not x.saw_solution for x in every),
+                "tries": sum(x.tries for x in every),
+                "hints": sum(x.hints for x in every),
+                "solutions seen": sum(x.saw_solution for x in every),
+            }
+        )
+    return pandas.DataFrame(rows, index=pandas.Index([x.learner for x in learners], name="learner"))
+
+
+def exercise_table(learners: Sequence[Progress], exercise_ids: Sequence[str]):
+    """One row an exercise, for a class: who tried, who got it right, how hard it was.
+
+    Returns a pandas DataFrame with the exercises as its index; the hardest come first.
+    """
+    import pandas
+
+    rows = {}
+    for each in exercise_ids:
+        tried = [_standing(learner, each) for learner in learners]
+        tried = [standing for standing in tried if standing.tries]
+        rows[each] = {
+            "tried": len(tried),
+            "right": sum(standing.is_right for standing in tried),
+            "tries each": sum(x.tries for x in tried) / len(tried) if tried else float("nan"),
+            "took hints": sum(standing.hints > 0 for standing in tried),
+            "saw solution": sum(standing.saw_solution for standing in tried),
+        }
+    table = pandas.DataFrame.from_dict(rows, orient="index").rename_axis("exercise")
+    return table.sort_values("tries each", ascending=False, kind="stable")

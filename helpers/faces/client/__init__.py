@@ -1,0 +1,1 @@
+"""The client of any face service: `improve_face` and `improve_faces`."""

@@ -1,0 +1,1 @@
+"""The class's own face service."""

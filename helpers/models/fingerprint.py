@@ -1,0 +1,54 @@
+"""Telling one model from another without reading all of it."""
+
+import hashlib
+import json
+
+import torch
+from diffusers import DiffusionPipeline
+
+SAMPLES = 64
+"""Numbers read of each tensor. Training, or loading a LoRA into it, moves nearly all of them."""
+
+NOISE = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "timestep_spacing",
+    "steps_offset",
+)
+"""What the pipeline's scheduler passes on to every scheduler that takes its place."""
+
+
+@torch.no_grad()
+def model_fingerprint(pipe: DiffusionPipeline) -> str:
+    """Sixteen hexadecimal digits that change with the weights, their dtype or the noise."""
+    digest = hashlib.sha256()
+    noise = {name: pipe.scheduler.config.get(name) for name in NOISE}
+    digest.update(json.dumps([type(pipe).__name__, noise], default=str).encode())
+    for name, part in sorted(pipe.components.items()):
+        if isinstance(part, torch.nn.Module):
+            for key, tensor in part.state_dict().items():
+                digest.update(f"{name}.{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
+                numbers = _kept(part, key) if tensor.is_meta else tensor
+                digest.update(_samples(numbers).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _kept(part: torch.nn.Module, key: str) -> torch.Tensor:
+    """The weights behind a placeholder on the device "meta".
+
+    Where the layers take turns on a GPU (`helpers.models.memory.Plan.BY_LAYER`), accelerate's hooks
+    keep the numbers in main memory.
+    """
+    path, _, name = key.rpartition(".")
+    hook = part.get_submodule(path)._hf_hook
+    hooks = getattr(hook, "hooks", [hook])  # a module with several has one that holds them all
+    return next(hook.weights_map[name] for hook in hooks if hook.weights_map is not None)
+
+
+def _samples(tensor: torch.Tensor) -> torch.Tensor:
+    flat = tensor.flatten()
+    return flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES].to("cpu", torch.float32)

@@ -1,0 +1,1 @@
+"""Pictures: checked, put together, shown, kept as files, and read from strangers."""

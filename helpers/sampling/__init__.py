@@ -1,0 +1,1 @@
+"""From noise to pictures: latents, schedulers, the stages of a pipeline, the denoising engine."""

@@ -1,0 +1,206 @@
+"""One picture on its way from noise to latents: its settings, its scheduler, its next step."""
+
+import hashlib
+import inspect
+import math
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Literal
+
+import torch
+from diffusers import SchedulerMixin
+from PIL import Image
+
+from helpers.base.counts import checked_count
+from helpers.sampling import stages
+from helpers.sampling.latents import checked_seed, latent_shape, seeded_latents
+from helpers.sampling.schedulers import SchedulerSetting, check_scheduler, fresh_copy
+
+FINITE_EVERY = 8
+"""U-Net evaluations between two looks for NaN: each look makes a GPU wait."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All settings of one picture, under the names and with the defaults of diffusers.
+
+    `scheduler` is a short name, a class, a configured scheduler (its settings are taken, its state
+    is not), or None for the pipeline's own. `height` and `width` are in pixels; None is the
+    model's own size.
+    """
+
+    prompt: str
+    negative_prompt: str | None = None
+    seed: int = 0
+    num_inference_steps: int = 50
+    guidance_scale: float = 7.5
+    scheduler: SchedulerSetting = None
+    height: int | None = None
+    width: int | None = None
+    eta: float = 0.0
+
+    def __post_init__(self):
+        """The size is checked on submission, where the model is known."""
+        _check_text("prompt", self.prompt)
+        if self.negative_prompt is not None:
+            _check_text("negative_prompt", self.negative_prompt)
+        checked_seed("seed", self.seed)
+        checked_count("num_inference_steps", self.num_inference_steps)
+        check_scheduler(self.scheduler)
+        _check_number("guidance_scale", self.guidance_scale)
+        _check_number("eta", self.eta)
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"eta must be between 0 and 1; got {self.eta}.")
+
+
+class Trajectory(Future):
+    """One picture on its way, as `Denoiser.submit` returns it; `result()` is the picture.
+
+    It is a standard `concurrent.futures.Future`, so `result(timeout)`, `exception()`, `cancel()`,
+    `add_done_callback()`, `concurrent.futures.as_completed` and `asyncio.wrap_future` work.
+    `cancel()` works until the picture is done, also half-way. `result()` waits: call it where
+    another thread runs the engine, or after `run()` has yielded the trajectory.
+
+    Attributes:
+        cell: The settings.
+        evaluations, total_evaluations: U-Net evaluations done, and needed in all (PNDM needs one
+            more than `num_inference_steps`, Heun one less than twice as many).
+        latents: (1, channels, height, width), as they are now; None before the start.
+        seconds: The engine's time spent on it: of a shared call, its share of the rows.
+    """
+
+    def __init__(
+        self,
+        cell: Cell,
+        pipe: stages.Pipeline,
+        scheduler: SchedulerMixin,
+        preview: "Preview | None",
+        preview_every: int,
+    ):
+        super().__init__()
+        self.cell = cell
+        self.preview = preview
+        self.preview_every = preview_every
+        self.seconds = 0.0
+        self.evaluations = 0
+        self.latents: torch.Tensor | None = None
+        self.shape = torch.Size((1, *latent_shape(pipe, cell.height, cell.width)))
+        self.rows = 2 if stages.is_guided(pipe, cell.guidance_scale) else 1
+        self._scheduler = fresh_copy(scheduler, cell.seed)
+        self._scheduler.set_timesteps(cell.num_inference_steps, device="cpu")
+        self.total_evaluations = len(self._scheduler.timesteps)
+        self._row_conditions: stages.Conditions = {}
+        self._step_options: dict[str, Any] = {}
+
+    @property
+    def state(self) -> Literal["waiting", "running", "done", "failed", "cancelled"]:
+        """Where it stands, in a word."""
+        if self.cancelled():
+            return "cancelled"
+        if self.done():
+            return "failed" if self.exception() else "done"
+        return "waiting" if self.latents is None else "running"
+
+    def _start(self, pipe, conditions: stages.Conditions) -> None:
+        cell, scheduler = self.cell, self._scheduler
+        self._row_conditions = conditions
+        noise = seeded_latents(pipe, cell.seed, cell.height, cell.width)
+        # A pipeline draws the latents and then each step's noise from one generator.
+        generator = torch.Generator().manual_seed(cell.seed)
+        torch.randn(self.shape, generator=generator)
+        accepted = inspect.signature(scheduler.step).parameters
+        options = {"eta": cell.eta, "generator": generator}
+        self._step_options = {name: options[name] for name in options if name in accepted}
+        if isinstance(pipe, stages.StableDiffusionXLPipeline) and hasattr(
+            scheduler, "set_begin_index"
+        ):
+            scheduler.set_begin_index(0)
+        self.latents = noise * scheduler.init_noise_sigma
+
+    def _inputs(self) -> list["Row"]:
+        conditions = self._row_conditions.items()
+        timestep = self._scheduler.timesteps[self.evaluations]
+        sample = self._scheduler.scale_model_input(self.latents, timestep)
+        keys = [None] * self.rows if self.evaluations else self._first_keys(sample, timestep)
+        return [
+            Row(sample, float(timestep), {name: told[i : i + 1] for name, told in conditions}, key)
+            for i, key in enumerate(keys)
+        ]
+
+    def _first_keys(self, sample: torch.Tensor, timestep: torch.Tensor) -> list[tuple]:
+        """For each row of the first step all that its prediction depends on."""
+        cell = self.cell
+        noise = sample.to("cpu", torch.float32).numpy().tobytes()
+        told_scale = cell.guidance_scale if "timestep_cond" in self._row_conditions else None
+        common = (hashlib.sha256(noise).digest(), sample.shape, float(timestep), told_scale)
+        texts = [("negative", cell.negative_prompt), ("positive", cell.prompt)]
+        return [(*common, *text) for text in texts[-self.rows :]]
+
+    def _step(self, prediction: torch.Tensor) -> None:
+        if self.rows == 2:
+            negative, positive = prediction.chunk(2)
+            prediction = negative + self.cell.guidance_scale * (positive - negative)
+        timestep = self._scheduler.timesteps[self.evaluations]
+        self.latents = self._scheduler.step(
+            prediction, timestep, self.latents, **self._step_options, return_dict=False
+        )[0]
+        self.evaluations += 1
+        if self._has_arrived() or self.evaluations % FINITE_EVERY == 0:
+            self._check_finite()
+        if self.preview and self.evaluations % self.preview_every == 0:
+            self.preview(self, self.latents.clone())
+
+    def _has_arrived(self) -> bool:
+        return self.evaluations == self.total_evaluations
+
+    def _check_finite(self) -> None:
+        if not torch.isfinite(self.latents).all():
+            raise FloatingPointError(
+                f"the latents became NaN or infinite by U-Net evaluation {self.evaluations} of "
+                f"{self.total_evaluations}, so there is no picture. In float16 this can be an "
+                "overflow: load the model with dtype=torch.float32."
+            )
+
+    def _release(self) -> None:
+        """Let go of what only a running trajectory needs."""
+        self._scheduler, self._row_conditions, self._step_options = None, {}, {}
+
+    def _end(self, outcome: "Image.Image | Exception") -> None:
+        """Hand over the picture or the error, unless somebody cancelled first."""
+        with suppress(InvalidStateError):
+            if isinstance(outcome, Exception):
+                self.set_exception(outcome)
+            else:
+                self.set_result(outcome)
+
+
+Preview = Callable[[Trajectory, torch.Tensor], None]
+"""Called with a trajectory and a copy of its latents; `stages.decode` makes a picture of them."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a U-Net call; rows with the same `key`, if they have one, are equal."""
+
+    sample: torch.Tensor
+    timestep: float
+    conditions: stages.Conditions
+    key: tuple | None
+
+
+def _check_text(name: str, text: str) -> None:
+    if not isinstance(text, str):
+        raise TypeError(
+            f"{name} must be a text; got {text!r} of type {type(text).__name__}. "
+            "For several prompts submit a Cell each."
+        )
+
+
+def _check_number(name: str, number: float) -> None:
+    if isinstance(number, bool) or not isinstance(number, Real):
+        raise TypeError(f"{name} must be a number; got {number!r}.")
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite; got {number!r}.")

@@ -1,0 +1,1 @@
+"""Sweeps: pictures of every combination of settings, in a grid and in a folder."""

@@ -1,0 +1,179 @@
+"""The folder of a sweep: pictures, a manifest, and what a killed run needs to go on.
+
+    sweep.json        what the sweep is: the model's fingerprint, the names of the axes, the
+                      settings that stay the same. Written first; a run that differs is refused.
+    manifest.jsonl    one row of JSON for each finished picture, in the order of finishing
+    manifest.N.jsonl  the rows of process N (from 1) while several work; gathered afterwards
+    *.png             the pictures, with their settings inside
+
+A picture is written whole before its row is added, so a run can be killed at any moment. What it
+leaves is mended on the next opening, with a warning that tells: a torn or foreign row is dropped,
+of duplicate rows the last counts, a row whose picture is missing or broken is dropped (the
+picture will be made again), a picture without a row gets one, without the measurements. Rows of
+other processes go into the one manifest, without a warning.
+
+Nothing here knows a model, so it imports neither torch nor diffusers.
+"""
+
+import hashlib
+import json
+import os
+import warnings
+from pathlib import Path
+
+from PIL import Image
+
+from helpers.base.files import write_whole
+from helpers.pictures.files import image_settings, safe_name, save_image
+from helpers.sweeps.plan import Settings
+
+HEADER_NAME = "sweep.json"
+MANIFEST_NAME = "manifest.jsonl"
+PART_NAME = "manifest.{}.jsonl"
+
+Row = dict[str, object]
+"""A picture's settings and measurements, and in the manifest its "file" and "key"."""
+
+
+def settings_key(settings: Settings) -> str:
+    """Sixteen hexadecimal digits that stand for all settings of a picture."""
+    canonical = json.dumps(settings, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class SweepFolder:
+    """Opens or makes the folder of a sweep and mends what a killed run left.
+
+    Args:
+        folder: Where; made if need be.
+        header: What the sweep is, as JSON: every value must be what it was when the folder was
+            made.
+        process: The number of the process that opens it. All but 0 only read what process 0 has
+            just mended, and write rows to a part of their own.
+
+    Raises ValueError if the folder belongs to another sweep: the message names what differs.
+
+    Attributes:
+        rows: The finished pictures' rows, by key.
+    """
+
+    def __init__(self, folder: str | Path, header: dict, process: int = 0):
+        self.path = Path(folder).expanduser()
+        self._manifest = self.path / (PART_NAME.format(process) if process else MANIFEST_NAME)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._claim(header)
+        self.rows: dict[str, Row] = {}
+        faults, parts = self._read()
+        if not process:
+            self._mend(faults, parts)
+
+    def add(self, settings: Settings, measured: Row, label: str, image: Image.Image) -> Row:
+        """Write a finished picture and then its row; `label` begins the file's name."""
+        key = settings_key(settings)
+        path = self.path / f"{safe_name(label, key)}.png"
+        file = save_image(image, path, settings).name
+        row = {**settings, **measured, "key": key, "file": file}
+        with open(self._manifest, "a", encoding="utf-8") as manifest:
+            manifest.write(json.dumps(row) + "\n")
+            manifest.flush()
+            os.fsync(manifest.fileno())
+        self.rows[key] = row
+        return row
+
+    def image(self, key: str) -> Image.Image:
+        """The picture of a row, loaded."""
+        with Image.open(self.path / self.rows[key]["file"]) as image:
+            image.load()
+            return image.copy()
+
+    def _claim(self, header: dict) -> None:
+        path = self.path / HEADER_NAME
+        if not path.exists():
+            write_whole(path, (json.dumps(header, indent=2) + "\n").encode())
+            return
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            raise ValueError(
+                f"{path} is no JSON: the folder holds no sweep that can go on"
+            ) from None
+        for name in {**stored, **header}:
+            if stored.get(name) != header.get(name):
+                raise ValueError(
+                    f"folder holds a sweep with another {name}: there {stored.get(name)!r}, here "
+                    f"{header.get(name)!r}. Pictures of two sweeps are not mixed: choose another "
+                    f"folder than {self.path}"
+                )
+
+    def _read(self) -> tuple[list[str], list[Path]]:
+        """Fill `rows`; what is wrong in the folder, and the manifests of other processes."""
+        faults = []
+        parts = sorted(self.path.glob(PART_NAME.format("*")))
+        for manifest in (self.path / MANIFEST_NAME, *parts):
+            for number, line in enumerate(_lines(manifest), start=1):
+                row = _row(line)
+                fault = f"row {number} of {manifest.name} is torn" if row is None else None
+                if fault := fault or self._fault(row):
+                    faults.append(fault)
+                    continue
+                if row["key"] in self.rows:
+                    faults.append(f"row {number} of {manifest.name} is a duplicate")
+                self.rows[row["key"]] = row
+        return faults + self._adopt_orphans(), parts
+
+    def _mend(self, faults: list[str], parts: list[Path]) -> None:
+        """Leave one manifest without fault, and tell what was wrong."""
+        if faults or parts:
+            lines = [json.dumps(row) + "\n" for row in self.rows.values()]
+            write_whole(self.path / MANIFEST_NAME, "".join(lines).encode())
+        for part in parts:
+            part.unlink()
+        if faults:
+            told = "; ".join(faults)
+            warnings.warn(f"mended the sweep in {self.path}: {told}", stacklevel=4)
+
+    def _fault(self, row: Row) -> str | None:
+        """What is wrong with a row's picture, if anything."""
+        key = _picture_key(self.path / row["file"])
+        if key is None:
+            return f"{row['file']} is missing or broken and will be made again"
+        if key != row["key"]:
+            return f"{row['file']} has other settings than its row"
+        return None
+
+    def _adopt_orphans(self) -> list[str]:
+        """Give pictures their rows back whose run was killed between picture and row."""
+        faults = []
+        named = {row["file"] for row in self.rows.values()}
+        for path in sorted(self.path.glob("*.png")):
+            key = None if path.name in named else _picture_key(path)
+            if key and key in path.stem and key not in self.rows:
+                self.rows[key] = {**image_settings(path), "key": key, "file": path.name}
+                faults.append(f"{path.name} had no row in the manifest")
+        return faults
+
+
+def _lines(manifest: Path) -> list[str]:
+    if not manifest.exists():
+        return []
+    return manifest.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _row(line: str) -> Row | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    complete = isinstance(row, dict) and {"key", "file"} <= row.keys()
+    # A file's name alone: a manifest from elsewhere must not lead out of the folder.
+    return row if complete and Path(str(row["file"])).name == row["file"] else None
+
+
+def _picture_key(path: Path) -> str | None:
+    """The key of the settings inside a picture, or None if it is missing, broken or has none."""
+    try:
+        with Image.open(path) as image:
+            image.load()
+        return settings_key(image_settings(path))
+    except (OSError, ValueError, SyntaxError):  # what Pillow raises for broken files
+        return None

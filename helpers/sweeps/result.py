@@ -1,0 +1,257 @@
+"""What a sweep gives back: labelled pictures, a table, plots, a folder."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import pandas
+from PIL import Image
+
+from helpers.base.files import write_whole
+from helpers.pictures.files import MAX_ALT_TEXT
+from helpers.sampling.diagnose import BLACK_LEVEL
+from helpers.sweeps.contact_sheet import contact_sheet
+from helpers.sweeps.folder import SweepFolder, settings_key
+from helpers.sweeps.plan import Axes, Settings
+
+SHEET_NAME = "contact sheet.png"
+
+
+@dataclass
+class Outcome:
+    """What became of one cell.
+
+    Attributes:
+        settings: All of them, as they are recorded: the scheduler by its name, the size in pixels.
+        state: "done", "failed", or "not run" after an interruption.
+        image: The picture, if it is done.
+        error: Why it failed, else "".
+        seconds: The engine's time for it (of a shared call, its share), None if it was not
+            measured in full.
+        evaluations: U-Net evaluations that it took, or None.
+    """
+
+    settings: Settings
+    state: str = "not run"
+    image: Image.Image | None = None
+    error: str = ""
+    seconds: float | None = None
+    evaluations: int | None = None
+
+    @property
+    def black(self) -> bool:
+        """Whether the picture is there and black all over."""
+        return self.image is not None and bool(numpy.asarray(self.image).max() <= BLACK_LEVEL)
+
+    @property
+    def nan(self) -> bool:
+        """Whether the latents became NaN or infinite."""
+        return self.error.startswith(FloatingPointError.__name__)
+
+
+class Sweep:
+    """The pictures of a sweep. In a notebook it shows itself, with the values on the margins.
+
+    `result[7.5]` is the picture at a value of the only axis, `result[1, 7.5]` at values of two, in
+    the order of the axes; `for outcome in result` gives every cell's `Outcome`. `header` tells
+    what all pictures have in common, the model included.
+    """
+
+    def __init__(self, axes: Axes, outcomes: dict[tuple, Outcome], header: Settings):
+        self.axes = axes
+        self.outcomes = outcomes
+        self.header = header
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.outcomes.values())
+
+    def __getitem__(self, values) -> Image.Image:
+        outcome = self.outcome(values)
+        if outcome.image is None:
+            raise LookupError(f"there is no picture for {values!r}: {_words(outcome)}")
+        return outcome.image
+
+    def outcome(self, values) -> Outcome:
+        """What became of the cell at `values`: one value an axis, in the order of the axes."""
+        position = values if isinstance(values, tuple) else (values,)
+        if position not in self.outcomes:
+            known = self._axes_in_words()
+            raise LookupError(f"the sweep has one value of each axis ({known}); got {values!r}")
+        return self.outcomes[position]
+
+    @property
+    def images(self) -> list[Image.Image]:
+        """The pictures that are done, in the order of the cells."""
+        return [outcome.image for outcome in self if outcome.image is not None]
+
+    @property
+    def table(self) -> pandas.DataFrame:
+        """A row a cell: its settings, state, seconds, U-Net evaluations, black, nan, error."""
+        measured = ("state", "seconds", "evaluations", "black", "nan", "error")
+        rows = [
+            outcome.settings | {name: getattr(outcome, name) for name in measured}
+            for outcome in self
+        ]
+        return pandas.DataFrame(rows)
+
+    def grid(self) -> Image.Image:
+        """All pictures as one, with the settings on the margins; words where one failed."""
+        tiles = {position: o.image or _words(o) for position, o in self.outcomes.items()}
+        return contact_sheet(self.axes, tiles)
+
+    def distances(self, to) -> list[float]:
+        """How far each picture is from the one at `to`: the mean difference of their pixels.
+
+        In levels of 255; NaN for a cell without picture.
+
+        Raises:
+            LookupError: There is no picture at `to`.
+            ValueError: The pictures differ in size.
+        """
+        target = self[to]
+        for position, outcome in self.outcomes.items():
+            if outcome.image is not None and outcome.image.size != target.size:
+                (width, height), (other_width, other_height) = target.size, outcome.image.size
+                raise ValueError(
+                    "distances are between pictures of one size; the one at "
+                    f"{', '.join(map(self.axes.label, position))} is {other_width} x "
+                    f"{other_height} pixels, and the one at to={to!r} is {width} x {height}"
+                )
+        pixels = numpy.asarray(target, dtype=float)
+        return [
+            float("nan") if o.image is None else float(abs(numpy.asarray(o.image) - pixels).mean())
+            for o in self
+        ]
+
+    def plot(self, y="seconds", label: str | None = None, *, x: str | None = None):
+        """Draw a column of the table, or one number a cell, against an axis or another column.
+
+        Args:
+            y: A column such as "seconds", or one number for each cell in their order.
+            label: What stands beside the vertical axis; without it the column's name.
+            x: An axis of numbers, or a column of numbers such as "evaluations"; without it the
+                first axis of numbers.
+
+        Returns:
+            matplotlib's Axes. A line runs along the axis of numbers; other axes give a line for
+            each combination of their values. A cell without the number is left out.
+
+        Raises:
+            LookupError: No axis has numbers, or there is no such column.
+            ValueError: `y` has another number of numbers than there are cells.
+        """
+        import matplotlib.pyplot as plt
+
+        along = self._axis_of_numbers(x)
+        place = self.axes.names.index(along)
+        x = x or along
+        across, heights = self._numbers(x), self._numbers(y)
+        lines: dict[tuple, list] = {}
+        for position, point in zip(self.outcomes, zip(across, heights, strict=True), strict=True):
+            others = position[:place] + position[place + 1 :]
+            if not numpy.isnan(point).any():
+                lines.setdefault(others, []).append(point)
+        figure, drawn = plt.subplots()
+        for others, points in lines.items():
+            told = ", ".join(map(self.axes.label, others))
+            drawn.plot(*zip(*sorted(points), strict=True), "o-", label=told)
+        drawn.set(xlabel=x, ylabel=label or (y if isinstance(y, str) else ""))
+        if len(lines) > 1:
+            drawn.legend()
+        return drawn
+
+    def _axis_of_numbers(self, name: str | None) -> str:
+        """The axis that a line of a plot runs along: `name` if it is one, else the first."""
+        numbers = [n for n, values in self.axes.values.items() if _are_numbers(values)]
+        if not numbers:
+            raise LookupError("a plot needs an axis of numbers, such as num_inference_steps")
+        return name if name in numbers else numbers[0]
+
+    def _numbers(self, column) -> list[float]:
+        """A column of the table, or what is a list already, with NaN where there is no number."""
+        if not isinstance(column, str):
+            numbers = [float(number) for number in column]
+            if len(numbers) != len(self):
+                raise ValueError(
+                    f"y must have a number for each of the {len(self)} cells; got {len(numbers)}"
+                )
+            return numbers
+        table = self.table
+        numeric = [n for n in table if pandas.to_numeric(table[n], errors="coerce").notna().any()]
+        if column not in numeric:
+            raise LookupError(
+                f"a plot needs a column of numbers, one of {', '.join(numeric)}; got {column!r}"
+            )
+        return [float(number) for number in pandas.to_numeric(table[column], errors="coerce")]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a PNG a cell with its settings inside, a manifest, and a contact sheet.
+
+        Raises ValueError if the folder holds another sweep.
+        """
+        return self.write(SweepFolder(folder, self.header))
+
+    def write(self, store: SweepFolder) -> Path:
+        """Write what `store` does not have yet."""
+        for position in self.outcomes:
+            self.keep(position, store)
+        write_whole(store.path / SHEET_NAME, self._png())
+        return store.path
+
+    def keep(self, position: tuple, store: SweepFolder) -> None:
+        """Put one picture into `store`, if it is done and not yet there."""
+        outcome = self.outcomes[position]
+        if outcome.image is None or settings_key(outcome.settings) in store.rows:
+            return
+        measured = {n: getattr(outcome, n) for n in ("seconds", "evaluations", "black", "nan")}
+        label = " ".join(
+            f"{name} {self.axes.label(value)}"
+            for name, value in zip(self.axes.names, position, strict=True)
+        )
+        store.add(outcome.settings, measured, label, outcome.image)
+
+    def alt_text(self) -> str:
+        """What the grid shows, in a sentence of at most MAX_ALT_TEXT characters."""
+        swept = self._axes_in_words()
+        prompt = self.axes.fixed.get("prompt")
+        about = f' for the prompt "{_cut(prompt, MAX_ALT_TEXT // 2)}"' if prompt else ""
+        sentence = f"{len(self.images)} generated pictures{about}"
+        return _cut(f"{sentence}; {swept}" if swept else sentence, MAX_ALT_TEXT)
+
+    def _axes_in_words(self) -> str:
+        return "; ".join(
+            f"{name}: {', '.join(map(self.axes.label, values))}"
+            for name, values in self.axes.values.items()
+        )
+
+    def __repr__(self) -> str:
+        axes = " x ".join(f"{name} ({len(values)})" for name, values in self.axes.values.items())
+        missing = len(self) - len(self.images)
+        lacking = f", {missing} without picture" if missing else ""
+        return f"Sweep of {len(self)} cells: {axes or 'no axis'}{lacking}"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        bundle = {"image/png": self._png(), "text/plain": repr(self)}
+        return bundle, {"image/png": {"alt": self.alt_text()}}
+
+    def _png(self) -> bytes:
+        buffer = io.BytesIO()
+        self.grid().save(buffer, format="PNG")
+        return buffer.getvalue()
+
+
+def _words(outcome: Outcome) -> str:
+    return f"{outcome.state}: {outcome.error}" if outcome.error else outcome.state
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def _are_numbers(values: tuple) -> bool:
+    return all(isinstance(value, int | float) for value in values)

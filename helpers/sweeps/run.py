@@ -1,0 +1,246 @@
+"""Sweeps: axes in; labelled pictures, a table and a folder that can be resumed out.
+
+    sweep(pipe, prompt="a fox in a meadow", seed=[1, 2], guidance_scale=[1.0, 4.0, 7.5])
+
+(The module is not called `sweep`, because then `helpers.sweep` would be sometimes the function
+and sometimes the module.)
+"""
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from diffusers import SchedulerMixin
+from tqdm.auto import tqdm
+
+from helpers.models.fingerprint import model_fingerprint
+from helpers.models.sizes import native_size
+from helpers.sampling.denoiser import MAX_ROWS, Denoiser
+from helpers.sampling.schedulers import SchedulerSetting, scheduler_record
+from helpers.sampling.trajectory import Cell, Trajectory
+from helpers.sweeps import plan as plans
+from helpers.sweeps.distributed import Processes, deal, launched_processes
+from helpers.sweeps.folder import SweepFolder, settings_key
+from helpers.sweeps.plan import Axes, Settings
+from helpers.sweeps.result import Outcome, Sweep
+
+MAX_DROPPED = 200  # characters of a cut prompt that a warning shows
+
+
+def sweep(
+    pipe,
+    *,
+    folder: str | Path | None = None,
+    mode: str = "batched",
+    max_rows: int = MAX_ROWS,
+    fast: bool = False,
+    progress: bool = True,
+    **settings,
+) -> Sweep:
+    """Make a picture for every combination of the settings that are lists.
+
+    Args:
+        pipe: A StableDiffusionPipeline or StableDiffusionXLPipeline.
+        folder: Where to keep the pictures. If it holds a part of this sweep, only the rest is
+            made; more values of the same axes are added to it. Under `accelerate launch` the
+            processes deal the pictures among them by cost and gather them here.
+        mode, max_rows, fast: As in `helpers.Denoiser`; mode="exact" repeats `pipe()` bit by bit,
+            fast=True uses the cores of a CPU better.
+        progress: Whether to say how much work it is, and to show a bar of U-Net evaluations.
+        **settings: prompt, negative_prompt, seed, num_inference_steps, guidance_scale, scheduler,
+            height, width, eta: each a value or a list (a range, an array). The first list gives
+            the rows, the second the columns, a third the pages; a single one lies side by side.
+
+    Returns:
+        A `Sweep`. A cell that fails is marked and does not take the others along. Ctrl-C gives
+        back what is done, with a warning.
+
+    Raises:
+        TypeError, ValueError, LookupError: A setting is wrong; nothing was started. ValueError
+            also if `folder` holds another model's, prompt's or size's sweep.
+    """
+    axes = plans.find_axes(settings)
+    team = launched_processes()
+    if team.count > 1 and folder is None:
+        raise ValueError("folder must be given where several processes share a sweep; got None")
+    engine = Denoiser(pipe, mode, max_rows, fast=fast)
+    if team.is_first:
+        _warn_of_dropped_words(pipe, axes)
+    # Everything is submitted, and so checked, before the first file is written.
+    work = {engine.submit(Cell(**axes.settings(p))): p for p in axes.positions}
+    names = lru_cache(lambda scheduler: scheduler_record(pipe, scheduler))
+    axes = _with_scheduler_labels(axes, names)
+    outcomes = {p: Outcome(_recorded(pipe, axes.settings(p), names)) for p in axes.positions}
+    result = Sweep(axes, outcomes, _header(pipe, axes, outcomes))
+    store = None if folder is None else _opened(folder, result.header, team)
+    _restore(store, outcomes)
+    missing = len(result) - len(result.images)
+    work = _own_part(work, outcomes, team)
+    told = _amount(len(result), missing, list(work)) if progress and team.is_first else None
+    try:
+        for trajectory in _run(engine, list(work), told):
+            _take(trajectory, work[trajectory], result, store)
+    except KeyboardInterrupt:
+        for trajectory, position in work.items():
+            _take(trajectory, position, result, store)
+        done = len(result.images)
+        warnings.warn(f"interrupted: {done} of {len(result)} pictures are done", stacklevel=2)
+    if team.count > 1:
+        store = _gathered(folder, result, team)
+    if store and team.is_first:
+        result.write(store)
+    return result
+
+
+def _with_scheduler_labels(axes: Axes, names: Callable[[SchedulerSetting], str]) -> Axes:
+    """Two configured schedulers of one class differ in their options, so the labels tell these."""
+    schedulers = axes.values.get("scheduler", ())
+    configured = [scheduler for scheduler in schedulers if isinstance(scheduler, SchedulerMixin)]
+    return replace(axes, labels={scheduler: names(scheduler) for scheduler in configured})
+
+
+def _opened(folder: str | Path, header: Settings, team: Processes) -> SweepFolder:
+    """The folder, mended by the first process and then read by the others, before anyone writes."""
+    store = team.first_alone(lambda: SweepFolder(folder, header))
+    store = store or SweepFolder(folder, header, team.index)
+    team.gather(None)
+    return store
+
+
+def _own_part(
+    work: dict[Trajectory, tuple], outcomes: dict[tuple, Outcome], team: Processes
+) -> dict[Trajectory, tuple]:
+    """What this process has to make of the pictures that are not there yet; the rest is off."""
+    missing = [t for t, position in work.items() if outcomes[position].state != "done"]
+    costs = [t.rows * t.total_evaluations * math.prod(t.shape) for t in missing]
+    own = {missing[number] for number in deal(costs, team.count)[team.index]}
+    for trajectory in work:
+        if trajectory not in own:
+            trajectory.cancel()
+    return {trajectory: work[trajectory] for trajectory in missing if trajectory in own}
+
+
+def _gathered(folder: str | Path, result: Sweep, team: Processes) -> SweepFolder:
+    """Bring what all processes did into the result of each, and into one manifest."""
+    failed = {p: outcome for p, outcome in result.outcomes.items() if outcome.state == "failed"}
+    for told in team.gather(failed):
+        result.outcomes.update(told)
+    store = _opened(folder, result.header, team)
+    _restore(store, result.outcomes)
+    return store
+
+
+def _run(
+    engine: Denoiser, trajectories: list[Trajectory], amount: str | None
+) -> Iterator[Trajectory]:
+    """Tick until all ended; if `amount` of work is told, also how long it takes, and a bar.
+
+    The second tick is measured: the first is slow where memory is new, and short where pictures
+    begin alike.
+    """
+    bar = tqdm(
+        total=sum(t.total_evaluations for t in trajectories),
+        unit="evaluation",
+        disable=not amount or not trajectories,
+    )
+    ticks, wanted, begun = 0, set(trajectories), time.perf_counter()
+    with bar:
+        if not bar.disable:
+            bar.write(amount)
+        while engine.busy:
+            before, start = _rows_left(trajectories), time.perf_counter()
+            ended = engine.tick()
+            ticks += 1
+            bar.update(sum(t.evaluations for t in trajectories) - bar.n)
+            left = _rows_left(trajectories)
+            if not bar.disable and before > left and (ticks == 2 or ticks == 1 and not left):
+                now = time.perf_counter()
+                seconds = now - begun + (now - start) * left / (before - left)
+                bar.write(f"about {max(1, round(seconds))} seconds")
+            yield from (t for t in ended if t in wanted)
+
+
+def _amount(asked: int, missing: int, own: list[Trajectory]) -> str:
+    """How much work it is, in words."""
+    of_all = f" of {asked}" if missing < asked else ""
+    here = f" ({len(own)} by this process)" if len(own) < missing else ""
+    evaluations = sum(trajectory.total_evaluations for trajectory in own)
+    return f"pictures to make: {missing}{of_all}{here}; U-Net evaluations: {evaluations}"
+
+
+def _rows_left(trajectories: list[Trajectory]) -> int:
+    """Rows that U-Net calls still have to compute."""
+    return sum(t.rows * (t.total_evaluations - t.evaluations) for t in trajectories if not t.done())
+
+
+def _take(
+    trajectory: Trajectory, position: tuple, result: Sweep, store: SweepFolder | None
+) -> None:
+    """Note what became of a trajectory, and keep its picture.
+
+    One that is not done or was cancelled stays "not run". One that failed is not kept, so that it
+    is tried again when the sweep is resumed.
+    """
+    outcome = result.outcomes[position]
+    if trajectory.state not in ("done", "failed"):
+        return
+    outcome.state = trajectory.state
+    outcome.seconds, outcome.evaluations = trajectory.seconds, trajectory.evaluations
+    if error := trajectory.exception():
+        outcome.error = f"{type(error).__name__}: {error}"
+    else:
+        outcome.image = trajectory.result()
+    if store:
+        result.keep(position, store)
+
+
+def _recorded(pipe, settings: Settings, names: Callable[[SchedulerSetting], str]) -> Settings:
+    """Settings as JSON can hold them, with what the pipeline decides filled in."""
+    height, width = native_size(pipe)
+    return settings | {
+        "seed": int(settings["seed"]),
+        "num_inference_steps": int(settings["num_inference_steps"]),
+        "guidance_scale": float(settings["guidance_scale"]),
+        "eta": float(settings["eta"]),
+        "scheduler": names(settings["scheduler"]),
+        "height": int(settings["height"] or height),
+        "width": int(settings["width"] or width),
+    }
+
+
+def _header(pipe, axes: Axes, outcomes: dict[tuple, Outcome]) -> Settings:
+    """What all pictures of a sweep have in common."""
+    recorded = outcomes[axes.positions[0]].settings
+    fixed = {name: value for name, value in recorded.items() if name not in axes.names}
+    return {"model": model_fingerprint(pipe), "axes": list(axes.names), **fixed}
+
+
+def _restore(store: SweepFolder | None, outcomes: dict[tuple, Outcome]) -> None:
+    """Take from the folder what is there and not yet in `outcomes`."""
+    for outcome in outcomes.values():
+        key = settings_key(outcome.settings)
+        if store is None or key not in store.rows or outcome.state == "done":
+            continue
+        row = store.rows[key]
+        outcome.state, outcome.error, outcome.image = "done", "", store.image(key)
+        outcome.seconds, outcome.evaluations = row.get("seconds"), row.get("evaluations")
+
+
+def _warn_of_dropped_words(pipe, axes: Axes) -> None:
+    limit = pipe.tokenizer.model_max_length
+    for name in ("prompt", "negative_prompt"):
+        for text in axes.values.get(name, (axes.fixed.get(name),)):
+            known = isinstance(text, str)
+            tokens = pipe.tokenizer(text, verbose=False).input_ids if known else []
+            if len(tokens) > limit:
+                dropped = pipe.tokenizer.decode(tokens[limit - 1 : -1])
+                cut = dropped if len(dropped) <= MAX_DROPPED else dropped[:MAX_DROPPED] + "..."
+                warnings.warn(
+                    f"{name} has {len(tokens)} tokens, and the model reads {limit}. "
+                    f"It does not see: {cut!r}",
+                    stacklevel=3,
+                )

@@ -1,0 +1,1 @@
+"""What moves in a notebook: the explorer, and the slider between two pictures."""

@@ -28,7 +28,7 @@ MODEL = {"model": "stickers", "model_version": "0123456789abcdef"}
 WRITER = """
 import sys
 from PIL import Image
-from helpers.feedback import Feedback
+from helpers.feedback.store import Feedback
 path, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 feedback = Feedback(path)
 for number in range(count):
@@ -68,8 +68,8 @@ def stored_bytes(feedback: Feedback) -> bytes:
 # Whose a picture is
 
 
-def others_rating(feedback, consent="public", **options):
-    return rate(feedback, consent=consent, by_maker=False, **options)
+def others_rating(feedback, mine, consent="public", vote=1, **options):
+    return feedback.rate(mine.picture_id, consent=consent, vote=vote, **options)
 
 
 def ways_out(feedback, folder, consent):
@@ -86,7 +86,7 @@ def ways_out(feedback, folder, consent):
 
 def test_nobody_can_widen_what_the_maker_agreed_to(feedback, tmp_path):
     mine = rate(feedback, consent="class")
-    others_rating(feedback, consent="public")
+    others_rating(feedback, mine, consent="public")
     (tmp_path / "out").mkdir()
     for consent in ("training", "public"):
         assert ways_out(feedback, tmp_path / "out", consent) == [0] * 5
@@ -98,8 +98,8 @@ def test_nobody_can_widen_what_the_maker_agreed_to(feedback, tmp_path):
 
 
 def test_a_rating_is_used_no_further_than_who_gave_it_agreed_to(feedback):
-    rate(feedback, consent="public")
-    others_rating(feedback, consent="class", vote=-1)
+    mine = rate(feedback, consent="public")
+    others_rating(feedback, mine, consent="class", vote=-1)
     [public] = feedback.pictures("public")
     assert (public.ups, public.downs) == (1, 0)
     [shown] = feedback.pictures("class")
@@ -113,24 +113,25 @@ def test_of_several_makers_the_narrowest_consent_holds(feedback):
     assert [rating.id for rating in feedback.ratings("public")] == [first.id]
 
 
-def test_who_did_not_make_a_picture_cannot_bring_it(feedback):
-    with pytest.raises(LookupError, match="deleted or hidden"):
-        others_rating(feedback)
+def test_a_picture_that_is_gone_cannot_be_rated(feedback):
     gone = rate(feedback)
     feedback.delete(gone.id)
     with pytest.raises(LookupError, match="deleted or hidden"):
-        others_rating(feedback)
-    assert feedback.ratings() == []
+        others_rating(feedback, gone)
+    with pytest.raises(ValueError, match="vote must be 1"):
+        others_rating(feedback, rate(feedback), vote=2)
+    assert len(feedback.ratings()) == 1
 
 
 def test_a_second_rating_comes_instead_of_the_first(feedback):
     first = rate(feedback, vote=1)
-    other = others_rating(feedback, vote=1)
-    changed = rate(feedback, vote=-1, replaces=first.id, by_maker=False, consent="training")
+    other = others_rating(feedback, first)
+    # The maker finds the own picture among the class's.
+    changed = others_rating(feedback, first, "training", vote=-1, replaces=first.id)
     assert {rating.id for rating in feedback.ratings()} == {other.id, changed.id}
     assert changed.by_maker  # who made the picture has still made it
     assert not feedback.delete(first.id)
-    again = others_rating(feedback, vote=-1, replaces=other.id)
+    again = others_rating(feedback, changed, vote=-1, replaces=other.id)
     [shown] = feedback.pictures()
     assert (shown.ups, shown.downs) == (0, 2) and not again.by_maker
     with pytest.raises(ValueError, match="replaces must be a rating of the same picture"):
@@ -145,9 +146,10 @@ def test_a_hidden_picture_is_nowhere_until_it_is_shown_again(feedback, tmp_path)
     assert ways_out(feedback, tmp_path / "out", "class") == [0] * 5
     assert [picture.id for picture in feedback.pictures(hidden=True)] == [rating.picture_id]
     with pytest.raises(LookupError, match="deleted or hidden"):
-        others_rating(feedback)
+        others_rating(feedback, rating)
+    assert feedback.find(rating.picture_id) is None
     feedback.hide(rating.picture_id, hidden=False)
-    assert feedback.ratings() == [rating]
+    assert feedback.ratings() == feedback.find(rating.picture_id).ratings == [rating]
 
 
 def test_ratings_of_an_older_course_belong_to_whoever_rated_first(tmp_path):

@@ -90,7 +90,8 @@ from helpers import (
 # who rates it "public" agrees for their own rating, not for your picture. If several people made
 # the same picture, the narrowest of their consents counts. And when you delete your rating of a
 # picture that you made, the picture disappears together with all ratings of it. The store below
-# follows these rules by itself; `by_maker` tells it who made what.
+# follows these rules by itself: `add` stores a maker's rating with the picture, and `rate` somebody
+# else's rating of a picture that is there.
 
 # %%
 for name, meaning in CONSENTS.items():
@@ -514,7 +515,7 @@ print("votes for a prompt: from", votes.min(), "to", votes.max())
 # Lesson 12 trains the model further, on pictures that people liked. We put the sample's votes for
 # our twelve pictures into a store, and their `origin` with them: whoever opens this database later
 # can see that no person said this. You would leave `origin` out with real ratings. The first vote
-# on each picture plays the part of its maker (`by_maker`): its consent is the limit for the others.
+# on each picture plays the part of its maker: its consent is the limit for the others.
 
 # %%
 class_feedback = Feedback(folder / "class.sqlite")
@@ -522,17 +523,15 @@ for image, made_by in zip(images, settings, strict=True):
     of_picture = (sample["prompt"] == made_by["prompt"]) & (
         sample["guidance_scale"] == made_by["guidance_scale"]
     )
-    for number, row in enumerate(sample[of_picture].itertuples()):
-        class_feedback.add(
-            image,
-            made_by,
-            vote=row.vote,
-            model=row.model,
-            model_version=version,
-            consent=row.consent,
-            origin=row.origin,
-            by_maker=number == 0,
-        )
+    first = None
+    for row in sample[of_picture].itertuples():
+        said = {"vote": row.vote, "consent": row.consent, "origin": row.origin}
+        if first is None:
+            first = class_feedback.add(
+                image, made_by, model=row.model, model_version=version, **said
+            )
+        else:
+            class_feedback.rate(first.picture_id, **said)
 print(len(class_feedback.ratings()), "ratings of", len(class_feedback.pictures()), "pictures")
 
 # %% [markdown]

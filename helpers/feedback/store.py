@@ -216,10 +216,9 @@ class Feedback:
         tags: Iterable[str] = (),
         comment: str = "",
         origin: str = "person",
-        by_maker: bool = True,
         replaces: str | None = None,
     ) -> Rating:
-        """Store a rating with its picture; when this returns, both are on the disk.
+        """Store a maker's rating with the picture; when this returns, both are on the disk.
 
         Args:
             image: The picture, at most 2048 pixels wide and high.
@@ -232,12 +231,9 @@ class Feedback:
             tags: Up to ten words or short phrases.
             comment: Free text.
             origin: "person", or "rule" for a rating that a program made up.
-            by_maker: Whether who rates made the picture. If not, it must be here already: only
-                its makers can let others see it.
             replaces: The id of this person's earlier rating of the same picture, which goes.
 
         Raises:
-            LookupError: Not `by_maker`, and the picture is not here, or not any more.
             TypeError, ValueError: Something is wrong with a value; nothing was stored.
             sqlite3.OperationalError, OSError: It could not be written (disk full, or other
                 writers held the database for a minute); nothing was stored.
@@ -249,36 +245,59 @@ class Feedback:
         negative = settings.pop("negative_prompt", None)
         if negative is not None:
             negative = _checked_text("settings['negative_prompt']", negative)
-        if isinstance(vote, bool) or vote not in (1, -1):
-            raise ValueError(f"vote must be 1 (thumbs up) or -1 (thumbs down); got {vote!r}")
         content = _png(image)
         rating = Rating(
-            id=str(uuid.uuid4()),
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-            vote=int(vote),
             prompt=prompt,
             negative_prompt=negative,
             settings=_checked_settings(settings),
             model=_checked_text("model", model),
             model_version=_checked_text("model_version", model_version),
             picture=f"{hashlib.sha256(content).hexdigest()}.png",
-            tags=_checked_tags(tags),
-            comment=_checked_text("comment", comment),
-            consent=_checked_choice("consent", consent, tuple(CONSENTS)),
-            origin=_checked_choice("origin", origin, ORIGINS),
-            by_maker=bool(by_maker),
+            **_checked_word(vote, tags, comment, consent, origin),
         )
         with closing(self._connect()) as connection:
             with _writing(connection):  # if we die below, the next opening removes the picture
                 _note_leftover(connection, rating.picture)
             with _writing(connection):
                 rating = _replaced(connection, rating, replaces)
-                if not rating.by_maker:
-                    _check_it_is_shown(connection, rating.picture_id)
                 # Inside the transaction: nobody removes the picture before its row is there.
                 self._keep_picture(rating.picture, content)
                 _insert(connection, rating)
                 _forget_leftover(connection, rating.picture)
+        return rating
+
+    def rate(
+        self,
+        picture_id: str,
+        *,
+        vote: int,
+        consent: str,
+        tags: Iterable[str] = (),
+        comment: str = "",
+        origin: str = "person",
+        replaces: str | None = None,
+    ) -> Rating:
+        """Store a rating of a picture that somebody else made and shared here.
+
+        Args:
+            picture_id: As `Rating.picture_id` and `RatedPicture.id` have it.
+            consent: What may be done with this rating. The picture stays what its maker allows.
+
+        The others are those of `add`, and so are the errors; besides, LookupError says that the
+        picture is not here, or not any more.
+        """
+        word = _checked_word(vote, tags, comment, consent, origin)
+        with closing(self._connect()) as connection, _writing(connection):
+            found = connection.execute(
+                f"SELECT {', '.join(COLUMNS)}, by_maker FROM ratings WHERE picture_id = :id "
+                "AND by_maker AND :id NOT IN (SELECT picture_id FROM hidden)",
+                {"id": picture_id},
+            ).fetchone()
+            if found is None:
+                raise LookupError("This picture is not shown any more: it was deleted or hidden.")
+            rating = replace(_as_rating(found), by_maker=False, **word)
+            rating = _replaced(connection, rating, replaces)
+            _insert(connection, rating)
         return rating
 
     def delete(self, rating_id: str) -> bool:
@@ -310,16 +329,7 @@ class Feedback:
 
         The oldest is first. `hidden` gives those of the pictures that were hidden, and no others.
         """
-        allowed = ", ".join(f"'{name}'" for name in _allowing(consent))
-        with closing(self._connect()) as connection:
-            rows = connection.execute(
-                f"SELECT {', '.join(COLUMNS)}, by_maker FROM ratings WHERE consent IN ({allowed}) "
-                "AND picture_id NOT IN (SELECT picture_id FROM ratings "
-                f"WHERE by_maker AND consent NOT IN ({allowed})) "
-                f"AND picture_id {'' if hidden else 'NOT '}IN (SELECT picture_id FROM hidden) "
-                "ORDER BY number"
-            ).fetchall()
-        return [_as_rating(row) for row in rows]
+        return self._ratings(consent, hidden, "1")
 
     def pictures(self, consent: str = "class", hidden: bool = False) -> list[RatedPicture]:
         """The rated pictures, each with its ratings, the one rated first at the front."""
@@ -328,6 +338,11 @@ class Feedback:
             path = self.pictures_folder / rating.picture
             pictures.setdefault(rating.picture_id, RatedPicture(path)).ratings.append(rating)
         return list(pictures.values())
+
+    def find(self, picture_id: str, hidden: bool = False) -> RatedPicture | None:
+        """A picture that the class may see, or one that was hidden; None if there is none."""
+        ratings = self._ratings("class", hidden, "picture_id = ?", picture_id)
+        return RatedPicture(self.pictures_folder / ratings[0].picture, ratings) if ratings else None
 
     def hide(self, picture_id: str, hidden: bool = True) -> None:
         """Take a picture out of everything that is shown and exported, or put it back."""
@@ -385,6 +400,19 @@ class Feedback:
             if minimum_score is None or picture.score >= minimum_score
         ]
         return feedback_export.write_image_folder(folder, chosen)
+
+    def _ratings(self, consent: str, hidden: bool, condition: str, *values) -> list[Rating]:
+        allowed = ", ".join(f"'{name}'" for name in _allowing(consent))
+        with closing(self._connect()) as connection:
+            rows = connection.execute(
+                f"SELECT {', '.join(COLUMNS)}, by_maker FROM ratings WHERE consent IN ({allowed}) "
+                "AND picture_id NOT IN (SELECT picture_id FROM ratings "
+                f"WHERE by_maker AND consent NOT IN ({allowed})) "
+                f"AND picture_id {'' if hidden else 'NOT '}IN (SELECT picture_id FROM hidden) "
+                f"AND {condition} ORDER BY number",
+                values,
+            ).fetchall()
+        return [_as_rating(row) for row in rows]
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -510,16 +538,6 @@ def _replaced(connection: sqlite3.Connection, rating: Rating, old_id: str | None
     return replace(rating, by_maker=rating.by_maker or bool(by_maker))
 
 
-def _check_it_is_shown(connection: sqlite3.Connection, picture_id: str) -> None:
-    found = connection.execute(
-        "SELECT 1 FROM ratings WHERE picture_id = :id AND by_maker AND :id NOT IN "
-        "(SELECT picture_id FROM hidden)",
-        {"id": picture_id},
-    ).fetchone()
-    if not found:
-        raise LookupError("This picture is not shown any more: it was deleted or hidden.")
-
-
 def _insert(connection: sqlite3.Connection, rating: Rating) -> None:
     packed = {"settings": json.dumps(rating.settings), "tags": json.dumps(rating.tags)}
     row = {name: packed.get(name, getattr(rating, name)) for name in COLUMNS}
@@ -582,6 +600,23 @@ def _checked_text(name: str, text: str) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{name} must be text that UTF-8 can hold; got {text!r}") from None
     return text
+
+
+def _checked_word(
+    vote: int, tags: Iterable[str], comment: str, consent: str, origin: str
+) -> dict[str, object]:
+    """What a person says of a picture, with a new receipt and the time."""
+    if isinstance(vote, bool) or vote not in (1, -1):
+        raise ValueError(f"vote must be 1 (thumbs up) or -1 (thumbs down); got {vote!r}")
+    return {
+        "id": str(uuid.uuid4()),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "vote": int(vote),
+        "tags": _checked_tags(tags),
+        "comment": _checked_text("comment", comment),
+        "consent": _checked_choice("consent", consent, tuple(CONSENTS)),
+        "origin": _checked_choice("origin", origin, ORIGINS),
+    }
 
 
 def _checked_tags(tags: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ it adds through only where that is likely to help, so that the rest stays exactl
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -180,7 +180,9 @@ class Restorer:
         save_file(tensors, folder / "model.safetensors")
 
     @torch.inference_mode()
-    def improve(self, image: Image.Image, factor: int = 1) -> Image.Image:
+    def improve(
+        self, image: Image.Image, factor: int = 1, go_on: Callable[[], None] = lambda: None
+    ) -> Image.Image:
         """The picture repaired and `factor` times as wide and high; the input stays as it is.
 
         A picture that is turned by its EXIF note is made upright; what is transparent becomes
@@ -189,6 +191,7 @@ class Restorer:
         Args:
             image: A PIL image of any mode.
             factor: 1, 2, 3 or 4.
+            go_on: Called before each part. Who wants to end the work early lets it raise.
 
         Returns:
             An RGB picture.
@@ -203,6 +206,7 @@ class Restorer:
         output = torch.empty((3, height * factor, width * factor), dtype=torch.uint8)
         for top, bottom in parts(height):
             for left, right in parts(width):
+                go_on()
                 restored = self._tile(pixels, top, bottom, left, right, factor)
                 output[
                     :, top * factor : bottom * factor, left * factor : right * factor

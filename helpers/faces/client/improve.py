@@ -139,7 +139,7 @@ def _own_address() -> str:
                 ) from error
             print(
                 "No face service was running on this computer, so one was started in this "
-                f"notebook: {_own_service.url}"
+                f"program: {_own_service.url}"
             )
         return _own_service.url
 

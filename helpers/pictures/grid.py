@@ -17,6 +17,7 @@ def image_grid(
     rows: int | None = None,
     cols: int | None = None,
     labels: Iterable[object] | None = None,
+    factor: int = 1,
 ) -> Image.Image:
     """Paste pictures of one size into one, row by row, each above its label.
 
@@ -26,15 +27,17 @@ def image_grid(
             one, the other follows and the last cells may stay empty; with none, the grid is
             about square.
         labels: One for each picture. A long label is wrapped, then shortened.
+        factor: Each picture is drawn so many times as wide and high, as `enlarge` does it; the
+            labels stay small and sharp.
 
     Returns:
         An RGB picture on white.
 
     Raises:
-        TypeError: Something in `images` is no PIL image, `rows` or `cols` no whole number, or
-            `labels` no list.
+        TypeError: Something in `images` is no PIL image, `rows`, `cols` or `factor` no whole
+            number, or `labels` no list.
         ValueError: No pictures, pictures of different sizes or with more than 8 bits a channel,
-            counts that do not fit, or a grid of more than 500 megapixels.
+            counts that do not fit, a factor below 1, or a grid of more than 500 megapixels.
     """
     images = [upright(image) for image in checked_images(images)]
     width, height = images[0].size
@@ -45,6 +48,7 @@ def image_grid(
                 f"images[{i}] is {image.width} x {image.height} pixels"
             )
     rows, cols = _grid_shape(len(images), rows, cols)
+    images = [enlarge(image, factor) for image in images]
     tiles = [images[i : i + cols] for i in range(0, len(images), cols)]
     table = Table(tiles, captions=checked_labels(labels, len(images)), shape=(rows, cols))
     return table.draw(letters=min(max(width // 10, READABLE), MAX_LETTERS))

@@ -33,6 +33,13 @@ def test_grid_places_pictures_row_by_row():
         assert grid.crop((left, top, left + 64, top + 64)) == picture(colour)
 
 
+def test_grid_of_enlarged_pictures():
+    grid = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"], factor=2)
+    plain = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"])
+    assert grid.size == (4 * 64 + grids.GAP, plain.height + 64)
+    assert grid.crop((0, 0, 128, 128)) == picture("red").resize((128, 128))
+
+
 def test_a_photo_stands_upright_in_the_grid():
     photo = Image.new("RGB", (48, 64), "red")
     photo.getexif()[ExifTags.Base.Orientation] = 6  # a quarter turn: it is 64 wide
@@ -121,6 +128,7 @@ def test_transparent_becomes_white():
         (([picture()], None, -1), ValueError, "cols must be at least 1; got -1"),
         (([picture()], 1.0), TypeError, r"rows must be a whole number; got 1\.0 \(float\)"),
         (([picture()], True), TypeError, "rows must be a whole number; got True"),
+        (([picture()], 1, 1, None, 0), ValueError, "factor must be at least 1; got 0"),
         (([picture()], 1, 1, ["a", "b"]), ValueError, "got 2 labels for 1 images"),
         (([picture()], 1, 1, "a"), TypeError, "labels must be a list.*got the text 'a'"),
         (([picture()], 1, 1, 5), TypeError, r"labels must be a list.*got 5 \(int\)"),

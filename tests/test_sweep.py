@@ -518,7 +518,8 @@ def test_it_says_the_work_before_it_starts_and_measures_the_seconds(own_pipe, ca
 def test_showing_indexing_measuring_and_saving(tiny_pipe, tmp_path):
     result = sweep(tiny_pipe, prompt="a fox", seed=[1, 2], guidance_scale=[1.0, 4.0, 7.5], **QUIET)
     bundle, metadata = result._repr_mimebundle_()
-    assert Image.open(io.BytesIO(bundle["image/png"])).size == result.grid().size
+    shown = Image.open(io.BytesIO(bundle["image/png"]))
+    assert shown.size == result.grid(factor=3).size > result.grid().size
     assert bundle["text/plain"] == "Sweep of 6 cells: seed (2) x guidance_scale (3)"
     alt = metadata["image/png"]["alt"]
     assert alt.startswith('6 generated pictures for the prompt "a fox"; seed: 1, 2; guidance_scale')

@@ -19,6 +19,7 @@ def image_grid(
     rows: int | None = None,
     cols: int | None = None,
     labels: Iterable[object] | None = None,
+    factor: int = 1,
 ) -> Image.Image:
     """Paste pictures of one size into one, row by row, each above its label.
 
@@ -30,15 +31,17 @@ def image_grid(
         labels: One for each picture. A long label is wrapped, then shortened. Pillow's own font
             has the ASCII characters only: an accent is left out, a letter of another script
             becomes a question mark.
+        factor: Each picture is drawn so many times as wide and high, as `enlarge` does it; the
+            labels stay small and sharp.
 
     Returns:
         An RGB picture on white.
 
     Raises:
-        TypeError: Something in `images` is no PIL image, `rows` or `cols` no whole number, or
-            `labels` no list.
+        TypeError: Something in `images` is no PIL image, `rows`, `cols` or `factor` no whole
+            number, or `labels` no list.
         ValueError: No pictures, pictures of different sizes or with more than 8 bits a channel,
-            counts that do not fit, or a grid of more than 500 megapixels.
+            counts that do not fit, a factor below 1, or a grid of more than 500 megapixels.
     """
     images = [upright(image) for image in checked_images(images)]
     width, height = images[0].size
@@ -50,6 +53,8 @@ def image_grid(
             )
     rows, cols = _grid_shape(len(images), rows, cols)
     font = ImageFont.load_default(size=min(max(width // 9, 12), 28))
+    factor = checked_count("factor", factor)
+    width, height = factor * width, factor * height
     label_texts = checked_labels(labels, len(images))
     wrapped = [_wrapped(as_ascii(text), width, font) for text in label_texts]
     line_height = sum(font.getmetrics())
@@ -60,7 +65,7 @@ def image_grid(
     draw = ImageDraw.Draw(grid)
     for i, image in enumerate(images):
         left, top = i % cols * cell_width, i // cols * cell_height
-        grid.paste(image, (left, top))
+        grid.paste(enlarge(image, factor), (left, top))
         for line_number, line in enumerate(wrapped[i] if wrapped else []):
             position = (left + width / 2, top + height + line_number * line_height)
             draw.text(position, line, font=font, fill="black", anchor="ma")

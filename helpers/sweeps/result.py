@@ -11,12 +11,15 @@ from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.pictures.files import MAX_ALT_TEXT
+from helpers.pictures.grid import enlarge
 from helpers.sampling.diagnose import BLACK_LEVEL
-from helpers.sweeps.contact_sheet import contact_sheet
+from helpers.sweeps.contact_sheet import COLUMNS, GAP, contact_sheet
 from helpers.sweeps.folder import SweepFolder, settings_key
 from helpers.sweeps.plan import Axes, Settings
 
 SHEET_NAME = "contact sheet.png"
+PAGE_WIDTH = 1100  # pixels of a notebook's page; up to it, small pictures are shown enlarged,
+LARGEST_FACTOR = 3  # but not further than this
 
 
 @dataclass
@@ -99,9 +102,15 @@ class Sweep:
         ]
         return pandas.DataFrame(rows)
 
-    def grid(self) -> Image.Image:
-        """All pictures as one, with the settings on the margins; words where one failed."""
-        tiles = {position: o.image or _words(o) for position, o in self.outcomes.items()}
+    def grid(self, factor: int = 1) -> Image.Image:
+        """All pictures as one, with the settings on the margins; words where one failed.
+
+        Each picture is drawn `factor` times as wide and high.
+        """
+        tiles = {
+            position: _words(o) if o.image is None else enlarge(o.image, factor)
+            for position, o in self.outcomes.items()
+        }
         return contact_sheet(self.axes, tiles)
 
     def distances(self, to) -> list[float]:
@@ -241,8 +250,15 @@ class Sweep:
 
     def _png(self) -> bytes:
         buffer = io.BytesIO()
-        self.grid().save(buffer, format="PNG")
+        self.grid(self._shown_factor()).save(buffer, format="PNG")
         return buffer.getvalue()
+
+    def _shown_factor(self) -> int:
+        """How many times as wide a row of pictures may be drawn, so that it fits on a page."""
+        counts = [len(values) for values in self.axes.values.values()] or [1]
+        columns = counts[1] if len(counts) > 1 else min(counts[0], COLUMNS)
+        widest = max((image.width for image in self.images), default=PAGE_WIDTH)
+        return min(max(1, PAGE_WIDTH // (columns * (widest + GAP))), LARGEST_FACTOR)
 
 
 def _words(outcome: Outcome) -> str:

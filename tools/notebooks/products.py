@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 
 from helpers.base import files
 from helpers.course.checks import lesson_checks
-from tools.notebooks.colab import repository, with_setup
+from tools.notebooks.colab import FOLDED, repository, with_setup
 from tools.notebooks.marks import Line, ScriptError
 from tools.notebooks.pictures import cell_pictures
 from tools.notebooks.rules import verify
@@ -151,7 +151,8 @@ def make_notebook(lesson: Lesson, form: str) -> NotebookNode:
             "code": nbformat.v4.new_code_cell,
             "markdown": nbformat.v4.new_markdown_cell,
         }[cell.kind]
-        metadata = {key: cell.options[key] for key in NOTEBOOK_OPTIONS if key in cell.options}
+        kept = (*NOTEBOOK_OPTIONS, *FOLDED)
+        metadata = {key: cell.options[key] for key in kept if key in cell.options}
         cell_id = _cell_id(lesson, cell, taken)
         notebook.cells.append(new_cell(cell.source(form), id=cell_id, metadata=metadata))
     nbformat.validate(notebook)

@@ -64,7 +64,8 @@ def _of_counted(removed_share: Callable, large: torch.nn.Module, small: torch.nn
     """The answer for two networks; those of plain torch learn to count as diffusers' do."""
     for network in (large, small):
         if not hasattr(network, "num_parameters"):
-            network.num_parameters = lambda count=_count(network): count
+            count = _count(network)
+            network.num_parameters = lambda count=count: count
     return removed_share(large, small)
 
 

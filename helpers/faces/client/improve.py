@@ -157,9 +157,10 @@ def _check_image(image: object) -> None:
 
 def _check_factor(factor: object) -> None:
     if isinstance(factor, bool) or not isinstance(factor, Integral) or factor not in FACTORS:
+        quotes = ", without quotes" if isinstance(factor, str) else ""
         raise _wrong(
             f"factor must be 1, 2, 3 or 4; got {str(factor)[:40]!r} ({type(factor).__name__})",
-            "Write one of these numbers, without quotes.",
+            f"Write one of these numbers{quotes}.",
         )
 
 

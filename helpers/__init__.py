@@ -18,6 +18,7 @@ _NAMES = {
     "faces.client.improve": ["improve_face"],
     "faces.examples": ["example_portrait"],
     "faces.quality": ["psnr", "ssim"],
+    "faces.restorer": ["Restorer"],
     "faces.service.server": ["start_face_service: start"],
     "feedback.export": ["read_ratings: read_csv"],
     "feedback.store": ["CONSENTS", "Feedback"],
@@ -43,7 +44,7 @@ _NAMES = {
     "sampling.denoiser": ["Denoiser"],
     "sampling.diagnose": ["why_black"],
     "sampling.latents": ["interpolate", "seeded_latents"],
-    "sampling.trajectory": ["Cell"],
+    "sampling.cell": ["Cell"],
     "sweeps.run": ["sweep"],
     "vocabulary": [
         "BACKGROUNDS",

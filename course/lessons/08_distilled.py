@@ -424,7 +424,7 @@ def measure(num_inference_steps, rounds):
 
 
 comparison = measure(num_inference_steps=25, rounds=2)
-table = comparison.table()
+table = comparison.table
 table["recognized"] = [recognized(pictures) for pictures in comparison.images.values()]
 columns = ["unet_parameters", "seconds", "speed", "clip_score", "r_precision", "recognized"]
 display(table[columns].round(3))
@@ -482,7 +482,7 @@ display(reference.round(2))
 def show_published(published):
     print(published.what)
     print("Source:", published.source)
-    display(published.table())
+    display(published.table)
 
 
 show_published(PUBLISHED_TIMES)
@@ -513,7 +513,7 @@ points = {}
 for steps in (4, 8, 25):
     run = comparison if steps == 25 else measure(steps, rounds=1)
     for name, pictures in run.images.items():
-        points[name, steps] = (run.table().loc[name, "seconds"], recognized(pictures))
+        points[name, steps] = (run.table.loc[name, "seconds"], recognized(pictures))
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 for name, marker in ((MODEL, "o-"), (STUDENT, "s--")):
@@ -670,7 +670,7 @@ if REAL and torch.cuda.is_available():
         num_inference_steps=25,
         guidance_scale=7.5,
     )
-    display(real.table())
+    display(real.table)
     real.plot()
     plt.show()
     display(

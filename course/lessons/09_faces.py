@@ -303,7 +303,7 @@ def from_text(text):
     return Image.open(base64.b64decode(text.split(",", 1)[1]))
 
 
-# %% wrong="09.decode" says="behind the first comma"
+# %% wrong="09.decode" says="after the first"
 def from_text(text):
     return Image.open(io.BytesIO(base64.b64decode(text)))
 

@@ -69,8 +69,12 @@ def ranking(ranking: list, cosines: list) -> str:
 def agreement(agreement: Callable) -> str:
     order = [0, 5, 3, 8, 1, 9, 2, 4, 6, 7]
     cases = [
-        ([3, 0, 7], 2 / 3), ([3, 0, 5], 1.0), ([6, 7], 0.0), ([5, 9], 0.5), ([8, 3, 5, 0], 1.0),
-    ]  # fmt: skip
+        ([3, 0, 7], 2 / 3),
+        ([3, 0, 5], 1.0),
+        ([6, 7], 0.0),
+        ([5, 9], 0.5),
+        ([8, 3, 5, 0], 1.0),
+    ]
     for vote, wanted in cases:
         answer = as_number(agreement(list(vote), list(order)), "one number")
         if math.isclose(answer, wanted, abs_tol=1e-6):

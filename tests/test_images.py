@@ -202,8 +202,10 @@ show_images(pictures)
 def test_labels_are_escaped(shown):
     assert "<b>" not in shown[0]
     assert re.findall("<h4[^>]*>(.*?)</h4>", shown[0]) == [
-        "&lt;b&gt;fox&lt;/b&gt;", "a &quot;b&quot;", "7",
-    ]  # fmt: skip
+        "&lt;b&gt;fox&lt;/b&gt;",
+        "a &quot;b&quot;",
+        "7",
+    ]
 
 
 def test_every_picture_is_shown_once_and_in_order(shown):

@@ -149,7 +149,13 @@ def _drawn(tile: Tile, size: tuple[int, int]) -> Image.Image:
     return drawn
 
 
-def _write(pen: ImageDraw.ImageDraw, position, lines: list[str], font, anchor: str) -> None:
+def _write(
+    pen: ImageDraw.ImageDraw,
+    position: tuple[float, float],
+    lines: list[str],
+    font: ImageFont.FreeTypeFont,
+    anchor: str,
+) -> None:
     x, y = position
     for i, text in enumerate(lines):
         pen.text((x, y + i * (font.size + GAP)), text, "black", font, anchor=anchor)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import gradio as gr
 from diffusers import DiffusionPipeline
@@ -122,7 +123,9 @@ def control(style_app: gr.Blocks, pipe: DiffusionPipeline) -> str:
     return "Laid out, connected, and it works: each style reaches the model."
 
 
-def _check_drawn(style_app: gr.Blocks, function, field, style: str, pipe) -> None:
+def _check_drawn(
+    style_app: gr.Blocks, function: Callable, field: str, style: str, pipe: SimpleNamespace
+) -> None:
     """Press the button with a style chosen, and look at what the text encoder was given."""
     values = [style if component is field else PROMPT for component in function.inputs]
     number = next(number for number, each in style_app.fns.items() if each is function)
@@ -158,7 +161,7 @@ def prompts_read(pipe: DiffusionPipeline) -> Iterator[list[str]]:
     """The texts that the text encoder is given meanwhile, as the tokenizer writes them."""
     prompts: list[str] = []
 
-    def note(_, arguments: tuple, named: dict) -> None:
+    def note(_: object, arguments: tuple, named: dict) -> None:
         ids = arguments[0] if arguments else named["input_ids"]
         prompts.extend(pipe.tokenizer.batch_decode(ids, skip_special_tokens=True))
 

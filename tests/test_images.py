@@ -101,6 +101,9 @@ def test_a_label_that_fits_is_whole():
     font = label_font(12)
     assert wrapped("a fox in a meadow", 128, font) == ["a fox in a meadow"]
     assert wrapped("seed 6421725739674010", 128, font) == ["seed", "6421725739674010"]
+    assert wrapped("num_inference_steps 1", 100, font) == ["num_inference_", "steps 1"]
+    assert wrapped("KDPM2AncestralDiscrete", 128, font) == ["KDPM2Ancestral", "Discrete"]
+    assert wrapped("0.12345678901234567890", 128, font)[0].startswith("0.12")
     assert wrapped("", 128, font) == []
 
 

@@ -37,6 +37,9 @@
 #    again.
 # 3. *With the complete solution.* `solutions/01_loading.ipynb` is this notebook with every gap
 #    filled and every picture shown. Read it side by side, or afterwards.
+#
+# **On a phone, or with nothing installed yet?** [Try it](../course/try-it.md) runs the same model in
+# a browser tab, and seed 42 there is seed 42 here.
 
 # %% [markdown]
 # ## 1 · One line to load

@@ -23,7 +23,7 @@ help:
 	@echo "make slides     build slides/*.html, one deck a lesson"
 	@echo "make guide      measure and write the tables of the instructor's guide"
 	@echo "make bench      time sweeps against plain loops; short: OPTIONS='steps --rounds 1'"
-	@echo "make train      train the sticker models (hours): OPTIONS='--sitting N', '--preset gpu'"
+	@echo "make train      train the sticker models (hours): OPTIONS='--run N', '--preset gpu'"
 
 # The stamps say what is installed; pip runs again when these files are newer than a stamp.
 $(VENV)/.installed: pyproject.toml constraints.txt

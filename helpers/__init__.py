@@ -45,7 +45,7 @@ _NAMES = {
     "sampling.denoiser": ["Denoiser"],
     "sampling.diagnose": ["why_black"],
     "sampling.latents": ["interpolate", "seeded_latents"],
-    "sampling.trajectory": ["Cell"],
+    "sampling.cell": ["Cell"],
     "sweeps.run": ["sweep"],
     "vocabulary": [
         "BACKGROUNDS",

@@ -29,6 +29,7 @@ from helpers.base.quiet import quiet
 from helpers.models.lora import STANDARD_NAME
 from helpers.models.sizes import native_size
 from helpers.pictures.check import upright
+from helpers.pictures.encoded import from_bytes
 
 ATTENTION_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 """The layers of attention: what diffusers' own training scripts put a LoRA on."""
@@ -38,6 +39,9 @@ LAYERS = (*ATTENTION_LAYERS, "conv1", "conv2")
 resolution, and learned more of a style with these (`LoraSettings` in training/presets.py)."""
 
 EXAM_TIMESTEPS = (150, 350, 550, 750)
+
+MAX_PIXELS = 100_000_000
+"""Of a picture to learn from: more than a good camera takes."""
 
 
 class Captioned(NamedTuple):
@@ -366,7 +370,6 @@ def _captioned(folder: Path, where: str, line: str) -> Captioned:
     if not file.is_file():
         raise FileNotFoundError(f"{where}: there is no {file}")
     try:
-        with Image.open(file) as image:
-            return Captioned(upright(image), prompt)
-    except (OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{where}: {name!r} is no picture ({error})") from error
+        return Captioned(from_bytes(file.read_bytes(), MAX_PIXELS), prompt)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{where}: {name!r} is not a picture: it {error}") from error

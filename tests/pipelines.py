@@ -25,8 +25,8 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
-from helpers.sampling.trajectory import Cell
 
 TEXT_WIDTH = 32
 """Width of one text encoder's states; an SDXL pipeline has two side by side."""

@@ -13,8 +13,7 @@ from PIL import Image
 
 from helpers.pictures.files import image_settings
 from helpers.sweeps.distributed import Processes, deal, launched_processes
-from helpers.sweeps.folder import MANIFEST_NAME, PART_NAME, SweepFolder, settings_key
-from helpers.sweeps.result import SHEET_NAME
+from helpers.sweeps.folder import MANIFEST_NAME, PART_NAME, SHEET_NAME, SweepFolder, settings_key
 from helpers.sweeps.run import sweep
 
 PICTURES = 12

@@ -283,7 +283,7 @@ def answer(kind: str, status: int = 401) -> Exception:
 )
 def test_what_the_hub_answers_becomes_one_message(monkeypatch, error, token, kind, words):
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: token)
-    found = hub.explained("o/m", error, "Load 'stickers'.")
+    found = hub.Repository("o/m", instead=lambda: "Load 'stickers'.").explained(error)
     assert type(found) is kind
     with pytest.raises(kind, match=words):
         raise found

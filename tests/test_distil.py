@@ -224,7 +224,7 @@ def test_a_student_of_the_shipped_teacher_learns_in_the_shipped_latents(
     recipe, monkeypatch, tmp_path
 ):
     fresh = Recipe(TINY, tmp_path / "checkpoints", recipe.weights, records=tmp_path / "records")
-    for part in ("vae", "clip", "tokenizer"):  # in a first sitting, these train new ones
+    for part in ("vae", "clip", "tokenizer"):  # in a first run, these train new ones
         monkeypatch.setattr(fresh, part, lambda part=part: pytest.fail(f"trains {part}"))
     fresh.distil()
     stored = torch.load(fresh.folder / "latents-1.pt", weights_only=True)

@@ -101,7 +101,7 @@ def test_the_export_of_ratings_is_such_a_folder(tmp_path):
         ([{"file_name": "red.png", "prompt": 3}], ValueError, "line 1: must be"),
         ([{"file_name": "../red.png", "prompt": "a"}], ValueError, "must be a file of the folder"),
         ([{"file_name": "none.png", "prompt": "a"}], FileNotFoundError, "line 1: there is no"),
-        ([{"file_name": "metadata.jsonl", "prompt": "a"}], ValueError, "is no picture"),
+        ([{"file_name": "metadata.jsonl", "prompt": "a"}], ValueError, "is not a picture"),
     ],
 )
 def test_folders_that_cannot_be_learned_from(tmp_path, lines, error, words):

@@ -15,7 +15,7 @@ from PIL import Image
 from tools.notebooks.__main__ import main
 from tools.notebooks.marks import ScriptError
 from tools.notebooks.pictures import cell_pictures
-from tools.notebooks.products import Course, build, differences, make_notebook, write_whole
+from tools.notebooks.products import Course, build, differences, make_notebook
 from tools.notebooks.rules import verify
 from tools.notebooks.scripts import read_lesson
 
@@ -382,15 +382,6 @@ def test_title_must_match(course):
     write_script(course.root, changed("# # 07 · Tiny", "# # 07 · Huge"))
     with pytest.raises(ScriptError, match="^course/lessons/07_tiny.py:1: .*'Tiny'"):
         course.read()
-
-
-def test_write_whole_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
-    path = write_whole(tmp_path / "a.txt", "old")
-    monkeypatch.setattr("os.replace", lambda *paths: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 # --- scripts broken on purpose ------------------------------------------------------------------

@@ -10,8 +10,8 @@ import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
 from transformers import CLIPTextModel
 
+from helpers.base.files import write_whole
 from helpers.ranking.sticker_clip import StickerClip
-from training.loop import write_whole
 from training.unet import SCHEDULE
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "helpers" / "weights"
@@ -51,11 +51,7 @@ def forget_origin(file: Path) -> None:
     """Takes out of a configuration which folder of this computer the model was loaded from."""
     config = json.loads(file.read_text(encoding="utf-8"))
     if config.pop("_name_or_path", None) is not None:
-        write_text(file, json.dumps(config, indent=2, sort_keys=True) + "\n")
-
-
-def write_text(file: Path, text: str) -> None:
-    write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
+        write_whole(file, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def text_encoder(clip: StickerClip) -> CLIPTextModel:
@@ -93,7 +89,7 @@ def export_unet(unet, folder: Path, parts_from: str) -> None:
     def write(part: Path) -> None:
         unet.half().save_pretrained(part / "unet")
         unet.float()
-        write_text(part / "model_index.json", json.dumps(index, indent=2) + "\n")
+        write_whole(part / "model_index.json", json.dumps(index, indent=2) + "\n")
 
     replaced(folder, write)
 

@@ -291,7 +291,7 @@ def measure(num_inference_steps, rounds):
 
 
 comparison = measure(num_inference_steps=25, rounds=2)
-table = comparison.table()
+table = comparison.table
 columns = ["unet_parameters", "parameters", "seconds", "speed", "clip_score", "r_precision"]
 display(table[columns].round(3))
 
@@ -323,7 +323,7 @@ display(image_grid(pictures, rows=2, labels=labels))
 # of six pictures jump a little; look at the trend.
 
 # %% picture="08.speed_quality"
-measured = {steps: measure(steps, rounds=1).table() for steps in (6, 12)} | {25: table}
+measured = {steps: measure(steps, rounds=1).table for steps in (6, 12)} | {25: table}
 figure, axes = plt.subplots(figsize=(6, 3.6))
 for model, marker in zip(MODELS, ["o-", "s--"], strict=True):
     rows = [one.loc[model] for one in measured.values()]
@@ -424,7 +424,7 @@ display(reference.round(2))
 def show_published(published):
     print(published.what)
     print("Source:", published.source)
-    display(published.table())
+    display(published.table)
 
 
 show_published(PUBLISHED_TIMES)
@@ -462,7 +462,7 @@ if REAL and torch.cuda.is_available():
         num_inference_steps=25,
         guidance_scale=7.5,
     )
-    display(real.table())
+    display(real.table)
     real.plot()
     plt.show()
     display(

@@ -83,6 +83,15 @@ from helpers import (
 # People say yes to something definite. Ours can agree to one of three things, and each includes
 # those before it. *No* is an answer too: then nothing is stored. And who has said yes may change
 # their mind, so each rating gets a **receipt**, a random number with which it can be deleted.
+#
+# One picture can have ratings from many people, and they may agree to different things. Whose word
+# counts? A picture belongs to the person who made it, so **the maker's consent is the limit for
+# everyone**. If you share a picture with the class only, nobody else can release it: a classmate
+# who rates it "public" agrees for their own rating, not for your picture. If several people made
+# the same picture, the narrowest of their consents counts. And when you delete your rating of a
+# picture that you made, the picture disappears together with all ratings of it. The store below
+# follows these rules by itself: `add` stores a maker's rating with the picture, and `rate` somebody
+# else's rating of a picture that is there.
 
 # %%
 for name, meaning in CONSENTS.items():
@@ -505,7 +514,8 @@ print("votes for a prompt: from", votes.min(), "to", votes.max())
 #
 # Lesson 12 trains the model further, on pictures that people liked. We put the sample's votes for
 # our twelve pictures into a store, and their `origin` with them: whoever opens this database later
-# can see that no person said this. You would leave `origin` out with real ratings.
+# can see that no person said this. You would leave `origin` out with real ratings. The first vote
+# on each picture plays the part of its maker: its consent is the limit for the others.
 
 # %%
 class_feedback = Feedback(folder / "class.sqlite")
@@ -513,16 +523,15 @@ for image, made_by in zip(images, settings, strict=True):
     of_picture = (sample["prompt"] == made_by["prompt"]) & (
         sample["guidance_scale"] == made_by["guidance_scale"]
     )
+    first = None
     for row in sample[of_picture].itertuples():
-        class_feedback.add(
-            image,
-            made_by,
-            vote=row.vote,
-            model=row.model,
-            model_version=version,
-            consent=row.consent,
-            origin=row.origin,
-        )
+        said = {"vote": row.vote, "consent": row.consent, "origin": row.origin}
+        if first is None:
+            first = class_feedback.add(
+                image, made_by, model=row.model, model_version=version, **said
+            )
+        else:
+            class_feedback.rate(first.picture_id, **said)
 print(len(class_feedback.ratings()), "ratings of", len(class_feedback.pictures()), "pictures")
 
 # %% [markdown]

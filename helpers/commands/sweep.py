@@ -19,23 +19,23 @@ import math
 import os
 import sys
 import warnings
+from dataclasses import Field, fields
 from decimal import Decimal
+from typing import get_args
+
+from helpers.sampling.cell import Cell
 
 LONGEST_RANGE = 1000
 LARGEST_NUMBER = 2**63
 
-KINDS = {
-    "prompt": str,
-    "negative_prompt": str,
-    "seed": int,
-    "num_inference_steps": int,
-    "guidance_scale": float,
-    "scheduler": str,
-    "height": int,
-    "width": int,
-    "eta": float,
-}
-"""What a sweep can set, and of which kind the values are."""
+
+def _kind(setting: Field) -> type:
+    """int for `int` and `int | None`, and so on; a scheduler is named by a text."""
+    return next((k for k in (int, float) if k in (setting.type, *get_args(setting.type))), str)
+
+
+KINDS = {setting.name: _kind(setting) for setting in fields(Cell)}
+"""What a sweep can set, and of which kind the values on the command line are."""
 
 
 class _Setting(argparse.Action):
@@ -137,7 +137,7 @@ def _device(named: str | None) -> str | None:
 
 
 def _report(result, folder: str) -> None:
-    from helpers.sweeps.result import SHEET_NAME
+    from helpers.sweeps.folder import SHEET_NAME
 
     for outcome in result:
         if outcome.error:

@@ -9,7 +9,7 @@ it adds through only where that is likely to help, so that the rest stays exactl
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from helpers.faces.contract import FACTORS
+from helpers.faces.contract import FACTORS, checked_factor
 from helpers.models.catalogue import WEIGHTS
 from helpers.pictures.check import upright
 
@@ -180,7 +180,9 @@ class Restorer:
         save_file(tensors, folder / "model.safetensors")
 
     @torch.inference_mode()
-    def improve(self, image: Image.Image, factor: int = 1) -> Image.Image:
+    def improve(
+        self, image: Image.Image, factor: int = 1, go_on: Callable[[], None] = lambda: None
+    ) -> Image.Image:
         """The picture repaired and `factor` times as wide and high; the input stays as it is.
 
         A picture that is turned by its EXIF note is made upright; what is transparent becomes
@@ -189,6 +191,7 @@ class Restorer:
         Args:
             image: A PIL image of any mode.
             factor: 1, 2, 3 or 4.
+            go_on: Called before each part. Who wants to end the work early lets it raise.
 
         Returns:
             An RGB picture.
@@ -203,6 +206,7 @@ class Restorer:
         output = torch.empty((3, height * factor, width * factor), dtype=torch.uint8)
         for top, bottom in parts(height):
             for left, right in parts(width):
+                go_on()
                 restored = self._tile(pixels, top, bottom, left, right, factor)
                 output[
                     :, top * factor : bottom * factor, left * factor : right * factor
@@ -237,9 +241,7 @@ def check_request(image: Image.Image, factor: int) -> None:
     """Raise TypeError or ValueError for what `Restorer.improve` does not take."""
     if not isinstance(image, Image.Image):
         raise TypeError(f"image must be a PIL image; got {type(image).__name__}")
-    if isinstance(factor, bool) or factor not in FACTORS:
-        slip = ". Write it without quotes" if isinstance(factor, str) else ""
-        raise ValueError(f"factor must be 1, 2, 3 or 4; got {factor!r}{slip}")
+    factor = checked_factor(factor)
     if not image.width * image.height:
         raise ValueError(f"image must have pixels; got {image.width} x {image.height}")
     if image.width * image.height * factor**2 > MAX_PIXELS:

@@ -1,11 +1,11 @@
 """Where a pipeline computes when memory is short: all at once, in slices, or part by part."""
 
-import warnings
 from dataclasses import dataclass
 from enum import Enum
 
 import torch
 
+from helpers.base.warn import warn_learner
 from helpers.models.catalogue import GIB, SPARE, decoding_bytes
 from helpers.models.sizes import native_size
 
@@ -74,10 +74,9 @@ def place(pipe, device: torch.device, name: str):
     if device.type == "mps" and chosen in (Plan.BY_PART, Plan.BY_LAYER):
         chosen = Plan.SLICED  # main memory is the GPU's memory there: turns would save nothing
     if chosen is not Plan.WHOLE:
-        warnings.warn(
+        warn_learner(
             f"{name!r} wants about {need.total / GIB:.1f} GiB on {device}, and {free / GIB:.1f} "
-            f"GiB are free: {chosen.value}.",
-            stacklevel=4,  # the caller of load_pipeline
+            f"GiB are free: {chosen.value}."
         )
         _decode_in_tiles(pipe)
     if chosen is Plan.BY_PART:

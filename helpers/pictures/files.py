@@ -6,13 +6,13 @@ import json
 import os
 import re
 import unicodedata
-import uuid
 from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from helpers.base.files import keep, temporary_beside
 from helpers.base.paths import usable_path
 from helpers.pictures.check import check_image
 
@@ -63,12 +63,10 @@ def save_image(
     text.add_itxt(ALT_TEXT_KEY, alt_text(settings))
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
         image = image.convert("RGB")
-    temporary = folder / f".saving-{uuid.uuid4().hex}"
-    try:
+    with temporary_beside(folder / stem) as temporary:
         image.save(temporary, format="PNG", pnginfo=text)
+        keep(temporary)
         return _move_to_free_name(temporary, folder, stem)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def image_settings(path: str | Path) -> dict[str, object]:
@@ -76,13 +74,31 @@ def image_settings(path: str | Path) -> dict[str, object]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no picture, or holds no settings.
+        ValueError: The file is no PNG picture, or holds no settings.
     """
+    with _opened(path) as image:
+        return _stored_settings(path, image)
+
+
+def open_image(path: str | Path) -> tuple[Image.Image, dict[str, object]]:
+    """A picture that `save_image` wrote, loaded, and its settings.
+
+    Raises what `image_settings` raises, and OSError or SyntaxError for a damaged file.
+    """
+    with _opened(path) as image:
+        image.load()
+        return image.copy(), _stored_settings(path, image)
+
+
+def _opened(path: str | Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            stored = image.info.get(SETTINGS_KEY)
+        return Image.open(path, formats=("PNG",))  # for an EPS, Pillow would start Ghostscript
     except UnidentifiedImageError as error:
-        raise ValueError(f"path must be a picture; {path} is none") from error
+        raise ValueError(f"path must be a PNG picture; {path} is not one") from error
+
+
+def _stored_settings(path: str | Path, image: Image.Image) -> dict[str, object]:
+    stored = image.info.get(SETTINGS_KEY)
     if stored is None:
         raise ValueError(
             f"{path} holds no settings. Only files of save_image() do, and many programs drop "

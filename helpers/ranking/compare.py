@@ -1,7 +1,7 @@
 """Models side by side: seconds a picture, parameters, memory, and how well the pictures fit.
 
     comparison = compare(["stickers", "stickers-distilled"], prompt="a fox in a meadow")
-    comparison.table()
+    comparison.table
     comparison.plot()
 
 What makes the seconds comparable:
@@ -102,6 +102,7 @@ class Comparison:
         """The seconds a picture of each round, in their order."""
         return [m.seconds for m in self.measurements if m.model == model]
 
+    @property
     def table(self) -> pandas.DataFrame:
         """A row a model.
 
@@ -149,7 +150,7 @@ class Comparison:
         """
         import matplotlib.pyplot as plt
 
-        table = self.table()
+        table = self.table
         if y is None and "clip_score" in table:
             y = "clip_score"
         if y is not None and y not in table:
@@ -203,7 +204,7 @@ def compare(
         progress: Whether to show a bar.
 
     Returns:
-        A `Comparison` with `.table()`, `.plot()` and `.images`.
+        A `Comparison` with `.table`, `.plot()` and `.images`.
 
     Raises:
         TypeError, ValueError: An argument does not fit.

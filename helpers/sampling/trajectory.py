@@ -1,59 +1,24 @@
-"""One picture on its way from noise to latents: its settings, its scheduler, its next step."""
+"""One picture on its way from noise to latents: its scheduler, its rows, its next step."""
 
 import hashlib
 import inspect
-import math
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, Literal
 
 import torch
 from diffusers import SchedulerMixin
 from PIL import Image
 
-from helpers.base.counts import checked_count
 from helpers.sampling import stages
-from helpers.sampling.latents import checked_seed, latent_shape, seeded_latents
-from helpers.sampling.schedulers import SchedulerSetting, check_scheduler, fresh_copy
+from helpers.sampling.cell import Cell
+from helpers.sampling.latents import latent_shape, seeded_latents
+from helpers.sampling.schedulers import fresh_copy
 
 FINITE_EVERY = 8
 """U-Net evaluations between two looks for NaN: each look makes a GPU wait."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """All settings of one picture, under the names and with the defaults of diffusers.
-
-    `scheduler` is a short name, a class, a configured scheduler (its settings are taken, its state
-    is not), or None for the pipeline's own. `height` and `width` are in pixels; None is the
-    model's own size.
-    """
-
-    prompt: str
-    negative_prompt: str | None = None
-    seed: int = 0
-    num_inference_steps: int = 50
-    guidance_scale: float = 7.5
-    scheduler: SchedulerSetting = None
-    height: int | None = None
-    width: int | None = None
-    eta: float = 0.0
-
-    def __post_init__(self):
-        """The size is checked on submission, where the model is known."""
-        _check_text("prompt", self.prompt)
-        if self.negative_prompt is not None:
-            _check_text("negative_prompt", self.negative_prompt)
-        checked_seed("seed", self.seed)
-        checked_count("num_inference_steps", self.num_inference_steps)
-        check_scheduler(self.scheduler)
-        _check_number("guidance_scale", self.guidance_scale)
-        _check_number("eta", self.eta)
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta must be between 0 and 1; got {self.eta}.")
 
 
 class Trajectory(Future):
@@ -189,18 +154,3 @@ class Row:
     timestep: float
     conditions: stages.Conditions
     key: tuple | None
-
-
-def _check_text(name: str, text: str) -> None:
-    if not isinstance(text, str):
-        raise TypeError(
-            f"{name} must be a text; got {text!r} of type {type(text).__name__}. "
-            "For several prompts submit a Cell each."
-        )
-
-
-def _check_number(name: str, number: float) -> None:
-    if isinstance(number, bool) or not isinstance(number, Real):
-        raise TypeError(f"{name} must be a number; got {number!r}.")
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite; got {number!r}.")

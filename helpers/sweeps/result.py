@@ -9,14 +9,10 @@ import numpy
 import pandas
 from PIL import Image
 
-from helpers.base.files import write_whole
 from helpers.pictures.files import MAX_ALT_TEXT
 from helpers.sampling.diagnose import BLACK_LEVEL
 from helpers.sweeps.contact_sheet import contact_sheet
-from helpers.sweeps.folder import SweepFolder, settings_key
 from helpers.sweeps.plan import Axes, Settings
-
-SHEET_NAME = "contact sheet.png"
 
 
 @dataclass
@@ -190,30 +186,13 @@ class Sweep:
         return [float(number) for number in pandas.to_numeric(table[column], errors="coerce")]
 
     def save(self, folder: str | Path) -> Path:
-        """Write a PNG a cell with its settings inside, a manifest, and a contact sheet.
+        """Write a PNG per cell with its settings inside, a manifest, and a contact sheet.
 
         Raises ValueError if the folder holds another sweep.
         """
-        return self.write(SweepFolder(folder, self.header))
+        from helpers.sweeps.folder import SweepFolder  # which knows results, and not the reverse
 
-    def write(self, store: SweepFolder) -> Path:
-        """Write what `store` does not have yet."""
-        for position in self.outcomes:
-            self.keep(position, store)
-        write_whole(store.path / SHEET_NAME, self._png())
-        return store.path
-
-    def keep(self, position: tuple, store: SweepFolder) -> None:
-        """Put one picture into `store`, if it is done and not yet there."""
-        outcome = self.outcomes[position]
-        if outcome.image is None or settings_key(outcome.settings) in store.rows:
-            return
-        measured = {n: getattr(outcome, n) for n in ("seconds", "evaluations", "black", "nan")}
-        label = " ".join(
-            f"{name} {self.axes.label(value)}"
-            for name, value in zip(self.axes.names, position, strict=True)
-        )
-        store.add(outcome.settings, measured, label, outcome.image)
+        return SweepFolder(folder, self.header).write(self)
 
     def alt_text(self) -> str:
         """What the grid shows, in a sentence of at most MAX_ALT_TEXT characters."""
@@ -236,10 +215,11 @@ class Sweep:
         return f"Sweep of {len(self)} cells: {axes or 'no axis'}{lacking}"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        bundle = {"image/png": self._png(), "text/plain": repr(self)}
+        bundle = {"image/png": self.png(), "text/plain": repr(self)}
         return bundle, {"image/png": {"alt": self.alt_text()}}
 
-    def _png(self) -> bytes:
+    def png(self) -> bytes:
+        """The grid as a PNG file."""
         buffer = io.BytesIO()
         self.grid().save(buffer, format="PNG")
         return buffer.getvalue()

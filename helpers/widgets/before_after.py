@@ -8,10 +8,10 @@ widgets are not: in a saved notebook, in a browser without a kernel, on paper.
 
 import ipywidgets as widgets
 from IPython.display import DisplayHandle
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from helpers.pictures.check import check_image, upright
-from helpers.pictures.grid import as_ascii
+from helpers.pictures.table import READABLE, label_font
 from helpers.widgets.notebook import show_widget
 
 LINE = 2  # pixels: half the width of the border
@@ -83,13 +83,13 @@ def wiped(
     pen = ImageDraw.Draw(picture)
     if 0 < border < picture.width:
         pen.rectangle((border - LINE, 0, border + LINE - 1, picture.height), fill="white")
-    font = ImageFont.load_default(size=max(12, picture.width // 20))
+    font = label_font(max(READABLE, picture.width // 20))
     for text, x, anchor, shown in (
         (labels[0], 4, "ls", border > 0),
         (labels[1], picture.width - 4, "rs", border < picture.width),
     ):
         if shown:
             place = (x, picture.height - 5)
-            pen.text(place, as_ascii(text), font=font, fill="white", anchor=anchor,
+            pen.text(place, text, font=font, fill="white", anchor=anchor,
                      stroke_width=2, stroke_fill="black")  # fmt: skip
     return picture

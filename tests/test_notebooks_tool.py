@@ -55,6 +55,9 @@ exercise("07.total").check(total=total)
 # %% wrong="07.total" says="subtracted"
 total = 3 - 4
 
+# %% right="07.total"
+total = sum((3, 4))
+
 # %% exercise="07.loop"
 squares = []
 for number in (1, 2):
@@ -195,13 +198,16 @@ def test_one_line_blanks(tmp_path, statement, blank):
     assert cell.source("complete") == f"if True:\n    {statement}"
 
 
-def test_hints_and_wrong_answers_reach_no_notebook(course):
+def test_hints_and_known_answers_reach_no_notebook(course):
     (lesson,) = course.read()
     for form in ("blank", "complete"):
         text = json.dumps(make_notebook(lesson, form))
         assert "Use a plus sign" not in text and "3 - 4" not in text and "subtracted" not in text
+        assert "sum(" not in text
     assert lesson.exercises["07.total"].hints == ["Use a plus sign.", "Really."]
     assert [answer.says for answer in lesson.exercises["07.loop"].wrong_answers] == ["doubled"]
+    right = [answer.source for answer in lesson.exercises["07.total"].right_answers]
+    assert right == ["total = sum((3, 4))"]
 
 
 def test_notebook_format(course):
@@ -433,6 +439,12 @@ TOTAL = "total = first + second + 0  # SOLUTION"
     ("total = 3 - 4", "first, second = (3,  4)\ntotal = first+second + 0  # yes",
      'wrong="07.total"', "this known wrong answer is the solution of '07.total'"),
     (' says="doubled"', "", 'wrong="07.loop"', "needs says="),
+    ("total = sum((3, 4))", "total = sum((3, 4))  # SOLUTION", 'right="07.total"',
+     "within a right answer"),
+    ("total = sum((3, 4))", "total = sum(", "total = sum(", "the right answer does not parse"),
+    ("total = sum((3, 4))", "first, second = (3,  4)\ntotal = first+second + 0",
+     'right="07.total"', "this known right answer is the solution of '07.total'"),
+    ('right="07.total"', 'right="07.totl"', "07.totl", "no exercise '07.totl' in this lesson"),
     ('exercise("07.loop").check(squares=squares)', "print(squares)", 'exercise="07.loop"',
      "is not checked"),
     ('exercise("07.loop").check(squares=squares)', 'x = exercise("07.loop").check(squares=squares)',

@@ -38,6 +38,7 @@ _NAMES = {
     "pictures.files": ["alt_text", "image_settings", "save_image"],
     "pictures.grid": ["enlarge", "image_grid"],
     "pictures.show": ["show_images"],
+    "pictures.small": ["SMALL_SUBJECTS", "small_drawings"],
     "ranking.compare": ["compare"],
     "ranking.ranker": ["load_ranker", "r_precision"],
     "sampling.attention": ["heat_map", "watch_attention"],

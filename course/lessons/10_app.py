@@ -456,7 +456,7 @@ def controls():
 # - *Stop* calls nothing. It `cancels` the run, between one picture and the next.
 
 # %%
-TITLE = "My <sticker> studio"
+TITLE = "My sticker studio"
 with gr.Blocks(title=TITLE, analytics_enabled=False) as studio:
     gr.HTML(f"<h1>{html.escape(TITLE)}</h1>")
     with gr.Row():

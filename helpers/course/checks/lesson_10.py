@@ -31,7 +31,8 @@ def interface(steps_app: gr.Interface, pipe: DiffusionPipeline) -> str:
         )
     if (slider.minimum, slider.maximum) != (10, 100):
         raise Wrong(
-            f"The slider goes from {slider.minimum} to {slider.maximum}; it should go from 10 to 100."
+            f"The slider goes from {slider.minimum} to {slider.maximum}; it should go from 10 to "
+            "100."
         )
     if slider.step != 1:
         raise Wrong(

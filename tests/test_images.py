@@ -36,7 +36,7 @@ def test_grid_places_pictures_row_by_row():
 def test_grid_of_enlarged_pictures():
     grid = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"], factor=2)
     plain = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"])
-    assert grid.size == (4 * 64 + grids.GAP, plain.height + 64)
+    assert grid.size == (4 * 64 + GAP, plain.height + 64)
     assert grid.crop((0, 0, 128, 128)) == picture("red").resize((128, 128))
 
 
@@ -101,6 +101,9 @@ def test_a_label_that_fits_is_whole():
     font = label_font(12)
     assert wrapped("a fox in a meadow", 128, font) == ["a fox in a meadow"]
     assert wrapped("seed 6421725739674010", 128, font) == ["seed", "6421725739674010"]
+    assert wrapped("num_inference_steps 1", 100, font) == ["num_inference_", "steps 1"]
+    assert wrapped("KDPM2AncestralDiscrete", 128, font) == ["KDPM2Ancestral", "Discrete"]
+    assert wrapped("0.12345678901234567890", 128, font)[0].startswith("0.12")
     assert wrapped("", 128, font) == []
 
 
@@ -202,8 +205,10 @@ show_images(pictures)
 def test_labels_are_escaped(shown):
     assert "<b>" not in shown[0]
     assert re.findall("<h4[^>]*>(.*?)</h4>", shown[0]) == [
-        "&lt;b&gt;fox&lt;/b&gt;", "a &quot;b&quot;", "7",
-    ]  # fmt: skip
+        "&lt;b&gt;fox&lt;/b&gt;",
+        "a &quot;b&quot;",
+        "7",
+    ]
 
 
 def test_every_picture_is_shown_once_and_in_order(shown):

@@ -104,11 +104,14 @@ def test_progress_bars_are_off_for_our_models_only(monkeypatch, saved_model):
     assert disabled == [True, False]
 
 
-@pytest.mark.parametrize(("cuda", "mps", "expected"), [
-    (True, True, ("cuda", torch.float16)),
-    (False, True, ("mps", torch.float32)),
-    (False, False, ("cpu", torch.float32)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [
+        (True, True, ("cuda", torch.float16)),
+        (False, True, ("mps", torch.float32)),
+        (False, False, ("cpu", torch.float32)),
+    ],
+)
 def test_device_and_dtype_follow_the_computer(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))

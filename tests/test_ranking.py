@@ -34,9 +34,14 @@ def clip_folder(tmp_path_factory):
     torch.manual_seed(0)
     text = tiny_text_config()
     vision = CLIPVisionConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        image_size=32, patch_size=16, projection_dim=32,
-    )  # fmt: skip
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=16,
+        projection_dim=32,
+    )
     folder = tmp_path_factory.mktemp("models") / "clip"
     config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict())
     config.projection_dim = 32

@@ -172,9 +172,10 @@ def slow_ssim(image: Image.Image, truth: Image.Image) -> float:
                 both = (weights * (a - mean_a) * (b - mean_b)).sum()
                 c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
                 found.append(
-                    (2 * mean_a * mean_b + c1) * (2 * both + c2)
+                    (2 * mean_a * mean_b + c1)
+                    * (2 * both + c2)
                     / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-                )  # fmt: skip
+                )
     return float(np.mean(found))
 
 
@@ -364,8 +365,10 @@ def test_the_shipped_restorer_beats_interpolation_on_faces_it_never_saw(shipped,
 
 
 def test_the_shipped_restorer_leaves_clean_pictures_as_they_are(shipped):
-    clean = [pairs.truth(about, random.Random(i), 1)
-             for i, about in enumerate(held_out("stickers", 6, seed=1))]  # fmt: skip
+    clean = [
+        pairs.truth(about, random.Random(i), 1)
+        for i, about in enumerate(held_out("stickers", 6, seed=1))
+    ]
     clean.append(example_portrait("dark").resize((128, 128), Image.BOX))
     for picture in clean:
         assert psnr(shipped.improve(picture, 1), picture) > 45

@@ -81,8 +81,13 @@ def embed_by_red(images):
 def test_rounds_alternate_and_a_model_that_stays_is_not_loaded_again(comparison, garage):
     order = [(m.round, m.model) for m in comparison.measurements]
     assert order == [
-        (0, "first"), (0, "second"), (1, "second"), (1, "first"), (2, "first"), (2, "second"),
-    ]  # fmt: skip
+        (0, "first"),
+        (0, "second"),
+        (1, "second"),
+        (1, "first"),
+        (2, "first"),
+        (2, "second"),
+    ]
     assert garage.loaded == ["first", "second", "first", "second"]
 
 

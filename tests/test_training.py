@@ -97,8 +97,10 @@ def test_held_out_combinations_are_never_drawn_in_training(held_out):
 def test_about_a_tenth_of_the_combinations_is_held_out():
     combinations = [
         data.Sticker(subject, style, background).held_out
-        for subject in SUBJECTS for style in STYLES for background in BACKGROUNDS
-    ]  # fmt: skip
+        for subject in SUBJECTS
+        for style in STYLES
+        for background in BACKGROUNDS
+    ]
     assert 0.08 < np.mean(combinations) < 0.12
 
 
@@ -423,10 +425,11 @@ def test_a_gpu_goes_on_with_what_a_processor_trained(trained, stage):
     def shapes(preset):
         settings, tokenizer = getattr(preset, stage), trained.tokenizer()
         model = {
-            "clip": lambda: new_clip(settings, tokenizer), "vae": lambda: new_vae(settings),
+            "clip": lambda: new_clip(settings, tokenizer),
+            "vae": lambda: new_vae(settings),
             "judge": lambda: new_clip(settings, tokenizer),
             "unet": lambda: new_unet(settings, preset.clip.text_width),
-        }[stage]()  # fmt: skip
+        }[stage]()
         return {name: value.shape for name, value in model.state_dict().items()}
 
     assert shapes(CPU) == shapes(GPU)
@@ -651,13 +654,15 @@ def test_the_golden_pictures_are_what_their_module_draws(tmp_path):
     write_golden(tmp_path)
     names = sorted(file.name for file in tmp_path.iterdir())
     assert names == sorted(file.name for file in GOLDEN.iterdir()) and len(names) == 25
-    captions = [(folder / "metadata.jsonl").read_text(encoding="utf-8")
-                for folder in (tmp_path, GOLDEN)]  # fmt: skip
+    captions = [
+        (folder / "metadata.jsonl").read_text(encoding="utf-8") for folder in (tmp_path, GOLDEN)
+    ]
     assert captions[0] == captions[1]
     for name in names:
         if name != "metadata.jsonl":
-            drawn, kept = (np.asarray(Image.open(folder / name)).astype(int)
-                           for folder in (tmp_path, GOLDEN))  # fmt: skip
+            drawn, kept = (
+                np.asarray(Image.open(folder / name)).astype(int) for folder in (tmp_path, GOLDEN)
+            )
             assert np.abs(drawn - kept).mean() < 0.5, name  # other versions of Pillow round
             assert golden_share(kept.astype(np.uint8)) > 0.1, name
 

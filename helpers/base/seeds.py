@@ -24,7 +24,7 @@ def checked_seeds(seed_or_seeds: int | Iterable[int]) -> list[int]:
     return [checked_seed(f"seed_or_seeds[{i}]", seed) for i, seed in enumerate(seeds)]
 
 
-def checked_seed(name: str, seed) -> int:
+def checked_seed(name: str, seed: object) -> int:
     """`seed` as an int; TypeError or ValueError, which call it `name`, if it is no seed."""
     if isinstance(seed, bool) or not isinstance(seed, Integral):
         raise TypeError(f"{name} must be a whole number such as 42; got {shown(seed)}{_slip(seed)}")
@@ -33,7 +33,7 @@ def checked_seed(name: str, seed) -> int:
     return int(seed)
 
 
-def _slip(seed) -> str:
+def _slip(seed: object) -> str:
     """The likely slip behind a seed of the wrong type."""
     if isinstance(seed, bool):
         return ". True and False are no seeds"

@@ -102,7 +102,7 @@ def weight_files(part: Path, variant: str | None = None) -> list[Path]:
     return [file for file, match in matches if match and match["variant"] == variant]
 
 
-def _is_part(name: str, origin) -> bool:
+def _is_part(name: str, origin: object) -> bool:
     """Whether an entry of model_index.json names a part that must be there."""
     pair = isinstance(origin, list) and all(isinstance(word, str) for word in origin)
     return pair and not name.startswith("_")

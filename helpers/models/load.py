@@ -6,10 +6,13 @@ there is memory for it (memory.py). Whatever fails on the way ends in one messag
 step.
 """
 
+from __future__ import annotations
+
 # torch and diffusers are imported where they are used: the catalogue can be read without
 # waiting for them.
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
@@ -18,8 +21,12 @@ from helpers.models.catalogue import GIB, MODELS, Model
 from helpers.models.find import find_model, instead, is_here
 from helpers.models.folder import WholeModel, weight_files
 from helpers.models.hub import Repository, first_line
-from helpers.models.lora import is_lora, lora_file, loras_in, put_on, text_width
+from helpers.models.lora import is_lora, load_lora, lora_file, loras_in, text_width
 from helpers.models.shared_parts import own_unet
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import DiffusionPipeline
 
 LORA_BASES = ("stickers", "sd-v1-5", "sdxl")
 """What a LoRA without a model is put on: the first whose text is as wide as the LoRA's."""
@@ -27,11 +34,11 @@ LORA_BASES = ("stickers", "sd-v1-5", "sdxl")
 
 def load_pipeline(
     name_or_path: str | Path = "stickers",
-    device=None,
-    dtype=None,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
     lora: str | Path | None = None,
     allow_pickle: bool = False,
-):
+) -> DiffusionPipeline:
     """Load a text-to-image pipeline, ready to call.
 
     Only safetensors weights are read unless you allow otherwise: pickle files can run code. A
@@ -82,7 +89,7 @@ def load_pipeline(
     if model is not None and model.lora is not None:
         loras.insert(0, lora_file(model.lora))
     for extra in loras:
-        put_on(pipe, extra)
+        load_lora(pipe, extra)
     pipe = _place(pipe, device, str(name_or_path))
     pipe.set_progress_bar_config(disable=model is not None and model.is_embedded)
     return pipe
@@ -128,7 +135,9 @@ def _text_width(model: Model) -> int | None:
 # --- From a folder to a pipeline -----------------------------------------------------------------
 
 
-def _load_folder(found: WholeModel, dtype, allow_pickle: bool, vae: Path | None):
+def _load_folder(
+    found: WholeModel, dtype: torch.dtype | None, allow_pickle: bool, vae: Path | None
+):
     """The pipeline in main memory. Nothing is looked up on the network."""
     with quiet(progress_bars=False):
         import diffusers
@@ -159,7 +168,7 @@ def _load_folder(found: WholeModel, dtype, allow_pickle: bool, vae: Path | None)
             ) from error
 
 
-def _fp16_vae(model: Model | None, dtype) -> Path | None:
+def _fp16_vae(model: Model | None, dtype: torch.dtype | None) -> Path | None:
     """The folder of a VAE that survives float16, where the model's own does not.
 
     SDXL's own VAE overflows in float16. diffusers therefore runs it in float32, which takes twice
@@ -182,7 +191,7 @@ def _fp16_vae(model: Model | None, dtype) -> Path | None:
         return None
 
 
-def _place(pipe, device, name: str):
+def _place(pipe: DiffusionPipeline, device: str | torch.device | None, name: str):
     """The pipeline on its device, as far as memory allows."""
     import torch
 
@@ -197,7 +206,7 @@ def _place(pipe, device, name: str):
         ) from error
 
 
-def _check_main_memory(name: str, found: WholeModel, dtype) -> None:
+def _check_main_memory(name: str, found: WholeModel, dtype: torch.dtype | None) -> None:
     """Raise MemoryError before a load that cannot end well: weights pass through main memory."""
     from helpers.models.memory import free_main_memory
 
@@ -223,14 +232,14 @@ def _smaller(free: int = 0) -> str:
     return f"These need less: {', '.join(map(repr, fitting))}."
 
 
-def _default_dtype(model: Model | None, device):
+def _default_dtype(model: Model | None, device: str | torch.device | None):
     """What the catalogue says for this kind of device; `None` leaves it to the device."""
     import torch
 
     return None if model is None else getattr(torch, model.dtype_on(device.type))
 
 
-def _check_type(name_or_path) -> None:
+def _check_type(name_or_path: object) -> None:
     if not isinstance(name_or_path, str | Path):
         raise TypeError(
             "name_or_path must be a model's name or a folder; "

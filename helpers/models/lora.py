@@ -5,12 +5,18 @@ matrices for each attention layer that it changes. It is loaded on top of the mo
 trained with.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
 from helpers.models.hub import HUB_ID, Repository, first_line
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 STANDARD_NAME = "pytorch_lora_weights.safetensors"  # what diffusers' save_lora_weights writes
 
@@ -70,7 +76,7 @@ def text_width(file: Path) -> int | None:
     return None
 
 
-def put_on(pipe, file: Path) -> None:
+def load_lora(pipe: DiffusionPipeline, file: Path) -> None:
     """Load a LoRA on top of a pipeline; ValueError if it was made for another kind of model."""
     with quiet(progress_bars=False):  # it speaks of parts that the LoRA leaves as they are
         try:
@@ -84,7 +90,7 @@ def put_on(pipe, file: Path) -> None:
         raise ValueError(_misfit(pipe, file, "none of its weights has a place there"))
 
 
-def _misfit(pipe, file: Path, reason: str) -> str:
+def _misfit(pipe: DiffusionPipeline, file: Path, reason: str) -> str:
     return (
         f"lora: {file} does not fit on this {type(pipe).__name__} ({reason}). Load the model that "
         "it was trained with as name_or_path."

@@ -125,13 +125,13 @@ def alt_text(settings: Mapping[str, object]) -> str:
 
 
 def _prompt(settings: Mapping[str, object]) -> str:
-    """The prompt as text, which is empty where there is none."""
+    """The prompt as text, which is empty without one."""
     prompt = settings.get("prompt")
     return "" if prompt is None else str(prompt)
 
 
 def _settings_json(settings: dict[str, object]) -> str:
-    def plain_number(value):  # numpy's numbers
+    def plain_number(value: object):  # numpy's numbers
         if isinstance(value, Integral):
             return int(value)
         if isinstance(value, Real):
@@ -235,7 +235,7 @@ def _rename_if_free(temporary: Path, path: Path) -> bool:
     return True
 
 
-def _checked_settings(settings) -> dict[str, object]:
+def _checked_settings(settings: object) -> dict[str, object]:
     """A copy of the settings, an empty dict for `None`."""
     if settings is not None and not isinstance(settings, Mapping):
         raise TypeError(

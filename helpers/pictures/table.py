@@ -1,5 +1,6 @@
 """Pictures in rows and columns with words around them: every grid of the course is drawn here."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,9 @@ GAP = 4  # pixels between pictures, and between lines of text
 MAX_LINES = 3  # of a label; what does not fit ends in "..."
 MAX_MEGAPIXELS = 500  # 2 GB of memory; one slip in rows or cols asks for far more
 READABLE = 12  # pixels: the smallest letters
+
+# After a sign, or where a new word begins within a name such as EulerAncestralDiscreteScheduler.
+PART_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_/=:,-](?=\w)")
 
 Tile = Image.Image | str
 """A picture, or the words that take its place."""
@@ -28,7 +32,10 @@ def label_font(letters: int) -> ImageFont.FreeTypeFont:
 
 
 def wrapped(text: str, width: float, font: ImageFont.FreeTypeFont) -> list[str]:
-    """`text` in up to MAX_LINES lines of at most `width` pixels; a longer one ends in "..."."""
+    """`text` in up to MAX_LINES lines of at most `width` pixels; a longer one ends in "...".
+
+    A word that is too wide ends its line after one of its parts: num_inference_ steps.
+    """
     lines, line = [], ""
     for word in text.split():
         if line and font.getlength(f"{line} {word}") > width:
@@ -36,7 +43,7 @@ def wrapped(text: str, width: float, font: ImageFont.FreeTypeFont) -> list[str]:
             line = ""
         line = f"{line} {word}" if line else word
         while font.getlength(line) > width and len(lines) < MAX_LINES:
-            fitting = _fitting_length(line, width, font)
+            fitting = _part_length(line, _fitting_length(line, width, font))
             lines.append(line[:fitting])
             line = line[fitting:]
         if len(lines) >= MAX_LINES:
@@ -55,6 +62,12 @@ def _fitting_length(text: str, width: float, font: ImageFont.FreeTypeFont) -> in
     while length < len(text) and font.getlength(text[: length + 1]) <= width:
         length += 1
     return length
+
+
+def _part_length(word: str, most: int) -> int:
+    """Up to `most` characters of `word`, if possible to the end of one of its parts."""
+    ends = [part.end() for part in PART_END.finditer(word, 0, most + 1) if part.end() <= most]
+    return ends[-1] if ends else most
 
 
 @dataclass(frozen=True)
@@ -149,7 +162,13 @@ def _drawn(tile: Tile, size: tuple[int, int]) -> Image.Image:
     return drawn
 
 
-def _write(pen: ImageDraw.ImageDraw, position, lines: list[str], font, anchor: str) -> None:
+def _write(
+    pen: ImageDraw.ImageDraw,
+    position: tuple[float, float],
+    lines: list[str],
+    font: ImageFont.FreeTypeFont,
+    anchor: str,
+) -> None:
     x, y = position
     for i, text in enumerate(lines):
         pen.text((x, y + i * (font.size + GAP)), text, "black", font, anchor=anchor)

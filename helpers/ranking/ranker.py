@@ -8,10 +8,13 @@ its own caption point the same way. The cosine of the angle between the two is t
     ranker.rank(images, "a 3d sticker of a fox on a teal background")
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +30,9 @@ from helpers.models.folder import tokenizer_fault
 from helpers.models.hub import HUB_ID, Repository, cached_folders, first_line
 from helpers.pictures.check import checked_images, upright
 from helpers.ranking.sticker_clip import SIDE, StickerClip, check_weights
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 STICKERS_CLIP = WEIGHTS / "stickers-clip"
 NAMES = {"stickers-clip": STICKERS_CLIP}
@@ -105,7 +111,9 @@ class Ranker:
 
 
 def load_ranker(
-    name_or_path: str | Path = "stickers-clip", device=None, allow_pickle: bool = False
+    name_or_path: str | Path = "stickers-clip",
+    device: str | torch.device | None = None,
+    allow_pickle: bool = False,
 ) -> Ranker:
     """Load a CLIP model to rank pictures with.
 
@@ -275,7 +283,7 @@ def _reading(folder: Path) -> Iterator[None]:
             ) from error
 
 
-def _tokens(tokenizer, texts: list[str]):
+def _tokens(tokenizer: CLIPTokenizer, texts: list[str]):
     """Token ids and mask, padded to the tokenizer's limit; warns of words beyond it."""
     limit = tokenizer.model_max_length
     for text in texts:

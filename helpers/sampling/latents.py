@@ -1,7 +1,10 @@
 """Seeded latents: the noise that a picture starts from, as a function of its seed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -9,9 +12,15 @@ from helpers.base.seeds import checked_seeds
 from helpers.base.values import shown
 from helpers.models.sizes import latent_size
 
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
 
 def seeded_latents(
-    pipe, seed_or_seeds: int | Iterable[int], height: int | None = None, width: int | None = None
+    pipe: DiffusionPipeline,
+    seed_or_seeds: int | Iterable[int],
+    height: int | None = None,
+    width: int | None = None,
 ) -> torch.Tensor:
     """Draw the starting noise of one image a seed.
 
@@ -44,7 +53,9 @@ def seeded_latents(
     return torch.stack(noise).to(device=pipe._execution_device, dtype=pipe.unet.dtype)
 
 
-def latent_shape(pipe, height: int | None = None, width: int | None = None) -> tuple[int, int, int]:
+def latent_shape(
+    pipe: DiffusionPipeline, height: int | None = None, width: int | None = None
+) -> tuple[int, int, int]:
     """(channels, height, width) of one image's latents; `height` and `width` as above, in pixels.
 
     Raises what `seeded_latents` raises for a pipeline or a size.
@@ -99,7 +110,7 @@ def interpolate(first: torch.Tensor, second: torch.Tensor, share: float) -> torc
     return (weight_one * one + weight_other * other).view(first.shape).to(first.dtype)
 
 
-def _checked_size(name: str, size, factor: int) -> int:
+def _checked_size(name: str, size: object, factor: int) -> int:
     if isinstance(size, bool) or not isinstance(size, Integral):
         raise TypeError(f"{name} must be a whole number of pixels; got {shown(size)}")
     if size <= 0:

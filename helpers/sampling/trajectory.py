@@ -1,12 +1,14 @@
 """One picture on its way from noise to latents: its scheduler, its rows, its next step."""
 
+from __future__ import annotations
+
 import hashlib
 import inspect
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from diffusers import SchedulerMixin
@@ -16,6 +18,9 @@ from helpers.sampling import stages
 from helpers.sampling.cell import Cell
 from helpers.sampling.latents import latent_shape, seeded_latents
 from helpers.sampling.schedulers import fresh_copy
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 FINITE_EVERY = 8
 """U-Net evaluations between two looks for NaN: each look makes a GPU wait."""
@@ -42,7 +47,7 @@ class Trajectory(Future):
         cell: Cell,
         pipe: stages.Pipeline,
         scheduler: SchedulerMixin,
-        preview: "Preview | None",
+        preview: Preview | None,
         preview_every: int,
     ):
         super().__init__()
@@ -69,7 +74,7 @@ class Trajectory(Future):
             return "failed" if self.exception() else "done"
         return "waiting" if self.latents is None else "running"
 
-    def _start(self, pipe, conditions: stages.Conditions) -> None:
+    def _start(self, pipe: DiffusionPipeline, conditions: stages.Conditions) -> None:
         cell, scheduler = self.cell, self._scheduler
         self._row_conditions = conditions
         noise = seeded_latents(pipe, cell.seed, cell.height, cell.width)
@@ -85,13 +90,13 @@ class Trajectory(Future):
             scheduler.set_begin_index(0)
         self.latents = noise * scheduler.init_noise_sigma
 
-    def _inputs(self) -> list["Row"]:
+    def _inputs(self) -> list[Row]:
         conditions = self._row_conditions.items()
         timestep = self._scheduler.timesteps[self.evaluations]
         sample = self._scheduler.scale_model_input(self.latents, timestep)
         keys = [None] * self.rows if self.evaluations else self._first_keys(sample, timestep)
         return [
-            Row(sample, float(timestep), {name: told[i : i + 1] for name, told in conditions}, key)
+            Row(sample, float(timestep), {name: rows[i : i + 1] for name, rows in conditions}, key)
             for i, key in enumerate(keys)
         ]
 
@@ -99,8 +104,8 @@ class Trajectory(Future):
         """For each row of the first step all that its prediction depends on."""
         cell = self.cell
         noise = sample.to("cpu", torch.float32).numpy().tobytes()
-        told_scale = cell.guidance_scale if "timestep_cond" in self._row_conditions else None
-        common = (hashlib.sha256(noise).digest(), sample.shape, float(timestep), told_scale)
+        embedded_scale = cell.guidance_scale if "timestep_cond" in self._row_conditions else None
+        common = (hashlib.sha256(noise).digest(), sample.shape, float(timestep), embedded_scale)
         texts = [("negative", cell.negative_prompt), ("positive", cell.prompt)]
         return [(*common, *text) for text in texts[-self.rows :]]
 
@@ -133,7 +138,7 @@ class Trajectory(Future):
         """Let go of what only a running trajectory needs."""
         self._scheduler, self._row_conditions, self._step_options = None, {}, {}
 
-    def _end(self, outcome: "Image.Image | Exception") -> None:
+    def _end(self, outcome: Image.Image | Exception) -> None:
         """Hand over the picture or the error, unless somebody cancelled first."""
         with suppress(InvalidStateError):
             if isinstance(outcome, Exception):

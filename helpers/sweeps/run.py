@@ -6,11 +6,14 @@
 and sometimes the module.)
 """
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffusers import SchedulerMixin
 from tqdm.auto import tqdm
@@ -23,16 +26,19 @@ from helpers.sampling.denoiser import MAX_ROWS, Denoiser
 from helpers.sampling.schedulers import SchedulerSetting, scheduler_record
 from helpers.sampling.trajectory import Trajectory
 from helpers.sweeps import plan as plans
-from helpers.sweeps.distributed import Processes, deal, launched_processes
+from helpers.sweeps.distributed import Processes, launched_processes, partition
 from helpers.sweeps.folder import SweepFolder
 from helpers.sweeps.plan import Axes, Settings
 from helpers.sweeps.result import Outcome, Sweep
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 MAX_DROPPED = 200  # characters of a cut prompt that a warning shows
 
 
 def sweep(
-    pipe,
+    pipe: DiffusionPipeline,
     *,
     folder: str | Path | None = None,
     mode: str = "batched",
@@ -47,7 +53,7 @@ def sweep(
         pipe: A StableDiffusionPipeline or StableDiffusionXLPipeline.
         folder: Where to keep the pictures. If it holds a part of this sweep, only the rest is
             made; more values of the same axes are added to it. Under `accelerate launch` the
-            processes deal the pictures among them by cost and gather them here.
+            processes partition the pictures by cost, and each gets all of them.
         mode, max_rows, fast: As in `helpers.Denoiser`; mode="exact" repeats `pipe()` bit by bit,
             fast=True uses the cores of a CPU better.
         progress: Whether to say how much work it is, and to show a bar of U-Net evaluations.
@@ -79,7 +85,7 @@ def sweep(
     result = Sweep(axes, outcomes, _header(pipe, axes, outcomes, mode))
     store = None if folder is None else _opened(folder, result, team)
     missing = [p for p, outcome in outcomes.items() if outcome.state != "done"]
-    own = deal([costs[p] for p in missing], team.count)[team.index]
+    own = partition([costs[p] for p in missing], team.count)[team.index]
     work = {engine.submit(cells[missing[number]]): missing[number] for number in sorted(own)}
     told = _amount(len(cells), len(missing), list(work)) if progress and team.is_first else None
     try:
@@ -200,14 +206,16 @@ def _recorded(
     }
 
 
-def _header(pipe, axes: Axes, outcomes: dict[tuple, Outcome], mode: str) -> Settings:
+def _header(
+    pipe: DiffusionPipeline, axes: Axes, outcomes: dict[tuple, Outcome], mode: str
+) -> Settings:
     """What all pictures of a sweep have in common."""
     recorded = outcomes[axes.positions[0]].settings
     fixed = {name: value for name, value in recorded.items() if name not in axes.names}
     return {"model": model_fingerprint(pipe), "mode": mode, "axes": list(axes.names), **fixed}
 
 
-def _warn_of_dropped_words(pipe, axes: Axes) -> None:
+def _warn_of_dropped_words(pipe: DiffusionPipeline, axes: Axes) -> None:
     limit = pipe.tokenizer.model_max_length
     for name in ("prompt", "negative_prompt"):
         for text in axes.values.get(name, (axes.fixed.get(name),)):

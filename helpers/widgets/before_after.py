@@ -33,10 +33,10 @@ def before_after(
     """
     check_image("before", before)
     check_image("after", after)
-    Wipe(before, after, labels).show()
+    BeforeAfter(before, after, labels).show()
 
 
-class Wipe:
+class BeforeAfter:
     """The slider and the picture that it changes.
 
     Attributes:
@@ -59,7 +59,7 @@ class Wipe:
 
     def picture(self) -> Image.Image:
         """Both pictures with the border where the slider has it."""
-        return wiped(self._before, self._after, self.slider.value / 100, self._labels)
+        return joined(self._before, self._after, self.slider.value / 100, self._labels)
 
     def _replace(self) -> None:
         self._picture.update(self.picture(), metadata=self._metadata())
@@ -70,7 +70,7 @@ class Wipe:
         return {"image/png": {"alt": f"One picture: {left} on the left, {right} on the right"}}
 
 
-def wiped(
+def joined(
     before: Image.Image, after: Image.Image, share: float, labels: tuple[str, str]
 ) -> Image.Image:
     """The left `share` of `before` beside the rest of `after`, RGB, of the size of `after`."""
@@ -90,6 +90,13 @@ def wiped(
     ):
         if shown:
             place = (x, picture.height - 5)
-            pen.text(place, text, font=font, fill="white", anchor=anchor,
-                     stroke_width=2, stroke_fill="black")  # fmt: skip
+            pen.text(
+                place,
+                text,
+                font=font,
+                fill="white",
+                anchor=anchor,
+                stroke_width=2,
+                stroke_fill="black",
+            )
     return picture

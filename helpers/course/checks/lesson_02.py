@@ -76,7 +76,7 @@ def shape(latents_shape: Callable, pipe: DiffusionPipeline) -> str:
 
 
 def _checked_shape(answer: object, asked: str) -> tuple[int, ...]:
-    """The answer as a tuple of four whole numbers; Wrong when it is none."""
+    """The answer as a tuple of four whole numbers; Wrong when it is not one."""
     require_answer(answer)
     if not isinstance(answer, tuple | list):
         raise Wrong(f"The function should return four numbers; it returns {describe(answer)}.")

@@ -107,8 +107,12 @@ def _check_order(answer: object, cosines: list[float]) -> None:
 def agreement(agreement: Callable) -> str:
     order = [0, 5, 3, 8, 1, 9, 2, 4, 6, 7]
     cases = [
-        ([3, 0, 7], 2 / 3), ([3, 0, 5], 1.0), ([6, 7], 0.0), ([5, 9], 0.5), ([8, 3, 5, 0], 1.0),
-    ]  # fmt: skip
+        ([3, 0, 7], 2 / 3),
+        ([3, 0, 5], 1.0),
+        ([6, 7], 0.0),
+        ([5, 9], 0.5),
+        ([8, 3, 5, 0], 1.0),
+    ]
     for vote, wanted in cases:
         answer = agreement(list(vote), list(order))
         if answer is None and wanted == 0:

@@ -150,7 +150,13 @@ def _check_outputs(outputs: list) -> None:
         )
 
 
-def _check_drawn(style_app: gr.Blocks, function, field, style: str, pipe) -> None:
+def _check_drawn(
+    style_app: gr.Blocks,
+    function: object,
+    field: gr.Radio | gr.Dropdown,
+    style: str,
+    pipe: DiffusionPipeline,
+) -> None:
     """Press the button with a style chosen, and look at what the text encoder was given."""
     values = [style if component is field else PROMPT for component in function.inputs]
     number = next(number for number, each in style_app.fns.items() if each is function)
@@ -191,7 +197,7 @@ def prompts_read(pipe: DiffusionPipeline) -> Iterator[list[str]]:
     """The texts that the text encoder is given meanwhile, as the tokenizer writes them."""
     prompts: list[str] = []
 
-    def note(_, arguments: tuple, named: dict) -> None:
+    def note(_: object, arguments: tuple, named: dict) -> None:
         ids = arguments[0] if arguments else named["input_ids"]
         prompts.extend(pipe.tokenizer.batch_decode(ids, skip_special_tokens=True))
 

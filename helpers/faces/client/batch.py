@@ -45,7 +45,7 @@ class Improvements(list[Improvement]):
 
     @property
     def images(self) -> list[Image.Image | None]:
-        """The improved pictures; None where there is none."""
+        """The improved pictures; None where one is missing."""
         return [improvement.improved for improvement in self]
 
     @property
@@ -130,7 +130,7 @@ def _planned(pictures: Iterable) -> Improvements:
 
 
 def _wait(jobs: list[Future], progress: bool) -> None:
-    """Until all are done; an error that is none of the service's comes through here."""
+    """Until all are done; an error that is not the service's comes through here."""
     bar = tqdm(as_completed(jobs), total=len(jobs), unit="picture", disable=not progress)
     for job in bar:
         job.result()

@@ -89,7 +89,7 @@ def _improve(line: Line, address: str, image: Image.Image, factor: int) -> Image
 def service_address(url: str | None = None) -> str:
     """The address that `improve_face(url=url)` calls.
 
-    Raises `FaceServiceError` if it is none, or if no service could be started.
+    Raises `FaceServiceError` if it is not one, or if no service could be started.
     """
     source = "url"
     if url is None and os.environ.get(URL_VARIABLE, "").strip():

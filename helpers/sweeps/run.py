@@ -19,8 +19,9 @@ from tqdm.auto import tqdm
 
 from helpers.models.fingerprint import model_fingerprint
 from helpers.models.sizes import native_size
+from helpers.models.switches import switched_on
 from helpers.sampling.denoiser import MAX_ROWS, Denoiser
-from helpers.sampling.schedulers import SchedulerSetting, scheduler_record
+from helpers.sampling.schedulers import SchedulerSetting, scheduler_label, scheduler_record
 from helpers.sampling.trajectory import Cell, Trajectory
 from helpers.sweeps import plan as plans
 from helpers.sweeps.distributed import Processes, deal, launched_processes
@@ -73,9 +74,12 @@ def sweep(
     # Everything is submitted, and so checked, before the first file is written.
     work = {engine.submit(Cell(**axes.settings(p))): p for p in axes.positions}
     names = lru_cache(lambda scheduler: scheduler_record(pipe, scheduler))
-    axes = _with_scheduler_labels(axes, names)
-    outcomes = {p: Outcome(_recorded(pipe, axes.settings(p), names)) for p in axes.positions}
-    result = Sweep(axes, outcomes, _header(pipe, axes, outcomes))
+    axes = _with_scheduler_labels(pipe, axes)
+    model = {**switched_on(pipe), "model_fingerprint": model_fingerprint(pipe)}
+    outcomes = {
+        p: Outcome(_recorded(pipe, axes.settings(p), names) | model) for p in axes.positions
+    }
+    result = Sweep(axes, outcomes, _header(axes, outcomes))
     store = None if folder is None else _opened(folder, result.header, team)
     _restore(store, outcomes)
     missing = len(result) - len(result.images)
@@ -96,11 +100,11 @@ def sweep(
     return result
 
 
-def _with_scheduler_labels(axes: Axes, names: Callable[[SchedulerSetting], str]) -> Axes:
+def _with_scheduler_labels(pipe, axes: Axes) -> Axes:
     """Two configured schedulers of one class differ in their options, so the labels tell these."""
     schedulers = axes.values.get("scheduler", ())
     configured = [scheduler for scheduler in schedulers if isinstance(scheduler, SchedulerMixin)]
-    return replace(axes, labels={scheduler: names(scheduler) for scheduler in configured})
+    return replace(axes, labels={each: scheduler_label(pipe, each) for each in configured})
 
 
 def _opened(folder: str | Path, header: Settings, team: Processes) -> SweepFolder:
@@ -212,11 +216,11 @@ def _recorded(pipe, settings: Settings, names: Callable[[SchedulerSetting], str]
     }
 
 
-def _header(pipe, axes: Axes, outcomes: dict[tuple, Outcome]) -> Settings:
+def _header(axes: Axes, outcomes: dict[tuple, Outcome]) -> Settings:
     """What all pictures of a sweep have in common."""
     recorded = outcomes[axes.positions[0]].settings
     fixed = {name: value for name, value in recorded.items() if name not in axes.names}
-    return {"model": model_fingerprint(pipe), "axes": list(axes.names), **fixed}
+    return {"axes": list(axes.names), **fixed}
 
 
 def _restore(store: SweepFolder | None, outcomes: dict[tuple, Outcome]) -> None:

@@ -48,6 +48,8 @@
 # %%
 import os
 
+import helpers  # before Gradio: it finds a place for Gradio's files, and a way past any proxy
+
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import contextlib
@@ -64,7 +66,6 @@ from gradio_client.exceptions import AppError
 from IPython.display import display
 from PIL import Image
 
-import helpers
 from helpers import (
     STYLES,
     enlarge,
@@ -421,6 +422,7 @@ css = f"""
 .dark .gradio-container {{ background-image: none; }}
 h1 {{ letter-spacing: 0.04em; }}
 """
+studio.close(verbose=False)  # if this cell ran before: a running app takes no new queue
 studio.queue(max_size=20, default_concurrency_limit=1)
 studio.launch(theme=theme, css=css, **LAUNCH)
 print("open", studio.local_url)

@@ -261,7 +261,7 @@ display(panel)
 # once without consent, then with it. Expect 0, then 1 (and 0 again while `store` is blank).
 
 # %%
-trial = Feedback(folder / "trial.sqlite")
+trial = Feedback(Path(tempfile.mkdtemp()) / "trial.sqlite")
 _, consent, like, dislike = rating_panel(trial)
 like.click()
 print("without consent:", len(trial.ratings()))
@@ -508,7 +508,7 @@ print("votes for a prompt: from", votes.min(), "to", votes.max())
 # can see that no person said this. You would leave `origin` out with real ratings.
 
 # %%
-class_feedback = Feedback(folder / "class.sqlite")
+class_feedback = Feedback(Path(tempfile.mkdtemp()) / "class.sqlite")
 for image, made_by in zip(images, settings, strict=True):
     of_picture = (sample["prompt"] == made_by["prompt"]) & (
         sample["guidance_scale"] == made_by["guidance_scale"]

@@ -282,11 +282,13 @@ else:
 # %%
 sizes = []
 hook = pipe.unet.register_forward_pre_hook(lambda unet, inputs: sizes.append(len(inputs[0])))
-for guidance_scale in [5.0, 1.0]:
-    sizes.clear()
-    pipe(poster, num_inference_steps=2, guidance_scale=guidance_scale)
-    print(f"guidance {guidance_scale}: {len(sizes)} calls, batch sizes {sizes}")
-hook.remove()
+try:
+    for guidance_scale in [5.0, 1.0]:
+        sizes.clear()
+        pipe(poster, num_inference_steps=2, guidance_scale=guidance_scale)
+        print(f"guidance {guidance_scale}: {len(sizes)} calls, batch sizes {sizes}")
+finally:  # even if you stop the cell: a hook that stays would count every call twice
+    hook.remove()
 
 # %% [markdown]
 # One picture, and with guidance a batch of two: guidance doubles the work of the U-Net.

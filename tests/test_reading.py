@@ -12,7 +12,14 @@ from tools.notebooks.scripts import read_lesson
 READING = ROOT / "course" / "reading"
 CHAPTERS = sorted(READING.glob("*.md"))
 # Pages without questions of their own.
-NO_CHAPTERS = {"README", "glossary", "instructor-guide", "common-mistakes"}
+NO_CHAPTERS = {
+    "README",
+    "glossary",
+    "instructor-guide",
+    "common-mistakes",
+    "measurements",
+    "publishing",
+}
 
 
 @pytest.mark.parametrize(

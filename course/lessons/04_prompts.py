@@ -196,7 +196,7 @@ films = {
 }
 films |= {"Peak": "a mountain in a snowy landscape, simple style"}
 posters = sweep(
-    pipe, prompt=films.values(), seed=7, num_inference_steps=16, guidance_scale=5,
+    pipe, prompt=[*films.values()], seed=7, num_inference_steps=16, guidance_scale=5,
     negative_prompt=None, progress=False,
 )  # fmt: skip
 

@@ -15,7 +15,8 @@
 #
 # Up to now every picture began as pure noise. In this lesson you give the model a picture to begin
 # with. You change it as a whole, repaint a part of it, continue it beyond its edges, and enlarge
-# it. All of this works with the model that you know, without any training.
+# it. All of this works with the model that you know, without any training. (The prompts are plain
+# English, so the real model understands them, too.)
 #
 # **At the end you will be able to**
 #
@@ -333,7 +334,7 @@ else:
 #
 # One thing is lost at every strength, even before any noise is added: the VAE squeezes the picture
 # into few numbers, and gives back a slightly different one. The next cell takes a portrait to the
-# latents and back. It also shows the difference, four times enlarged, on gray.
+# latents and back. It also shows the difference, multiplied by four, on gray.
 
 
 # %% picture="13.encoder" tags=["nbval-ignore-output"]
@@ -362,7 +363,7 @@ print(f"the latents; PSNR {psnr(again, portrait):.1f} dB")
 # %% [markdown]
 # What changes most? Usually edges and small features: eyes, a mouth, letters. A whole latent has to
 # describe a square of pixels, 8 × 8 of them in Stable Diffusion. So whatever you do to a picture in
-# latent space, its details pay for the trip. (**PSNR** is a measure of nearness from lesson 09:
+# latent space, it loses some of its details. (**PSNR** is a measure of nearness from lesson 09:
 # higher is nearer, and 6 dB more is half the error.)
 
 # %% [markdown]

@@ -40,7 +40,9 @@
 
 # %%
 import time
+from types import SimpleNamespace
 
+import diffusers
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
@@ -50,6 +52,8 @@ from IPython.display import DisplayHandle, display
 from PIL import Image
 
 from helpers import SMALL_SUBJECTS, exercise, image_grid, load_pipeline, small_drawings
+
+MODEL = "stickers"  # section 5 compares your model with this one; "sd-v1-5" works as well
 
 # %% [markdown]
 # ## 1 · Pictures to learn from
@@ -88,8 +92,8 @@ print("training", list(training.shape), "· validation", list(validation.shape))
 # %% [markdown]
 # ## 2 · The forward process: add noise
 #
-# A diffusion model learns from a game: we spoil a picture with noise, and the network has to say
-# what it was. The spoiling needs no network. At **timestep** $t$, from 0 to 999, the noisy picture
+# A diffusion model learns from a game: we hide a picture under noise, and the network has to say
+# what it was. Hiding it needs no network. At **timestep** $t$, from 0 to 999, the noisy picture
 # is a mixture of the clean picture $x_0$ and noise $\varepsilon$, drawn from a normal distribution:
 #
 # $$x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \varepsilon$$
@@ -218,8 +222,20 @@ print("in", list(training[:2].shape), "out", list(network(training[:2], 500).sam
 # They learn at different speeds. A narrow network has to carry every grain of noise from its input
 # to its output to predict the noise exactly; the clean picture has no grain and is easier to say.
 # So in a minute of training, `"sample"` gives the cleanest pictures. Try the others afterwards:
-# change `PREDICTION`, and run all cells again.
-#
+# change `PREDICTION`, and run all cells again. What the network *should* say, the target, follows
+# from the kind of prediction:
+
+
+# %%
+def target_of(scheduler, clean, noise, timesteps):
+    if scheduler.config.prediction_type == "sample":
+        return clean
+    if scheduler.config.prediction_type == "epsilon":
+        return noise
+    return scheduler.get_velocity(clean, noise, timesteps)
+
+
+# %% [markdown]
 # ### Exercise 2 · The loss
 #
 # Complete the function, which is the whole game for one batch. It has to
@@ -231,14 +247,6 @@ print("in", list(training[:2].shape), "out", list(network(training[:2], 500).sam
 
 
 # %% exercise="14.loss"
-def target_of(scheduler, clean, noise, timesteps):
-    if scheduler.config.prediction_type == "sample":
-        return clean
-    if scheduler.config.prediction_type == "epsilon":
-        return noise
-    return scheduler.get_velocity(clean, noise, timesteps)
-
-
 def training_loss(network, scheduler, clean, noise, timesteps):
     target = target_of(scheduler, clean, noise, timesteps)
     # BEGIN SOLUTION
@@ -469,18 +477,16 @@ def train(network, loss_of, steps, draw, change_labels=lambda labels, generator:
             (shown.update if step else shown.display)(show(torch.cat(rows), cols=8))
             seconds = time.monotonic() - began
             print(f"step {step}: validation loss {validated[step]:.4f}, {seconds:.0f} s")
-        if step == steps:
-            return losses, validated
         chosen = torch.randint(len(training), (BATCH,), generator=generator)
         noise = torch.randn((BATCH, *training.shape[1:]), generator=generator)
         timesteps = torch.randint(1000, (BATCH,), generator=generator)
-        batch_labels = change_labels(labels[chosen], generator)
-        loss = loss_of(training[chosen], noise, timesteps, batch_labels)
+        loss = loss_of(training[chosen], noise, timesteps, change_labels(labels[chosen], generator))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
+    return losses, validated
 
 
 # %% [markdown]
@@ -488,8 +494,8 @@ def train(network, loss_of, steps, draw, change_labels=lambda labels, generator:
 # another fifth of the training.
 #
 # `STEPS` is the setting to play with. The printed seconds tell you how long your computer takes;
-# four minutes are well spent, so raise it as far as that allows. Do you want to stop early? Press
-# the square *interrupt* button: what was learned stays in `network`.
+# four minutes are well spent, so raise it as far as that allows. Run the cell again, and the
+# training goes on from where it was.
 
 # %% picture="14.training" tags=["nbval-ignore-output"]
 STEPS = 800
@@ -526,7 +532,7 @@ if is_solved:
     axes.set(xlabel="step", ylabel="loss", yscale="log")
     axes.legend()
     plt.show()
-    print(f"validation loss {validated[0]:.3f} before, {validated[STEPS]:.3f} after")
+    print(f"validation loss {validated[0]:.3f} before, {min(validated.values()):.3f} at its lowest")
 
 # %% [markdown]
 # As long as the validation loss falls, more steps help. If it rises while the training loss goes on
@@ -577,9 +583,6 @@ for scheduler_of_row in [scheduler, ddim]:
 # be told what to draw, and a VAE to draw large pictures.
 
 # %%
-import diffusers  # noqa: E402
-
-MODEL = "stickers"  # with a GPU and a network: "sd-v1-5"
 mine = diffusers.DDPMPipeline(unet=network, scheduler=scheduler)
 for pipe in [mine, load_pipeline(MODEL)]:
     predicts = pipe.scheduler.config.prediction_type
@@ -742,10 +745,8 @@ else:
 # the *nearest* training picture. First we judge the judge, on the validation pictures. Then it says
 # how often eight pictures of each subject show what was asked for.
 
+
 # %% picture="14.guidance" tags=["nbval-ignore-output"]
-from types import SimpleNamespace  # noqa: E402
-
-
 def guided(network, labels, guidance_scale):
     def predict(sample, timestep):
         nothing = torch.full_like(labels, NO_LABEL)
@@ -788,7 +789,7 @@ if is_trained:
 # Does your model draw, or does it only remember? Below each of eight pictures that it made is the
 # nearest picture of the 2,000 that it was trained on. The numbers compare how far away that is, for
 # the model's pictures and for validation pictures. If the model copied *pictures*, its own would be
-# nearer to the training set than pictures that were placed anew.
+# nearer to the training set than the validation pictures are.
 
 # %% picture="14.copies" tags=["nbval-ignore-output"]
 drawn = generate(network, ddim, start, 20)
@@ -800,16 +801,16 @@ print(f"{nearest(validation)[1].mean():.1f} from validation pictures")
 # %% [markdown]
 # The nearest ones usually show the same *drawing*: with 24 of them, there is little else to learn.
 # What is new is the place and the size, and now and then a mixture of two subjects, or a failure.
-# To invent, a model needs many different examples. Copying is no question of toys only: from Stable
+# To invent, a model needs many different examples. Large models copy, too: from Stable
 # Diffusion 1.4, [researchers got back](https://arxiv.org/abs/2301.13188) about a hundred of its
 # training pictures, nearly all of which had been in its data many times.
 #
 # ## What you learned
 #
 # - The **forward process** mixes a picture with noise; $\bar\alpha_t$ says how much of it is left.
-# - **Training** is a game: spoil a picture, let the **U-Net** say what it was, and change its
-#   parameters so that the **loss** falls. The **validation loss** shows whether it learns more than
-#   its own pictures.
+# - **Training** is a game: hide a picture under noise, let the **U-Net** say what it was, and
+#   change its parameters so that the **loss** falls. The **validation loss** shows whether it
+#   learns more than its own pictures.
 # - A network may predict the noise, the velocity or the clean picture; each tells the others.
 # - **DDPM** adds fresh noise in each step, **DDIM** does not, and needs fewer steps.
 # - A label makes the model **conditional**. **Label dropout** teaches it to draw without one as

@@ -15,7 +15,7 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from helpers.sampling import denoiser as denoise
 from helpers.sampling.cpu_workers import Workers
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.out_of_memory import is_out_of_memory
+from helpers.models.causes import is_out_of_memory
 from helpers.sampling.schedulers import SHORT_NAMES, scheduler_class, scheduler_name
 from helpers.sampling.stages import TRUNCATION_LOGGERS
 from helpers.sampling.trajectory import Cell

@@ -4,17 +4,21 @@ The checks look at names and at the heads of files only, so they take no time. T
 the libraries do, which would report the same faults in words that help nobody.
 """
 
+import errno
 import json
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from helpers.models.hub import pickle_only
+from helpers.models.main_memory import main_memory
 from helpers.models.shared_parts import KEY, whole_folder
 
 SAFE_WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?\.safetensors"
 )
+LFS_NOTE = b"version https://git-lfs.github.com/spec/"
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))  # a CLIP has one, or both
 
 
@@ -79,6 +83,8 @@ def _part_fault(
 ) -> str | None:
     if not part.is_dir():
         return f"model_index.json names the part {part.name!r}, but there is no folder {part}"
+    if found := pointer_fault([*part.glob("*.json"), *part.glob("*.txt")]):
+        return found
     if any(word.startswith("CLIPTokenizer") for word in origin):
         return tokenizer_fault(part)
     if not (part / "config.json").is_file():  # only networks have one, and only they have weights
@@ -91,8 +97,7 @@ def _part_fault(
                 " in the precision that was asked for" if other else " (no .safetensors file)"
             )
         return None if allow_pickle else pickle_only(str(part))
-    found = next(filter(None, map(file_fault, files)), None)
-    return found and f"{found}. Delete it and fetch it again"
+    return next(filter(None, map(file_fault, files)), None)
 
 
 def tokenizer_fault(folder: Path) -> str | None:
@@ -106,11 +111,38 @@ def tokenizer_fault(folder: Path) -> str | None:
 
 
 def file_fault(file: Path) -> str | None:
-    """What is wrong with a file of weights, or `None`. Only its head is read."""
-    from safetensors import safe_open
+    """What is wrong with a file of weights, and what to do, or `None`. Only its head is read.
+
+    Raises MemoryError if there is not even room to look at it.
+    """
+    from safetensors import SafetensorError, safe_open
 
     try:
+        if found := pointer_fault([file]):
+            return found
         with safe_open(file, framework="numpy"):
             return None
-    except Exception as error:  # safetensors has a class of its own, the file system others
-        return f"{file} is damaged or cut short, perhaps by an interrupted download ({error})"
+    except (SafetensorError, OSError) as error:
+        if getattr(error, "errno", None) == errno.ENOMEM or "allocate memory" in str(error):
+            raise MemoryError(f"there is no memory to open {file} ({main_memory()})") from error
+        if isinstance(error, OSError):
+            return f"{file} cannot be read ({error.strerror or error})"
+        return (
+            f"{file} is damaged or cut short, perhaps by an interrupted download ({error}). "
+            "Delete it and fetch it again"
+        )
+
+
+def pointer_fault(files: Iterable[Path]) -> str | None:
+    """What to do about a file in the place of which Git LFS left a note, or `None`.
+
+    That is what `git clone` brings where Git LFS is not installed.
+    """
+    for file in files:
+        with open(file, "rb") as opened:
+            if opened.read(len(LFS_NOTE)) == LFS_NOTE:
+                return (
+                    f"{file} is only a pointer of Git LFS, not the file itself. In its folder, run "
+                    "`git lfs install` and `git lfs pull`"
+                )
+    return None

@@ -102,7 +102,7 @@ def test_no_memory_to_open_a_file_is_no_damage(saved_model, monkeypatch):
 
     monkeypatch.setattr("safetensors.safe_open", full)
     with pytest.raises(MemoryError, match="no memory to open .*GiB free"):
-        folders.fault(saved_model)
+        folders.whole_model(saved_model)
 
 
 # How much memory there is

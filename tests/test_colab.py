@@ -43,6 +43,8 @@ def test_the_cell_follows_the_first_and_the_link_opens_this_lesson(notebook):
     assert f"({ADDRESS}/blob/main/lessons/02_seeds.ipynb)" in text.source
     assert "(../course/reading/glossary.md)" in text.source
     assert code.cell_type == "code"
+    assert code.metadata["jupyter"] == {"source_hidden": True}  # JupyterLab
+    assert code.metadata["cellView"] == "form" and code.source.startswith("# @title ")  # Colab
     assert [cell.metadata.get("tags") for cell in notebook.cells].count([TAG]) == 2
 
 

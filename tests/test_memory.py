@@ -14,8 +14,8 @@ from helpers.models.catalogue import GIB
 from helpers.models.fingerprint import model_fingerprint
 from helpers.models.main_memory import Room
 from helpers.models.memory import Need, Plan, need_of, place, plan
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.trajectory import Cell
 from tests.pipelines import tiny_sd_pipeline
 
 SDXL = Need(weights=int(6.5 * GIB), largest=int(4.8 * GIB), decoding=2 * GIB)

@@ -117,6 +117,10 @@ by_guidance = sweep(pipe, prompt=poster, guidance_scale=range(2, 21, 3), num_inf
 # left to right the prompt pushes harder. What happens to the contrast and to the colours? Where
 # does detail get lost?
 #
+# On the course's site the figure in [the chapter on
+# guidance](../course/reading/guidance.md#what-it-costs) has a slider for the scale: the model runs
+# in the page and draws as you move it.
+#
 # ## 2 · Is it the seed?
 #
 # One seed is one case, and a case may be chance. Here are three seeds, a row each, and six scales,

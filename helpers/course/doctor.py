@@ -195,12 +195,15 @@ def models() -> Finding:
 
 def _fault(folder: Path) -> str:
     """What is wrong with a model's folder, or nothing. Only the heads of the files are read."""
-    from helpers.models.folder import file_fault
+    from helpers.models.folder import Fault, count_parameters
 
     files = sorted(folder.glob("**/*.safetensors"))
-    if not files:
-        return f"no weights in {folder}"
-    return next(filter(None, map(file_fault, files)), "")
+    try:
+        for file in files:
+            count_parameters(file)
+    except Fault as fault:
+        return str(fault)
+    return "" if files else f"no weights in {folder}"
 
 
 def device() -> Finding:

@@ -36,7 +36,9 @@ def model_fingerprint(pipe: DiffusionPipeline) -> str:
             for key, tensor in part.state_dict().items():
                 digest.update(f"{name}.{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
                 numbers = _kept(part, key) if tensor.is_meta else tensor
-                digest.update(_samples(numbers).numpy().tobytes())
+                flat = numbers.flatten()
+                samples = flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES]
+                digest.update(samples.to("cpu", torch.float32).numpy().tobytes())
     for switch in switches(pipe):
         digest.update(repr(switch).encode())
     return digest.hexdigest()[:16]
@@ -52,8 +54,3 @@ def _kept(part: torch.nn.Module, key: str) -> torch.Tensor:
     hook = part.get_submodule(path)._hf_hook
     hooks = getattr(hook, "hooks", [hook])  # a module with several has one that holds them all
     return next(hook.weights_map[name] for hook in hooks if hook.weights_map is not None)
-
-
-def _samples(tensor: torch.Tensor) -> torch.Tensor:
-    flat = tensor.flatten()
-    return flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES].to("cpu", torch.float32)

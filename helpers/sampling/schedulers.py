@@ -39,7 +39,7 @@ None for the pipeline's own."""
 def scheduler_class(name: str) -> type[SchedulerMixin]:
     """The class that a short name ("ddim", "dpm++") or a class name ("DDIMScheduler") stands for.
 
-    Raises LookupError, with the nearest names, if there is none.
+    Raises LookupError, with the nearest names, for any other.
     """
     class_name = SHORT_NAMES.get(name.strip().lower(), name)
     if class_name in SHORT_NAMES.values():

@@ -6,6 +6,7 @@ those two where they are. The address of the course stands once, in pyproject.to
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,9 @@ COLAB = "https://colab.research.google.com/github"
 GITHUB = "https://github.com/"
 TAG = "colab"
 
+# JupyterLab and Colab show the cell as one closed line, so that a lesson opens with its own words.
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+
 TEXT = """\
 *A word is new? It is in the [glossary](../course/reading/glossary.md).*
 
@@ -24,7 +28,8 @@ it does nothing. Colab does not find other pages and pictures of the course: the
 [on GitHub]({github}).*"""
 
 CODE = """\
-# On Google Colab this fetches the course. Colab's own torch and numpy stay as they are.
+# @title On Google Colab only: fetch the course
+# Colab's own torch and numpy stay as they are.
 import os
 import subprocess
 import sys
@@ -67,11 +72,11 @@ def with_setup(lesson: Lesson, address: str) -> Lesson:
     first = lesson.cells[0]
     added = [
         _cell("markdown", first.start, TEXT.format(colab=colab, github=f"{address}/{notebook}")),
-        _cell("code", first.start, CODE.format(repository=address)),
+        _cell("code", first.start, CODE.format(repository=address), FOLDED),
     ]
     return replace(lesson, cells=[first, *added, *lesson.cells[1:]])
 
 
-def _cell(kind: str, start: Line, text: str) -> Cell:
+def _cell(kind: str, start: Line, text: str, metadata: Mapping[str, object] | None = None) -> Cell:
     lines = [replace(start, text=line) for line in text.split("\n")]
-    return Cell(kind, start, {"tags": [TAG]}, Forms(lines, lines, []))
+    return Cell(kind, start, {"tags": [TAG]} | (metadata or {}), Forms(lines, lines, []))

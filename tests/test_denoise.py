@@ -12,11 +12,11 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
+from helpers.models.causes import is_out_of_memory
 from helpers.sampling import denoiser as denoise
 from helpers.sampling.cell import Cell
 from helpers.sampling.cpu_workers import Workers
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.out_of_memory import is_out_of_memory
 from helpers.sampling.schedulers import SHORT_NAMES, scheduler_class, scheduler_name
 from helpers.sampling.stages import TRUNCATION_LOGGERS
 from tests.pipelines import plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline

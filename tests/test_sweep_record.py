@@ -9,8 +9,8 @@ from helpers.fine_tuning import add_lora
 from helpers.models.fingerprint import model_fingerprint
 from helpers.models.switches import switched_on
 from helpers.pictures.files import image_settings
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.trajectory import Cell
 from helpers.sweeps.run import sweep
 
 SETTINGS = {"prompt": "a fox", "seed": [1, 2], "num_inference_steps": 6, "progress": False}

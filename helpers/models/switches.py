@@ -55,9 +55,14 @@ def _adapters(layer: torch.nn.Module) -> Iterator[tuple[str, float]]:
         return
     for name in layer.active_adapters:
         if name in layer.scaling:
-            rank = layer.r[name]
-            own = layer.lora_alpha[name] / (math.sqrt(rank) if layer.use_rslora[name] else rank)
+            own = own_scale(layer, name)
             yield f"adapter {name}", round(layer.scaling[name] / own, 6) if own else 0.0
+
+
+def own_scale(layer: torch.nn.Module, name: str) -> float:
+    """The factor in front of a LoRA's two matrices in a layer at weight 1, by alpha and rank."""
+    rank = layer.r[name]
+    return layer.lora_alpha[name] / (math.sqrt(rank) if layer.use_rslora[name] else rank)
 
 
 def _freeu(layer: torch.nn.Module) -> Iterator[tuple[str, tuple]]:

@@ -1,7 +1,7 @@
 """A real model of the course in Chromium against the same model in PyTorch, and the pages with it.
 
-The smallest of the family is exported once for all of these tests; `python -m tools.browser.equality`
-compares them all.
+The smallest of the family is exported once for all of these tests;
+`python -m tools.browser.equality` compares them all.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The modules of the course's pages that need no model, in Chromium, against their Python origins."""
+"""The modules of the course's pages without the model, in Chromium, against their Python twins."""
 
 import itertools
 import os

@@ -36,7 +36,7 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
     """A name that nobody else has, in the folder of `path`; the block's end deletes such a file."""
-    temporary = path.with_name(f".saving-{uuid.uuid4().hex}")
+    temporary = path.with_name(f".saving-{uuid.uuid4().hex}.part")  # torch.save wants a dot in it
     try:
         yield temporary
     finally:

@@ -127,7 +127,8 @@ class SweepFolder:
             raise ValueError(
                 f"{path} is no JSON: the folder holds no sweep that can go on"
             ) from None
-        stored.setdefault("mode", "batched")  # what there was before folders told it
+        if "mode" in header:
+            stored.setdefault("mode", "batched")  # what there was before folders told it
         for name in {**stored, **header}:
             if stored.get(name) != header.get(name):
                 raise ValueError(

@@ -42,6 +42,7 @@ from training.presets import PRESETS, ClipSettings, Preset, UnetSettings
 from training.recipes import RECIPES, try_recipe
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
 from training.tokenizer import train_tokenizer
+from training.turbo import train_turbo, turbo_scheduler
 from training.unet import Guesses, NoisyLatents, new_unet, train_unet, write_latents
 from training.vae import refine_decoder, train_vae
 
@@ -219,6 +220,22 @@ class Recipe:
         loop.log(self.student_logs / f"{loop.name}.jsonl")
         export_unet(loop.model.eval().cpu(), weights / "stickers-distilled", "stickers")
 
+    def turbo(self) -> None:
+        """Trains the student that draws in a few steps, and exports it."""
+        settings, shipped = self.preset.turbo, self.shipped()
+        shared = replace(self.preset.unet, seed=settings.seed, batch_size=settings.batch_size)
+        loop = train_turbo(
+            settings,
+            shipped.unet,
+            self.shipped_latents(shared, shipped),
+            self.folder,
+            f"turbo-{self.run}",
+            self.preset.machine,
+        )
+        loop.log(self.student_logs / f"{loop.name}.jsonl")
+        folder = self.weights / "stickers-turbo"
+        export_unet(loop.model.eval().cpu(), folder, "stickers", turbo_scheduler(settings))
+
     def evaluate_distilled(self) -> None:
         """Measures the student beside its teacher and writes its card."""
         folder = self.weights / "stickers-distilled"
@@ -306,8 +323,8 @@ class Recipe:
 
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
-    "evaluate", "curve", "recipes", "pictures", "hand_over", "distil", "evaluate_distilled",
-    "restorer", "golden", "lora",
+    "evaluate", "curve", "recipes", "pictures", "hand_over", "distil", "turbo",
+    "evaluate_distilled", "restorer", "golden", "lora",
 )  # fmt: skip
 
 

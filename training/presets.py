@@ -71,6 +71,20 @@ class DistilSettings:
 
 
 @dataclass(frozen=True)
+class TurboSettings:
+    """The student that draws in 1 to 4 steps."""
+
+    seed: int = 17
+    long_steps: int = 50  # of the teacher, from noise to picture; LCMScheduler takes 1 to 4 of them
+    guidance_scale: float = 4.0  # of the teacher; the student has it in its weights
+    steps: int = 3000
+    batch_size: int = 32
+    learning_rate: float = 2e-4
+    warm_up: int = 100
+    ema: float = 0.98
+
+
+@dataclass(frozen=True)
 class RestorerSettings:
     """The face restorer."""
 
@@ -134,6 +148,7 @@ class Preset:
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
     distil: DistilSettings = field(default_factory=DistilSettings)
+    turbo: TurboSettings = field(default_factory=TurboSettings)
     restorer: RestorerSettings = field(default_factory=RestorerSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
@@ -159,6 +174,7 @@ GPU = Preset(
         CPU.unet, latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3
     ),
     distil=replace(CPU.distil, steps=15_000, batch_size=256, learning_rate=1e-3),
+    turbo=replace(CPU.turbo, steps=15_000, batch_size=256),
     restorer=replace(CPU.restorer, steps=8000, batch_size=64, evaluation_pictures=100),
 )
 # A few seconds of everything, on few pictures: the tests run the whole recipe with it.
@@ -177,6 +193,7 @@ TINY = Preset(
         channels=(16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1, snapshot_every=2
     ),
     distil=DistilSettings(steps=3, batch_size=2, warm_up=1, evaluation_prompts=3),
+    turbo=TurboSettings(steps=3, batch_size=2, warm_up=1),
     restorer=RestorerSettings(
         channels=8, looks=((8, 1), (8, 4)), steps=3, batch_size=2, evaluation_pictures=1
     ),

@@ -55,8 +55,8 @@ display(image_grid(images, rows=2, labels=seeds, factor=ZOOM))
 # - measure how far a ranking agrees with your own taste;
 # - explain and measure R-precision, and say what such numbers do not show.
 #
-# **Time:** the core path takes about 45 minutes, everything about 60. Sections marked *More* can
-# wait. **You need:** lessons 01, 02 and 05.
+# **Time:** sections 1 to 6 are the core path, about 45 minutes. Sections 7 and 8, marked *more*,
+# take about 15 minutes. **You need:** lessons 01, 02 and 05.
 #
 # **Three ways through this lesson**
 #
@@ -233,7 +233,7 @@ def best_first(cosines):
 
 # %% wrong="07.ranking" says="not the number of a picture"
 def best_first(cosines):
-    return sorted(images, key=lambda image: cosines[images.index(image)], reverse=True)
+    return [images[number] for number in sorted(range(len(cosines)), key=lambda n: -cosines[n])]
 
 
 # %% wrong="07.ranking" says="only one"
@@ -544,7 +544,7 @@ display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, factor=ZOOM)
 # - **A CLIP knows what it has seen.** Ours knows 70 subjects. Ask it about a hippopotamus and it
 #   gives a number all the same.
 #
-# ## 7 · More: asking CLIP about words
+# ## 7 · Asking CLIP about words (more)
 #
 # The table can also have one picture and several texts. `.logits` holds the **logits**: the
 # cosines, multiplied by a number that CLIP has learned. The **softmax** of a row of logits turns
@@ -571,7 +571,7 @@ for column, number in ((0, certainty.argmax()), (2, certainty.argmin())):
 plt.show()
 
 # %% [markdown]
-# ## 8 · More: a large CLIP
+# ## 8 · A large CLIP (more)
 #
 # `load_ranker` takes any CLIP checkpoint of the Hugging Face hub, and everything above works the
 # same way. This one was trained on photographs and drawings from the whole web. Write `LARGE =

@@ -74,8 +74,8 @@ display(image_grid(teachers_pictures + students_pictures, rows=2, factor=ZOOM))
 # - work out how much faster a picture becomes when one part becomes faster;
 # - read the figures of published distilled models, and check them yourself if you have a GPU.
 #
-# **Time:** the core path takes about 45 minutes, everything about 70. Sections marked *More* can
-# wait. **You need:** lessons 06 (the parts) and 07 (CLIP score and R-precision).
+# **Time:** sections 1 to 5 are the core path, about 45 minutes. Sections 6 to 9, marked *more*,
+# take about 25 minutes. **You need:** lessons 06 (the parts) and 07 (CLIP score and R-precision).
 #
 # **Three ways through this lesson**
 #
@@ -502,7 +502,7 @@ show_published(PUBLISHED_QUALITY)
 #   measurement](https://huggingface.co/datasets/sayakpaul/sample-datasets/commit/fa3951592c72eee8b1dd127337edfeeb2be789f6)
 #   gives 7.362 and 4.813 seconds: one picture, 30 steps, a GPU with 80 GB, nothing optimized.
 #
-# ## 6 · More: speed against quality
+# ## 6 · Speed against quality (more)
 #
 # There is another way to be faster: fewer steps. So a student is worth using only if it is better
 # than its teacher *in the same time*. We measure both with fewer steps too. Each point is a model
@@ -539,7 +539,7 @@ for (name, steps), (seconds, quality) in points.items():
     print(f"{name:20} {steps:2} steps {seconds:6.2f} s  recognized {quality:.2f}  {verdict}")
 
 # %% [markdown]
-# ## 7 · More: why is it not as much faster as it is smaller?
+# ## 7 · Why is it not as much faster as it is smaller? (more)
 #
 # First compare three ratios of our own pair: parameters, work and time. `FlopCounterMode` counts
 # the operations of one U-Net call.
@@ -635,7 +635,7 @@ for share in (0.5, 0.8, 0.95):
     print(f"U-Net {share:.0%} of the time: the whole picture is {speed:.2f} times as fast")
 
 # %% [markdown]
-# ## 8 · More: distilling the steps
+# ## 8 · Distilling the steps (more)
 #
 # Block removal makes each step cheaper. **Step distillation** makes the steps fewer. The student
 # keeps the teacher's size and learns to do in one step what the teacher does in many. A good
@@ -654,7 +654,7 @@ for share in (0.5, 0.8, 0.95):
 # What you give up is variety, and control: with most of these models, `guidance_scale` and the
 # negative prompt have no effect. The cell of section 9 can also load one: `"sd-turbo"`.
 #
-# ## 9 · More: the real comparison
+# ## 9 · The real comparison (more)
 #
 # With a GPU and a network you can measure the large models yourself. The cell downloads two models
 # the first time; add `"sdxl"` and `"ssd-1b"` if your GPU is large enough. (`python -m helpers

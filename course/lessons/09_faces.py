@@ -83,8 +83,9 @@ before_after(poster(small), poster(improved), labels=("thumbnail", "repaired"))
 # - say what a face restorer invents, and when not to use one;
 # - point the same code at GFP-GAN, a restorer for photographs.
 #
-# **Time:** the core path takes about 45 minutes, everything about 60. Sections marked *More* can
-# wait. **You need:** lesson 01. No network: the service that we call runs on your own computer.
+# **Time:** sections 1 to 8 are the core path, about 45 minutes. Sections 9 and 10, marked *more*,
+# take about 15 minutes. **You need:** lesson 01. No network: the service that we call runs on your
+# own computer.
 #
 # **Three ways through this lesson**
 #
@@ -727,7 +728,7 @@ for url in (service.url, silent_url, service.url):
     print("First solve exercise 4." if kept is None else f"{kept.width} pixels wide")
 
 # %% [markdown]
-# ## 9 · More: your own poster
+# ## 9 · Your own poster (more)
 #
 # Generated faces are often soft around eyes and mouths, because the VAE keeps only a few numbers
 # for each. That is a different kind of degradation. The restorer met it in training too, but it is
@@ -755,7 +756,7 @@ service.stop()
 print("running:", service.running)
 
 # %% [markdown]
-# ## 10 · More: GFP-GAN, the same for photographs
+# ## 10 · GFP-GAN, the same for photographs (more)
 #
 # Our restorer knows cartoon faces of one design. **GFP-GAN**
 # ([paper](https://arxiv.org/abs/2101.04061), [code](https://github.com/TencentARC/GFPGAN)) knows

@@ -205,6 +205,7 @@ def lora_layer(x, W, A, B, weight):
 
 # %%
 torch.manual_seed(0)
+pipe = load_pipeline("stickers")  # a fresh one, so that this cell can run again
 pipe.unet.requires_grad_(False)
 layers = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2"]
 pipe.unet.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=layers))
@@ -477,6 +478,7 @@ drawn = {}
 for weight in WEIGHTS:
     set_weight(pipe, weight)
     drawn[f"weight {weight:g}"] = draw(pipe, GOLDEN + OLD)
+set_weight(pipe, 1.0)  # as it was trained
 drawn["stickers-golden"] = draw(golden, GOLDEN + OLD)
 shown = [image for images in drawn.values() for image in images]
 labels = [label for label, images in drawn.items() for _ in images]

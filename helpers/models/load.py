@@ -22,7 +22,7 @@ from helpers.models.find import find_model, instead, is_here
 from helpers.models.folder import WholeModel, weight_files
 from helpers.models.hub import Repository, first_line
 from helpers.models.lora import is_lora, load_lora, lora_file, loras_in, text_width
-from helpers.models.shared_parts import own_unet
+from helpers.models.shared_parts import own_parts
 
 if TYPE_CHECKING:
     import torch
@@ -151,7 +151,7 @@ def _load_folder(
             dtype_name: dtype,
         }
         try:
-            own = {} if found.base == found.folder else own_unet(found.folder, **options)
+            own = {} if found.base == found.folder else own_parts(found.folder, **options)
             if vae is not None:
                 own["vae"] = diffusers.AutoencoderKL.from_pretrained(vae, **options)
             return diffusers.DiffusionPipeline.from_pretrained(

@@ -20,6 +20,7 @@ SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
 ALT_TEXT_KEY = "Description"  # PNG text chunk, a keyword of the PNG standard: the alt text
 
 MAX_NAME_BYTES = 80  # of a file name made from a prompt; file systems allow 255 in all
+UNSPOKEN = ("prompt", "model_fingerprint")  # settings left out where an alt text lists them
 MAX_ALT_TEXT = 250  # characters; screen readers read an alt text in one go
 
 RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")
@@ -116,7 +117,7 @@ def alt_text(settings: Mapping[str, object]) -> str:
     others = [
         f"{name.replace('_', ' ')} {_one_line(value)}"
         for name, value in settings.items()
-        if name != "prompt" and value is not None and value != ""
+        if name not in UNSPOKEN and value is not None and value != ""
     ]
     sentence = f'Generated picture for the prompt "{_shortened(prompt, MAX_ALT_TEXT // 2)}"'
     if not prompt:

@@ -85,7 +85,13 @@ def loss(distillation_loss: Callable) -> str:
     return "The student is pulled toward the true answer and toward its teacher at once."
 
 
-def _check_loss(value: float, student, teacher, target, weight: float) -> None:
+def _check_loss(
+    value: float,
+    student: torch.Tensor,
+    teacher: torch.Tensor,
+    target: torch.Tensor,
+    weight: float,
+) -> None:
     mse = torch.nn.functional.mse_loss
     task, output = mse(student, target), mse(student, teacher)
     wanted = (task + weight * output).item()
@@ -113,7 +119,13 @@ def _check_loss(value: float, student, teacher, target, weight: float) -> None:
     )
 
 
-def _check_gradient(answer: object, given: torch.Tensor, teacher, target, weight: float) -> None:
+def _check_gradient(
+    answer: object,
+    given: torch.Tensor,
+    teacher: torch.Tensor,
+    target: torch.Tensor,
+    weight: float,
+) -> None:
     """Raise Wrong unless the loss can train the student: its gradient is that of both parts."""
     if not isinstance(answer, torch.Tensor):
         kind = "a plain number" if isinstance(answer, Real) else describe(answer)

@@ -50,7 +50,7 @@ from helpers import (
     unknown_words,
 )
 
-MODEL = "stickers"  # or "sd-v1-5", the real one: see section 9 before you do
+MODEL = "stickers"  # or "sd-v1-5", the real one: see the last section before you do
 STICKERS = MODEL == "stickers"
 pipe = load_pipeline(MODEL, dtype=torch.float32)
 SIDE = pipe.unet.config.sample_size * pipe.vae_scale_factor  # pixels of a picture
@@ -78,16 +78,16 @@ display(image_grid(shown, cols=6))
 # - measure what was learned and what was forgotten, and stop before a model overfits;
 # - train on your own pictures, and name what changes for the real Stable Diffusion.
 #
-# **Time:** sections 1 to 6 are the core path, about 45 minutes. Sections 7 to 9, marked *more*,
-# take about 25 minutes. **You need:** lessons 06 (noise, velocity, the U-Net) and 07 (CLIP score);
-# lesson 11 if you want to train on pictures that people liked. No network, no GPU.
+# **Time:** 45 minutes for the core path, sections 1 to 6. The sections headed *More* take another
+# 25. **You need:** lessons 06 (noise, velocity, the U-Net) and 07 (CLIP score); lesson 11 if you
+# want to train on pictures that people liked. No network, no GPU.
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/12_fine_tuning.ipynb` four exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Stuck? Remove the `#` in front of the hint line below the check. Each run gives
-#    one more hint. Put the `#` back to see the check again.
+#    one more hint.
 # 3. *With the complete solution.* `solutions/12_fine_tuning.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 #
@@ -127,7 +127,7 @@ def draw(pipe, prompts):
 
 ranker = load_ranker("stickers-clip" if STICKERS else "openai/clip-vit-base-patch32")
 candidates = draw(pipe, [f"a 3d sticker of {prompt}" for prompt in prompts.values()])
-names = [f"a 3d sticker of {subject} on a teal background" for subject in SUBJECTS]
+names = [f"3d {subject}, teal background" for subject in SUBJECTS]
 shares = ranker.scores(candidates, names).logits.softmax(dim=1)
 right = {subject: shares[row, SUBJECTS.index(subject)] for row, subject in enumerate(others)}
 chosen = sorted(right, key=right.get, reverse=True)[:4]
@@ -653,7 +653,7 @@ if golden_share(before[0]) is None:
 # - a smaller weight, or no LoRA at all when you do not need it. An addition that is stored
 #   separately has this advantage: the model itself has forgotten nothing.
 #
-# ## 7 · Overfitting: memorizing (more)
+# ## More · Overfitting: memorizing
 #
 # What if there are too few pictures, or too many steps? We train a new LoRA on **two** pictures
 # only, with a high learning rate. After every 15 steps we measure the training loss on the two
@@ -765,7 +765,7 @@ stop = best_stop(steps, seen, unseen)
 print("First solve exercise 4." if stop is ... else f"Stop after {stop} steps.")
 
 # %% [markdown]
-# ## 8 · Your own pictures (more)
+# ## More · Your own pictures
 #
 # `read_pictures` takes any image folder. Below, the golden pictures that you just drew become one,
 # as in lesson 11: rated, agreed to, exported, and read again. (No person rated them, so their
@@ -798,7 +798,7 @@ print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(memorizin
 # everything that should **not** become part of the new word: ours name the subject and the
 # background, so that only the gold is left for *golden*.
 #
-# ## 9 · The real Stable Diffusion (more)
+# ## More · The real Stable Diffusion
 #
 # The same lines train Stable Diffusion 1.5 on a GPU. With `MODEL = "sd-v1-5"` this whole lesson
 # runs with it, in float32, which takes about 16 GB of GPU memory; set `MY_FOLDER` and put your new

@@ -30,16 +30,15 @@
 # - say what you open to the world when you share an app;
 # - call your app from another program.
 #
-# **Time:** sections 1 to 6 are the core path, about 45 minutes. Sections 7 and 8, marked *more*,
-# take about 15 minutes. **You need:** lessons 01 and 02. No network: your own computer serves the
-# page.
+# **Time:** 45 minutes for the core path, sections 1 to 6. The sections headed *More* take another
+# 20. **You need:** lessons 01 and 02. No network: your own computer serves the page.
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/10_app.ipynb` three exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint. Put the `#` back to see the check again.
+#    hint.
 # 3. *With the complete solution.* `solutions/10_app.ipynb` is this notebook with every gap filled
 #    and every picture shown.
 #
@@ -718,7 +717,7 @@ print(" · ".join(diary))
 # %% [markdown]
 # Start, end, start, end: the second drawing began only when the first had ended. Nobody was turned
 # away, and each visitor got their own picture. For a class of thirty that becomes a long wait;
-# section 8 names a better way.
+# the course's own app, below, has a better way.
 #
 # ## 6 · Sharing, and what it exposes
 #
@@ -755,7 +754,7 @@ print("asked for a file of this computer, the server says", answer.status_code)
 # - An app that others can use can draw what you would not. Lesson 01 says what the license of a
 #   real model asks of you.
 #
-# ## 7 · Your app, called by a program (more)
+# ## More · Your app, called by a program
 #
 # Lesson 09 called a model with `requests`. Your own app can be called in the same way, in any
 # language that can send a request. It takes two: a `POST` puts the values into the queue and gets
@@ -801,7 +800,7 @@ print(" · ".join(diary))
 # %% [markdown]
 # Start, start: both were let in at once. Only the lock kept them from using one pipeline together.
 #
-# ## 8 · The course's own app (more)
+# ## More · The course's own app
 #
 # The course includes a larger app, made of the same parts: `python -m helpers app` in a terminal,
 # or `make app`. It shows each picture as it forms, repairs faces (lesson 09), draws grids of two
@@ -810,7 +809,7 @@ print(" · ".join(diary))
 # its engine: the pictures of all visitors are drawn *together*, in shared calls of the U-Net, so
 # that nobody waits for somebody else's whole run.
 #
-# ## 9 · Close what you opened
+# ## Close what you opened
 #
 # `close` stops the server of one app. `gr.close_all()` stops all that are still running in this
 # notebook, also those that you have forgotten.

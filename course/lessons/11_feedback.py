@@ -81,15 +81,15 @@ print(len(images), "pictures")
 # - compare people's votes with CLIP's score;
 # - export a set to train on, and delete a rating when its author asks.
 #
-# **Time:** sections 1 to 6 are the core path, about 45 minutes. Sections 7 and 8, marked *more*,
-# take about 15 minutes. **You need:** lessons 01 and 10; lesson 07 helps. No network.
+# **Time:** 45 minutes for the core path, sections 1 to 6. The sections headed *More* take another
+# 15. **You need:** lessons 01 and 10; lesson 07 helps. No network.
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/11_feedback.ipynb` four exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint. Put the `#` back to see the check again.
+#    hint.
 # 3. *With the complete solution.* `solutions/11_feedback.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 #
@@ -634,7 +634,7 @@ print("the maker's deleted:", class_feedback.delete(maker.id))
 print("ratings left:", len(class_feedback.ratings()))
 
 # %% [markdown]
-# ## 7 · People and CLIP (more)
+# ## More · People and CLIP
 #
 # Lesson 07 ranked pictures with CLIP, which asks nobody: it scores how well a picture fits its
 # prompt. Does it agree with people? If it always did, we would not have to ask.
@@ -771,7 +771,7 @@ for column, prompt in enumerate(prompts):
 # real question. And where they differ, look at the picture: CLIP asks whether it fits the words,
 # people also whether it is beautiful.
 #
-# ## 8 · Votes of your class (more)
+# ## More · Votes of your class
 #
 # Collect votes of five people on your own prompts with the app. Then read them with
 # `Feedback("feedback/ratings.sqlite").table()`, which gives the same kind of table as `sample`, and

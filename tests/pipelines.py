@@ -13,6 +13,7 @@ import numpy
 import torch
 from diffusers import (
     AutoencoderKL,
+    DPMSolverMultistepScheduler,
     PNDMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
@@ -25,11 +26,14 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from helpers.models.catalogue import MODELS
 from helpers.sampling.schedulers import SHORT_NAMES
 from helpers.sampling.trajectory import Cell
 
 TEXT_WIDTH = 32
 """Width of one text encoder's states; an SDXL pipeline has two side by side."""
+
+SHIPPED = MODELS["stickers"].source
 
 MAX_TOKENS = 32
 """The tokenizer's limit, start and end marks included."""
@@ -136,14 +140,14 @@ def _unet(**options) -> UNet2DConditionModel:
     )
 
 
-def _vae() -> AutoencoderKL:
+def _vae(size: int = 32, channels: tuple[int, ...] = (8, 16)) -> AutoencoderKL:
     return AutoencoderKL(
-        sample_size=32,
-        block_out_channels=(8, 16),
+        sample_size=size,
+        block_out_channels=channels,
         norm_num_groups=4,
         latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
     )
 
 
@@ -172,8 +176,8 @@ def tiny_tokenizer() -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=MAX_TOKENS)
 
 
-def tiny_text_config() -> CLIPTextConfig:
-    vocabulary_size = len(tiny_tokenizer())
+def tiny_text_config(tokenizer: CLIPTokenizer | None = None) -> CLIPTextConfig:
+    vocabulary_size = len(tokenizer or tiny_tokenizer())
     return CLIPTextConfig(
         vocab_size=vocabulary_size,
         hidden_size=TEXT_WIDTH,
@@ -186,3 +190,27 @@ def tiny_text_config() -> CLIPTextConfig:
         eos_token_id=vocabulary_size - 1,
         pad_token_id=vocabulary_size - 1,
     )
+
+
+def stand_in(name: str = "stickers", **options) -> StableDiffusionPipeline:
+    """What `load_pipeline` gives, in the sizes and with the words of `stickers`, but random.
+
+    Its pictures of 128 × 128 pixels are noise, yet each prompt, seed and setting has its own.
+    """
+    torch.manual_seed(0)
+    tokenizer = CLIPTokenizer.from_pretrained(SHIPPED / "tokenizer")
+    unet = _unet(
+        cross_attention_dim=TEXT_WIDTH,
+        mid_block_type=None if name == "stickers-distilled" else "UNetMidBlock2DCrossAttn",
+    )
+    pipe = StableDiffusionPipeline(
+        vae=_vae(128, (4, 8, 8, 8)),
+        text_encoder=CLIPTextModel(tiny_text_config(tokenizer)),
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=DPMSolverMultistepScheduler.from_pretrained(SHIPPED / "scheduler"),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    return _quiet(pipe)

@@ -192,7 +192,7 @@ def train_vae(settings: VaeSettings, folder: Path, machine: Machine) -> tuple[Au
                 machine=machine, ema=settings.ema, weight_decay=0.0, report_every=50)  # fmt: skip
     loop.run()
     loop.use_average()
-    standardise(vae, pictures(settings, sitting=0))
+    standardise(vae, pictures(settings, sitting=0), settings.measured_pictures)
     return vae, loop
 
 
@@ -217,7 +217,7 @@ def refine_decoder(
 
 
 @torch.no_grad()
-def standardise(vae: AutoencoderKL, data: Dataset, count: int = 256) -> None:
+def standardise(vae: AutoencoderKL, data: Dataset, count: int) -> None:
     """Folds the latents' mean and deviation into the two 1 x 1 convolutions.
 
     Afterwards latents times `scaling_factor` have mean 0 and deviation 1 in each channel, so that

@@ -62,9 +62,16 @@ class Wish:
     def inputs(self, model: str, images: int = 1) -> list:
         """As the endpoint /generate takes it."""
         return [
-            self.prompt, "", model, images, self.guidance_scale, self.steps, self.seed, False,
+            self.prompt,
+            "",
+            model,
+            images,
+            self.guidance_scale,
+            self.steps,
+            self.seed,
+            False,
             OWN_SCHEDULER,
-        ]  # fmt: skip
+        ]
 
 
 class Server:

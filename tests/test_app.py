@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from helpers.app.pages.controls import PROMPT
 from helpers.faces.service.server import start
 from helpers.pictures.files import image_settings
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from tests.pipelines import plain_call
 
 WAIT = 60_000  # milliseconds, for a computer that is busy with other things

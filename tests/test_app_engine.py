@@ -17,7 +17,7 @@ from helpers.app.album import SHEETS, USER_PICTURES, Album
 from helpers.app.queue import Engine, EngineFull
 from helpers.models.catalogue import MODELS
 from helpers.pictures.files import image_settings
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from tests.pipelines import plain_call, tiny_sd_pipeline
 
 SECONDS = 300  # a computer that is busy with other things is no fault

@@ -109,7 +109,9 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("helpers.models.catalogue.MODELS", {"stickers": model})
     finding = doctor.models()
     assert finding.state == State.PROBLEM
-    assert f"stickers: {weights} is damaged" in finding.message
+    assert f"stickers: {weights} is only a pointer of Git LFS" in finding.message
+    weights.write_bytes(b"\0" * 64)
+    assert f"stickers: {weights} is damaged" in doctor.models().message
     weights.unlink()
     assert "no weights in" in doctor.models().message
 

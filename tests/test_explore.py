@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from helpers.pictures.grid import enlarge
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from helpers.widgets.explorer import Explorer, explorer
 from helpers.widgets.notebook import WIDGET
 from tests.pipelines import plain_call

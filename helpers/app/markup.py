@@ -39,6 +39,8 @@ def sentence(progress: JobProgress) -> str:
             f"Stopped. {done} of {total} done." if progress.stopped else f"{done} of {total} done."
         )
         return " ".join([told, *errors])
+    if progress.paused and progress.place:
+        return f"Drawing is paused by the teacher. {done} of {total} done; the others wait."
     if progress.place and not progress.count("running"):
         place = "next" if progress.place == 1 else f"number {progress.place}"
         return f"Waiting: {done} of {total} done, and you are {place} in line."

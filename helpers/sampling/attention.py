@@ -10,9 +10,12 @@ of the prompt. Averaged over layers, heads and steps, a token's shares make a ma
 2022, arXiv:2210.04885).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy
 import torch
@@ -21,6 +24,10 @@ from matplotlib import colormaps
 from PIL import Image
 
 from helpers.models.sizes import latent_size
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+    from transformers import CLIPTokenizer
 
 
 @dataclass
@@ -63,7 +70,7 @@ class Attention:
         return (heat - lowest) / (highest - lowest).clamp(min=1e-12)
 
 
-def token_places(tokenizer, prompt: str, word: str) -> list[int]:
+def token_places(tokenizer: CLIPTokenizer, prompt: str, word: str) -> list[int]:
     """Where the tokens of a word stand among those of the prompt, wherever the word occurs.
 
     Raises LookupError if it does not, or only beyond the tokenizer's limit.
@@ -79,7 +86,7 @@ def token_places(tokenizer, prompt: str, word: str) -> list[int]:
 
 
 @contextmanager
-def watch_attention(pipe) -> Iterator[Attention]:
+def watch_attention(pipe: DiffusionPipeline) -> Iterator[Attention]:
     """Record the cross-attention of `pipe` until the block ends; the pictures stay the same.
 
     Args:
@@ -105,15 +112,24 @@ def watch_attention(pipe) -> Iterator[Attention]:
 class _Recorder:
     """Looks at a cross-attention layer, then lets its own processor do the work."""
 
-    def __init__(self, own, pipe, attention: Attention) -> None:
+    def __init__(self, own: object, pipe: DiffusionPipeline, attention: Attention) -> None:
         self.own, self.pipe, self.attention = own, pipe, attention
 
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, *args, **options):
+    def __call__(
+        self,
+        attn: torch.nn.Module,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        *args,
+        **options,
+    ):
         self.record(attn, hidden_states, encoder_hidden_states)
         return self.own(attn, hidden_states, encoder_hidden_states, *args, **options)
 
     @torch.no_grad()
-    def record(self, attn, hidden_states: torch.Tensor, states: torch.Tensor) -> None:
+    def record(
+        self, attn: torch.nn.Module, hidden_states: torch.Tensor, states: torch.Tensor
+    ) -> None:
         rows = 2 if self.pipe.do_classifier_free_guidance else 1
         if len(hidden_states) != rows:
             raise ValueError(

@@ -30,7 +30,7 @@ TRUNCATION_LOGGERS = (
 """Who speaks up when a prompt is longer than the model reads."""
 
 
-def check_pipeline(pipe) -> None:
+def check_pipeline(pipe: object) -> None:
     """Raise TypeError unless `pipe` makes pictures from text alone, as SD 1.x or SDXL does."""
     if not isinstance(pipe, Pipeline):
         raise TypeError(

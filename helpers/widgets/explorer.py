@@ -20,8 +20,9 @@ from PIL import Image
 from helpers.pictures.files import alt_text
 from helpers.pictures.grid import enlarge
 from helpers.sampling import stages
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.trajectory import Cell, Trajectory
+from helpers.sampling.trajectory import Trajectory
 from helpers.sweeps.plan import Settings, find_axes
 from helpers.widgets.notebook import show_widget
 

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from diffusers.training_utils import cast_training_params
+from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageOps
@@ -30,6 +31,7 @@ from helpers.base.counts import checked_count
 from helpers.base.quiet import quiet
 from helpers.models.lora import STANDARD_NAME
 from helpers.models.sizes import native_size
+from helpers.models.switches import own_scale
 from helpers.pictures.check import upright
 from helpers.pictures.encoded import from_bytes
 
@@ -311,19 +313,62 @@ def fine_tune(
     return losses
 
 
-def save_lora(pipe: DiffusionPipeline, folder: str | Path) -> Path:
+def save_lora(
+    pipe: DiffusionPipeline, folder: str | Path, adapter_name: str | None = None
+) -> Path:
     """Write a pipeline's LoRA in float16, as diffusers loads it; return the file.
 
-    Raises ValueError if the pipeline has none.
+    It may be one of `add_lora` or one that was loaded, trained further or not. What it changes in
+    a text encoder is written too.
+
+    Args:
+        pipe: The pipeline.
+        folder: Where; made if need be.
+        adapter_name: Which LoRA, where the pipeline has several (`pipe.get_list_adapters()`).
+
+    Raises:
+        ValueError: The pipeline has none, several and no `adapter_name`, or none of this name.
     """
-    if not getattr(pipe.unet, "peft_config", None):
-        raise ValueError("pipe has no LoRA to save: call add_lora(pipe) and train it first")
+    name = _adapter_to_save(pipe, adapter_name)
+    parts = {"unet": pipe.unet}
+    parts |= {n: pipe.components.get(n) for n in ("text_encoder", "text_encoder_2")}
     layers = {
-        name: weights.half() for name, weights in get_peft_model_state_dict(pipe.unet).items()
+        f"{part_name}_lora_layers": _lora_layers(part, name)
+        for part_name, part in parts.items()
+        if name in (getattr(part, "peft_config", None) or {})
     }
     folder = Path(folder).expanduser()
-    type(pipe).save_lora_weights(folder, unet_lora_layers=layers)
+    type(pipe).save_lora_weights(folder, **layers)
     return folder / STANDARD_NAME
+
+
+def _adapter_to_save(pipe: DiffusionPipeline, wanted: str | None) -> str:
+    names = list(getattr(pipe.unet, "peft_config", None) or {})
+    if not names:
+        raise ValueError("pipe has no LoRA to save: call add_lora(pipe) and train it first")
+    if wanted is None and len(names) > 1:
+        raise ValueError(
+            f"adapter_name must be given where pipe has several LoRAs ({', '.join(names)}); a "
+            "file holds one"
+        )
+    if wanted is not None and wanted not in names:
+        raise ValueError(f"adapter_name must be one of {', '.join(names)}; got {wanted!r}")
+    return wanted or names[0]
+
+
+@torch.no_grad()
+def _lora_layers(part: torch.nn.Module, name: str) -> dict[str, torch.Tensor]:
+    """A LoRA's matrices in one part of a pipeline, under diffusers' names.
+
+    The file says nothing of alpha, and who finds none takes it for the rank. So the factor goes
+    into the second matrix, and the LoRA is as strong as before.
+    """
+    weights = get_peft_model_state_dict(part, adapter_name=name)
+    for path, layer in part.named_modules():
+        second = f"{path}.lora_B.weight"
+        if second in weights and (scale := own_scale(layer, name)) != 1:
+            weights[second] = weights[second] * scale
+    return convert_state_dict_to_diffusers({key: w.half() for key, w in weights.items()})
 
 
 @torch.no_grad()

@@ -1,7 +1,8 @@
-"""The modules of the course's pages that need no model, in Chromium, against their Python origins."""
+"""The modules of the pages that need no model, in Chromium, against their Python origins."""
 
+import base64
 import itertools
-import os
+import json
 
 import numpy
 import pytest
@@ -10,8 +11,12 @@ from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteS
 
 from helpers.models.catalogue import WEIGHTS
 from helpers.vocabulary import KNOWN_WORDS, unknown_words
-from tests.browser_pages import call, need_packages, served_folder, write_modules
-from tools.browser.card import scheduler_card
+from tests.browser_pages import need_browser_tools, write_modules
+
+need_browser_tools()
+
+from tools.browser.card import scheduler_card  # noqa: E402
+from tools.browser.chromium import call, served  # noqa: E402
 
 CLASSES = {
     "ddim": DDIMScheduler,
@@ -23,8 +28,7 @@ CLASSES = {
 @pytest.fixture(scope="module")
 def page(browser, tmp_path_factory):
     """A page from which every module can be imported."""
-    need_packages("CI" in os.environ)
-    with served_folder(write_modules(tmp_path_factory.mktemp("modules") / "browser")) as address:
+    with served(write_modules(tmp_path_factory.mktemp("modules") / "browser")) as address:
         page = browser.new_page()
         page.goto(f"{address}blank.html")
         yield page
@@ -165,3 +169,47 @@ def test_unknown_words_are_those_of_the_course(page):
     body = "return value.prompts.map((prompt) => m.unknownWords(prompt, {words: value.words}));"
     found = call(page, "vocabulary.js", body, {"prompts": prompts, "words": sorted(KNOWN_WORDS)})
     assert found == [unknown_words(prompt) for prompt in prompts]
+
+
+# --- Files -------------------------------------------------------------------------------------
+
+
+def test_every_float16_is_unpacked(page):
+    bits = numpy.arange(2**16, dtype=numpy.uint16)
+    planes = [(bits >> 8).astype(numpy.uint8), (bits & 255).astype(numpy.uint8)]
+    content = b"\x03\0\0\0abc" + b"".join(plane.tobytes() for plane in planes)
+    body = """
+    const bytes = Uint8Array.from(atob(value), (c) => c.charCodeAt(0));
+    const { graph, weights } = m.unpackPart(bytes);
+    const raw = new Uint8Array(weights.buffer);
+    return [[...graph], btoa(raw.reduce((text, byte) => text + String.fromCharCode(byte), ""))];
+    """
+    graph, weights = call(page, "parts.js", body, base64.b64encode(content).decode())
+    assert bytes(graph) == b"abc"
+    found = numpy.frombuffer(base64.b64decode(weights), numpy.float32)
+    assert numpy.array_equal(found, bits.view(numpy.float16).astype(numpy.float32), equal_nan=True)
+
+
+def test_settings_are_json_and_survive_the_address(page):
+    settings = {
+        "model": "stickers", "prompt": 'naïve "fox" 🦊 & cat #1 + 2%\n', "negative_prompt": "",
+        "seed": str(2**63 - 1), "num_inference_steps": "7", "guidance_scale": "2.5",
+        "scheduler": "dpm++",
+    }  # fmt: skip
+    card = {"num_inference_steps": 25, "guidance_scale": 5, "scheduler": "ddim"}
+    card["schedulers"] = {"ddim": {}, "dpm++": {}}
+    family = {"first": "stickers", "models": {"stickers": card}}
+    body = """
+    const back = m.fromAddress(m.toAddress(value.settings), value.family);
+    const strange = m.fromAddress("#model=none&scheduler=pndm&colour=red&seed=3", value.family);
+    return [back, m.toJson(m.checked(back.settings)), strange];
+    """
+    back, text, strange = call(page, "settings.js", body, {"settings": settings, "family": family})
+    assert back == {"settings": settings, "unknown": []}
+    assert strange["unknown"] == ["model “none”", "scheduler “pndm”"]
+    assert (strange["settings"]["seed"], strange["settings"]["scheduler"]) == ("3", "ddim")
+    assert "colour" not in strange["settings"]
+    assert text.isascii()
+    assert json.loads(text) == settings | {
+        "seed": 2**63 - 1, "num_inference_steps": 7, "guidance_scale": 2.5
+    }  # fmt: skip

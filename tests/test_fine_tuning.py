@@ -6,7 +6,10 @@ import pytest
 import torch
 from accelerate import cpu_offload
 from diffusers import DDPMScheduler
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from PIL import ExifTags, Image
+from safetensors import safe_open
 
 from helpers import fine_tuning, load_pipeline
 from helpers.feedback.store import Feedback
@@ -342,3 +345,51 @@ def test_a_saved_lora_loads_again_and_its_weight_can_be_turned(pipe, tmp_path):
 def test_without_a_lora_there_is_nothing_to_save(pipe, tmp_path):
     with pytest.raises(ValueError, match="no LoRA to save"):
         save_lora(pipe, tmp_path)
+
+
+def foreign_lora(pipe, folder, layers):
+    """A LoRA as others publish it: of rank 4 with alpha 1 in the U-Net and the text encoder."""
+    config = LoraConfig(r=4, lora_alpha=1, target_modules=layers, init_lora_weights=False)
+    saved = {}
+    for name, part in (("unet", pipe.unet), ("text_encoder", pipe.text_encoder)):
+        part.add_adapter(config)
+        saved[f"{name}_lora_layers"] = get_peft_model_state_dict(part, adapter_name="default")
+        saved[f"{name}_lora_adapter_metadata"] = part.peft_config["default"].to_dict()
+    type(pipe).save_lora_weights(folder, **saved)
+    return folder
+
+
+def text_states(pipe):
+    with torch.no_grad():
+        return pipe.text_encoder(torch.arange(6)[None]).last_hidden_state
+
+
+def test_a_loaded_lora_can_be_trained_further_and_saved(pipe, tmp_path):
+    pipe.save_pretrained(tmp_path / "model")
+    torch.manual_seed(3)
+    folder = foreign_lora(tiny_sd_pipeline(), tmp_path / "foreign", ["to_q", "q_proj"])
+    loaded = load_pipeline(tmp_path / "model", device="cpu", lora=folder)
+    ((name,),) = {tuple(names) for names in loaded.get_list_adapters().values()}
+    assert name != "default"
+    before, words = prediction(loaded), text_states(loaded)
+    assert (words - text_states(pipe)).abs().max() > 0.01
+    fine_tune(loaded, TrainingSet(loaded, pictures()), 4, learning_rate=0.1, progress=False)
+    trained = prediction(loaded)
+    assert (trained - before).abs().max() > 0.01
+    loaded.set_adapters(name, 0.3)  # a knob, which is not written
+    again = load_pipeline(
+        tmp_path / "model", device="cpu", lora=save_lora(loaded, tmp_path / "further")
+    )
+    torch.testing.assert_close(prediction(again), trained, atol=2e-3, rtol=1e-2)
+    torch.testing.assert_close(text_states(again), words, atol=2e-3, rtol=1e-2)
+
+
+def test_of_several_loras_one_is_named(pipe, tmp_path):
+    add_lora(pipe, rank=2)
+    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_k"]), adapter_name="other")
+    with pytest.raises(ValueError, match=r"adapter_name must be given .*\(default, other\)"):
+        save_lora(pipe, tmp_path)
+    with pytest.raises(ValueError, match="adapter_name must be one of default, other; got 'o'"):
+        save_lora(pipe, tmp_path, adapter_name="o")
+    with safe_open(save_lora(pipe, tmp_path, adapter_name="other"), "numpy") as file:
+        assert all("to_k" in key for key in file.keys())

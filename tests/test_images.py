@@ -34,7 +34,7 @@ def test_grid_places_pictures_row_by_row():
 
 
 def test_grid_of_enlarged_pictures():
-    grid = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"], factor=2)
+    grid = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"], min_width=100)
     plain = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"])
     assert grid.size == (4 * 64 + GAP, plain.height + 64)
     assert grid.crop((0, 0, 128, 128)) == picture("red").resize((128, 128))
@@ -132,7 +132,7 @@ def test_transparent_becomes_white():
         (([picture()], None, -1), ValueError, "cols must be at least 1; got -1"),
         (([picture()], 1.0), TypeError, r"rows must be a whole number; got 1\.0 \(float\)"),
         (([picture()], True), TypeError, "rows must be a whole number; got True"),
-        (([picture()], 1, 1, None, 0), ValueError, "factor must be at least 1; got 0"),
+        (([picture()], 1, 1, None, 0), ValueError, "min_width must be at least 1; got 0"),
         (([picture()], 1, 1, ["a", "b"]), ValueError, "got 2 labels for 1 images"),
         (([picture()], 1, 1, "a"), TypeError, "labels must be a list.*got the text 'a'"),
         (([picture()], 1, 1, 5), TypeError, r"labels must be a list.*got 5 \(int\)"),
@@ -175,6 +175,8 @@ def test_the_answer_of_a_pipeline_in_place_of_its_images():
 def test_enlarge():
     assert enlarge(picture(size=(8, 6)), factor=3).size == (24, 18)
     assert enlarge(picture(), factor=1) == picture()
+    assert enlarge(picture(size=(128, 96))).size == (384, 288)
+    assert enlarge(picture(size=(512, 512))).size == (512, 512)
     with pytest.raises(ValueError, match="factor must be at least 1; got 0"):
         enlarge(picture(), factor=0)
     with pytest.raises(TypeError, match="image must be a PIL image; got list"):

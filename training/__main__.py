@@ -42,6 +42,7 @@ from training.presets import PRESETS, ClipSettings, Preset, UnetSettings
 from training.recipes import RECIPES, try_recipe
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
 from training.tokenizer import train_tokenizer
+from training.turbo import train_turbo, turbo_scheduler
 from training.unet import Guesses, NoisyLatents, new_unet, train_unet, write_latents
 from training.vae import refine_decoder, train_vae
 
@@ -83,7 +84,7 @@ class Recipe:
         folder = self.folder / "tokenizer"
         if (folder / "tokenizer.json").exists():
             return CLIPTokenizer.from_pretrained(folder)
-        return train_tokenizer(folder)
+        return train_tokenizer(folder, self.preset.tokenizer_captions)
 
     def trained_clip(
         self, kind: str, settings: ClipSettings, before: Path,
@@ -203,8 +204,7 @@ class Recipe:
         folder = self.weights / "stickers"
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
         pipe, judge = self.shipped(device=self.preset.machine.device), self.judge_of_pictures()
-        pictures = self.preset.evaluation_pictures
-        evaluate(pipe, judge, folder / "figures.json", about, pictures)
+        evaluate(pipe, judge, folder / "figures.json", about, self.preset)
         write_card(folder, self.logs)
 
     def distil(self) -> None:
@@ -219,6 +219,22 @@ class Recipe:
         loop.log(self.student_logs / f"{loop.name}.jsonl")
         export_unet(loop.model.eval().cpu(), weights / "stickers-distilled", "stickers")
 
+    def turbo(self) -> None:
+        """Trains the student that draws in a few steps, and exports it."""
+        settings, shipped = self.preset.turbo, self.shipped()
+        shared = replace(self.preset.unet, seed=settings.seed, batch_size=settings.batch_size)
+        loop = train_turbo(
+            settings,
+            shipped.unet,
+            self.shipped_latents(shared, shipped),
+            self.folder,
+            f"turbo-{self.run}",
+            self.preset.machine,
+        )
+        loop.log(self.student_logs / f"{loop.name}.jsonl")
+        folder = self.weights / "stickers-turbo"
+        export_unet(loop.model.eval().cpu(), folder, "stickers", turbo_scheduler(settings))
+
     def evaluate_distilled(self) -> None:
         """Measures the student beside its teacher and writes its card."""
         folder = self.weights / "stickers-distilled"
@@ -226,8 +242,8 @@ class Recipe:
         pipes = {name: self.shipped(name) for name in ("stickers", "stickers-distilled")}
         judge = self.judge_of_pictures()
         ranker = load_ranker(self.judge_folder, device="cpu")
-        prompts = self.preset.distil.evaluation_prompts
-        compare(pipes, ranker, judge, folder / "figures.json", about, prompts)
+        prompts, rounds = self.preset.distil.evaluation_prompts, self.preset.evaluation_rounds
+        compare(pipes, ranker, judge, folder / "figures.json", about, prompts, rounds)
         write_student_card(folder, self.student_logs)
 
     def restorer(self) -> None:
@@ -306,8 +322,8 @@ class Recipe:
 
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
-    "evaluate", "curve", "recipes", "pictures", "hand_over", "distil", "evaluate_distilled",
-    "restorer", "golden", "lora",
+    "evaluate", "curve", "recipes", "pictures", "hand_over", "distil", "turbo",
+    "evaluate_distilled", "restorer", "golden", "lora",
 )  # fmt: skip
 
 

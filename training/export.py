@@ -81,14 +81,22 @@ def export_pipeline(clip: StickerClip, vae, unet, tokenizer, scheduler, folder: 
     replaced(folder, lambda part: pipe.to(torch.float16).save_pretrained(part))
 
 
-def export_unet(unet, folder: Path, parts_from: str) -> None:
-    """A pipeline folder that holds the U-Net; the folder `parts_from` beside it has the rest."""
+def export_unet(unet, folder: Path, parts_from: str, scheduler=None) -> None:
+    """A pipeline folder that holds the U-Net, and a scheduler if it needs one of its own.
+
+    The folder `parts_from` beside it has the rest.
+    """
     index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": diffusers.__version__,
              "_parts_from": parts_from, "unet": ["diffusers", "UNet2DConditionModel"]}  # fmt: skip
+
+    if scheduler is not None:
+        index["scheduler"] = ["diffusers", type(scheduler).__name__]
 
     def write(part: Path) -> None:
         unet.half().save_pretrained(part / "unet")
         unet.float()
+        if scheduler is not None:
+            scheduler.save_pretrained(part / "scheduler")
         write_whole(part / "model_index.json", json.dumps(index, indent=2) + "\n")
 
     replaced(folder, write)

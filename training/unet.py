@@ -104,20 +104,26 @@ class NoisyLatents:
         self.schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
         self.settings = settings
 
-    def batch(self, step: int) -> tuple[torch.Tensor, ...]:
-        """Noisy latents, their timesteps, what the U-Net is told, and what it should predict."""
+    def clean_batch(
+        self, step: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The pictures of a step: their latents, drawn from what is stored, and their captions'."""
         settings = self.settings
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
         chosen = batch_indices(len(self.latents), settings.batch_size, step, settings.seed)
         mean, deviation = self.latents[chosen].float().chunk(2, dim=1)
         clean = mean + deviation * torch.randn(mean.shape, generator=generator)
-        noise = torch.randn(mean.shape, generator=generator)
-        timesteps = torch.randint(0, 1000, (len(chosen),), generator=generator)
-        told = self.states[chosen].float()
-        untold = torch.rand(len(chosen), generator=generator) < settings.empty_caption_share
-        told[untold] = self.empty.float()
+        return clean, self.states[chosen].float()
+
+    def batch(self, step: int) -> tuple[torch.Tensor, ...]:
+        """Noisy latents, their timesteps, the captions' states, and what should be predicted."""
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + step)
+        clean, states = self.clean_batch(step, generator)
+        noise = torch.randn(clean.shape, generator=generator)
+        timesteps = torch.randint(0, 1000, (len(clean),), generator=generator)
+        empty = torch.rand(len(clean), generator=generator) < self.settings.empty_caption_share
+        states[empty] = self.empty.float()
         noisy = self.schedule.add_noise(clean, noise, timesteps)
-        return noisy, timesteps, told, self.target(clean, noise, timesteps)
+        return noisy, timesteps, states, self.target(clean, noise, timesteps)
 
     def target(
         self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
@@ -127,24 +133,29 @@ class NoisyLatents:
         return {"epsilon": noise, "v_prediction": velocity}[self.settings.prediction_type]
 
 
+def for_training(unet: UNet2DConditionModel, device: str) -> None:
+    """Puts it there, in the layout and with the attention that is trained fastest."""
+    unet.to(device)
+    if device == "cpu":
+        # One thread of a processor with AMX: 63 pictures a second so, 51 with channels last, and 49
+        # with the fused attention too, whose way back is slow.
+        unet.set_attn_processor(AttnProcessor())
+    else:
+        unet.to(memory_format=torch.channels_last)
+
+
 def train_unet(
     unet: UNet2DConditionModel, stored: NoisyLatents, folder: Path, name: str, machine: Machine,
     handed_over: Path | None = None,
 ) -> Loop:  # fmt: skip
     """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
     settings, device = stored.settings, machine.device
-    unet.to(device)
-    if device == "cpu":
-        # On two AMX processors: 63 pictures a second so, 51 with channels last, and 49 with the
-        # fused attention too, whose way back is slow.
-        unet.set_attn_processor(AttnProcessor())
-    else:
-        unet.to(memory_format=torch.channels_last)
+    for_training(unet, device)
 
     def loss_of(step: int):
-        noisy, timesteps, told, target = stored.batch(step)
+        noisy, timesteps, states, target = stored.batch(step)
         noisy = noisy.to(device)
-        predicted = unet(noisy, timesteps.to(device), told.to(device)).sample
+        predicted = unet(noisy, timesteps.to(device), states.to(device)).sample
         errors = (predicted - target.to(device)).square().mean((1, 2, 3))
         weights = timestep_weights(stored.schedule, timesteps, settings)
         return (errors * weights.to(device)).mean(), {}

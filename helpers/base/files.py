@@ -36,7 +36,8 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
 @contextmanager
 def temporary_beside(path: Path) -> Iterator[Path]:
     """A name that nobody else has, in the folder of `path`; the block's end deletes such a file."""
-    temporary = path.with_name(f".saving-{uuid.uuid4().hex}")
+    # With an end: torch.save takes what is before the last dot for the name of its archive.
+    temporary = path.with_name(f".saving-{uuid.uuid4().hex}.part")
     try:
         yield temporary
     finally:

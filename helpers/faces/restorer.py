@@ -21,6 +21,8 @@ from torch import nn
 
 from helpers.faces.contract import FACTORS, checked_factor
 from helpers.models.catalogue import WEIGHTS
+from helpers.models.causes import other_cause
+from helpers.models.folder import pointer_fault
 from helpers.pictures.check import upright
 
 FOLDER = WEIGHTS / "stickers-faces"
@@ -171,6 +173,10 @@ class Restorer:
             tensors = load_file(weights)
             network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         except Exception as error:  # whatever a damaged file makes json, safetensors or torch raise
+            if other := other_cause(error, f"the restorer in {folder}"):
+                raise other from error
+            if found := pointer_fault([config, weights]):
+                raise ValueError(f"folder: {found}") from error
             raise ValueError(f"folder: the restorer in {folder} is damaged ({error})") from error
         return cls(network, device)
 

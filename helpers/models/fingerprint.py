@@ -6,6 +6,8 @@ import json
 import torch
 from diffusers import DiffusionPipeline
 
+from helpers.models.switches import switches
+
 SAMPLES = 64
 """Numbers read of each tensor. Training, or loading a LoRA into it, moves nearly all of them."""
 
@@ -16,15 +18,16 @@ NOISE = (
     "beta_schedule",
     "trained_betas",
     "prediction_type",
-    "timestep_spacing",
-    "steps_offset",
 )
-"""What the pipeline's scheduler passes on to every scheduler that takes its place."""
+"""The options of a scheduler that belong to the model: the noise that it was trained with."""
 
 
 @torch.no_grad()
 def model_fingerprint(pipe: DiffusionPipeline) -> str:
-    """Sixteen hexadecimal digits that change with the weights, their dtype or the noise."""
+    """Sixteen hexadecimal digits that change with the weights, their dtype or the noise.
+
+    And with what is switched on, such as the weight of a LoRA (`helpers.models.switches`).
+    """
     digest = hashlib.sha256()
     noise = {name: pipe.scheduler.config.get(name) for name in NOISE}
     digest.update(json.dumps([type(pipe).__name__, noise], default=str).encode())
@@ -36,6 +39,8 @@ def model_fingerprint(pipe: DiffusionPipeline) -> str:
                 flat = numbers.flatten()
                 samples = flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES]
                 digest.update(samples.to("cpu", torch.float32).numpy().tobytes())
+    for switch in switches(pipe):
+        digest.update(repr(switch).encode())
     return digest.hexdigest()[:16]
 
 

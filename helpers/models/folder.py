@@ -4,19 +4,22 @@ The checks look at names and at the heads of files only, so they take no time. T
 the libraries do, which would report the same faults in words that help nobody.
 """
 
+import errno
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.models.hub import pickle_only
+from helpers.models.main_memory import main_memory
 from helpers.models.shared_parts import KEY, whole_folder
 
 SAFE_WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?\.safetensors"
 )
+LFS_NOTE = b"version https://git-lfs.github.com/spec/"
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))  # a CLIP has one, or both
 
 
@@ -112,6 +115,8 @@ def _part_parameters(part: Path, origin: list[str], variant: str | None, allow_p
     """How many numbers a part's weights hold; Fault if the part is not whole."""
     if not part.is_dir():
         raise Fault(f"model_index.json names the part {part.name!r}, but there is no folder {part}")
+    if found := pointer_fault([*part.glob("*.json"), *part.glob("*.txt")]):
+        raise Fault(found)
     if any(word.startswith("CLIPTokenizer") for word in origin):
         if found := tokenizer_fault(part):
             raise Fault(found)
@@ -129,10 +134,7 @@ def _part_parameters(part: Path, origin: list[str], variant: str | None, allow_p
             f"{part} holds no weights"
             + (" in the precision that was asked for" if other else " (no .safetensors file)")
         )
-    try:
-        return sum(map(count_parameters, files))
-    except Fault as fault:
-        raise Fault(f"{fault}. Delete it and fetch it again") from fault
+    return sum(map(count_parameters, files))
 
 
 def tokenizer_fault(folder: Path) -> str | None:
@@ -148,14 +150,37 @@ def tokenizer_fault(folder: Path) -> str | None:
 def count_parameters(file: Path) -> int:
     """How many numbers a safetensors file holds. Only its head is read.
 
-    Raises Fault for a damaged file.
+    Raises Fault, which says what to do, for a file that cannot be used, and MemoryError where
+    there is not even room to look at it.
     """
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     try:
+        if found := pointer_fault([file]):
+            raise Fault(found)
         with safe_open(file, framework="numpy") as weights:
             return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
-    except Exception as error:  # safetensors has a class of its own, the file system others
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"there is no memory to open {file} ({main_memory()})") from error
+        raise Fault(f"{file} cannot be read ({error.strerror or error})") from error
+    except SafetensorError as error:
         raise Fault(
-            f"{file} is damaged or cut short, perhaps by an interrupted download ({error})"
+            f"{file} is damaged or cut short, perhaps by an interrupted download ({error}). "
+            "Delete it and fetch it again"
         ) from error
+
+
+def pointer_fault(files: Iterable[Path]) -> str | None:
+    """What to do about a file in the place of which Git LFS left a note, or `None`.
+
+    That is what `git clone` brings where Git LFS is not installed.
+    """
+    for file in files:
+        with open(file, "rb") as opened:
+            if opened.read(len(LFS_NOTE)) == LFS_NOTE:
+                return (
+                    f"{file} is only a pointer of Git LFS, not the file itself. In its folder, run "
+                    "`git lfs install` and `git lfs pull`"
+                )
+    return None

@@ -22,7 +22,8 @@ from helpers.models.find import find_model, instead, is_here
 from helpers.models.folder import WholeModel, weight_files
 from helpers.models.hub import Repository, first_line
 from helpers.models.lora import is_lora, load_lora, lora_file, loras_in, text_width
-from helpers.models.shared_parts import own_unet
+from helpers.models.main_memory import main_memory
+from helpers.models.shared_parts import own_parts
 
 if TYPE_CHECKING:
     import torch
@@ -69,8 +70,9 @@ def load_pipeline(
         FileNotFoundError: There is no such folder.
         PermissionError: The model's owner asks for a login or a licence to be accepted first.
         ConnectionError: The hub cannot be reached.
-        OSError: The disk is full.
-        MemoryError: The computer has not enough memory.
+        OSError: The disk is full, or a file cannot be read.
+        MemoryError: There is not enough memory, or a limit allows no more.
+        ImportError: A library is missing, or does not fit the others.
     """
     from helpers.models.devices import checked_device, checked_dtype
 
@@ -151,17 +153,17 @@ def _load_folder(
             dtype_name: dtype,
         }
         try:
-            own = {} if found.base == found.folder else own_unet(found.folder, **options)
+            own = {} if found.base == found.folder else own_parts(found.folder, **options)
             if vae is not None:
                 own["vae"] = diffusers.AutoencoderKL.from_pretrained(vae, **options)
             return diffusers.DiffusionPipeline.from_pretrained(
                 found.base, variant=found.variant, **own, **options
             )
         except Exception as error:  # whatever a damaged file makes the libraries raise
-            if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-                raise MemoryError(
-                    f"{found.folder} does not fit into main memory. {_smaller()}"
-                ) from error
+            from helpers.models.causes import other_cause
+
+            if other := other_cause(error, f"the model in {found.folder}", _smaller()):
+                raise other from error
             raise ValueError(
                 f"name_or_path: the model in {found.folder} is damaged or incomplete and cannot be "
                 f"loaded ({first_line(error)})"
@@ -208,15 +210,13 @@ def _place(pipe: DiffusionPipeline, device: str | torch.device | None, name: str
 
 def _check_main_memory(name: str, found: WholeModel, dtype: torch.dtype | None) -> None:
     """Raise MemoryError before a load that cannot end well: weights pass through main memory."""
-    from helpers.models.memory import free_main_memory
-
-    free = free_main_memory()
+    room = main_memory()
     needed = sum(found.parameters.values()) * dtype.itemsize
-    if free is not None and needed > free:
+    if needed > room.free:
         raise MemoryError(
             f"The weights of {name!r} take {needed / GIB:.1f} GiB of main memory in "
-            f"{str(dtype).removeprefix('torch.')}, and {free / GIB:.1f} GiB are free. Close other "
-            f"programs and notebooks. {_smaller(free)}"
+            f"{str(dtype).removeprefix('torch.')}; there are {room}. {room.remedy} "
+            f"{_smaller(room.free)}"
         )
 
 

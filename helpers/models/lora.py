@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
+from helpers.models.folder import pointer_fault
 from helpers.models.hub import HUB_ID, Repository, first_line
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ def lora_file(path: str | Path, instead: Callable[[], str] = str) -> Path:
         raise FileNotFoundError(f"lora: there is no file or folder {str(path)!r:.80}")
     if not place.exists() and isinstance(path, str) and HUB_ID.fullmatch(path):
         place = Repository(path, instead=instead).download_files(["*.safetensors"])
+    candidates = [place] if place.is_file() else sorted(place.glob("*.safetensors"))
+    if found := pointer_fault(candidates):
+        raise ValueError(f"lora: {found}")
     if place.is_file():
         if not is_lora(place):
             raise ValueError(f"lora: {place} is no safetensors file with LoRA weights")
@@ -82,6 +86,10 @@ def load_lora(pipe: DiffusionPipeline, file: Path) -> None:
         try:
             pipe.load_lora_weights(str(file.parent), weight_name=file.name, local_files_only=True)
         except Exception as error:  # whatever shapes and names that do not fit make peft raise
+            from helpers.models.causes import other_cause
+
+            if other := other_cause(error, f"the LoRA {file}"):
+                raise other from error
             raise ValueError(_misfit(pipe, file, first_line(error))) from error
     names = sorted({name for part in pipe.get_list_adapters().values() for name in part})
     if len(names) > 1:

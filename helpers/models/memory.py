@@ -114,12 +114,3 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-
-
-def free_main_memory() -> int | None:
-    """Free main memory in bytes; `None` where it cannot be asked."""
-    try:
-        import psutil
-    except ImportError:  # it comes with accelerate
-        return None
-    return psutil.virtual_memory().available

@@ -10,6 +10,7 @@ from helpers.pictures.check import check_image, checked_images, checked_labels, 
 from helpers.pictures.table import READABLE, Table
 
 MAX_LETTERS = 28  # pixels: height of the letters of labels, however large the pictures are
+SHOWN_WIDTH = 384  # pixels that a single picture is enlarged to
 
 
 def image_grid(
@@ -17,7 +18,7 @@ def image_grid(
     rows: int | None = None,
     cols: int | None = None,
     labels: Iterable[object] | None = None,
-    factor: int = 1,
+    min_width: int = 1,
 ) -> Image.Image:
     """Paste pictures of one size into one, row by row, each above its label.
 
@@ -27,17 +28,17 @@ def image_grid(
             one, the other follows and the last cells may stay empty; with none, the grid is
             about square.
         labels: One for each picture. A long label is wrapped, then shortened.
-        factor: Each picture is drawn so many times as wide and high, as `enlarge` does it; the
-            labels stay small and sharp.
+        min_width: In pixels. Narrower pictures are enlarged by the whole factor that makes them
+            at least so wide; the labels stay small and sharp.
 
     Returns:
         An RGB picture on white.
 
     Raises:
-        TypeError: Something in `images` is no PIL image, `rows`, `cols` or `factor` no whole
+        TypeError: Something in `images` is no PIL image, `rows`, `cols` or `min_width` no whole
             number, or `labels` no list.
         ValueError: No pictures, pictures of different sizes or with more than 8 bits a channel,
-            counts that do not fit, a factor below 1, or a grid of more than 500 megapixels.
+            counts that do not fit, a `min_width` below 1, or a grid of more than 500 megapixels.
     """
     images = [upright(image) for image in checked_images(images)]
     width, height = images[0].size
@@ -48,20 +49,26 @@ def image_grid(
                 f"images[{i}] is {image.width} x {image.height} pixels"
             )
     rows, cols = _grid_shape(len(images), rows, cols)
+    factor = math.ceil(checked_count("min_width", min_width) / width)
     images = [enlarge(image, factor) for image in images]
     tiles = [images[i : i + cols] for i in range(0, len(images), cols)]
     table = Table(tiles, captions=checked_labels(labels, len(images)), shape=(rows, cols))
     return table.draw(letters=min(max(width // 10, READABLE), MAX_LETTERS))
 
 
-def enlarge(image: Image.Image, factor: int = 3) -> Image.Image:
+def enlarge(image: Image.Image, factor: int | None = None) -> Image.Image:
     """A picture `factor` times as wide and high, smoothly, to look at a small one closely.
+
+    `None` takes the factor that makes it about 384 pixels wide: 3 for the 128 pixels of a sticker,
+    1 for the 512 of Stable Diffusion.
 
     Raises:
         TypeError: `image` is no PIL image, or `factor` no whole number.
         ValueError: `factor` is below 1, or the picture has more than 8 bits a channel.
     """
     check_image("image", image)
+    if factor is None:
+        factor = max(1, round(SHOWN_WIDTH / image.width))
     if checked_count("factor", factor) == 1:
         return image.copy()
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)

@@ -25,8 +25,9 @@ from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
 from helpers.base.warn import warn_learner
 from helpers.models.catalogue import WEIGHTS
+from helpers.models.causes import other_cause
 from helpers.models.devices import checked_device
-from helpers.models.folder import tokenizer_fault
+from helpers.models.folder import pointer_fault, tokenizer_fault
 from helpers.models.hub import HUB_ID, Repository, cached_folders, first_line
 from helpers.pictures.check import checked_images, upright
 from helpers.ranking.sticker_clip import SIDE, StickerClip, check_weights
@@ -278,6 +279,10 @@ def _reading(folder: Path) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            if other := other_cause(error, f"the CLIP model in {folder}"):
+                raise other from error
+            if found := pointer_fault(file for file in folder.rglob("*") if file.is_file()):
+                raise ValueError(f"name_or_path: {found}") from error
             raise ValueError(
                 f"name_or_path: {folder} holds no whole CLIP model ({first_line(error)})"
             ) from error

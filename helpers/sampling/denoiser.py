@@ -27,7 +27,8 @@ The rules:
   stay that small. Nothing is lost, because schedulers step after the whole call. A row that does
   not fit alone fails its trajectory.
 - The pipeline is not changed: neither its scheduler nor its weights. Texts are encoded once and
-  kept, so make a new engine after loading other weights into the pipeline.
+  kept, so make a new engine after loading other weights into the pipeline. What is switched on or
+  off in it (a LoRA, FreeU) is noticed, and holds for the pictures that start from then on.
 """
 
 import math
@@ -44,6 +45,7 @@ import torch
 from diffusers import SchedulerMixin
 
 from helpers.base.counts import checked_count
+from helpers.models.switches import switches
 from helpers.sampling import stages
 from helpers.sampling.cell import Cell
 from helpers.sampling.cpu_workers import Workers
@@ -116,6 +118,7 @@ class Denoiser:
         )
         self._timesteps = lru_cache(self._count_timesteps)
         self._first: OrderedDict[tuple, torch.Tensor] = OrderedDict()
+        self._switches = switches(pipe)
         self._active: list[Trajectory] = []
         self._changed = threading.Condition()
         self._working = threading.Lock()
@@ -235,8 +238,17 @@ class Denoiser:
     def _ready(self, trajectory: Trajectory) -> bool:
         if trajectory.latents is None:
             with _failing_alone(trajectory):
+                self._forget_if_switched()
                 trajectory._start(self.pipe, self._conditions(trajectory))
         return not trajectory.done()
+
+    def _forget_if_switched(self) -> None:
+        """What is remembered holds only for the model that it was computed with."""
+        now = switches(self.pipe)
+        if now != self._switches:
+            self._switches = now
+            self._encoded.cache_clear()
+            self._first.clear()
 
     def _conditions(self, trajectory: Trajectory) -> stages.Conditions:
         cell = trajectory.cell

@@ -1,7 +1,7 @@
 """The folder of a sweep: pictures, a manifest, and what a killed run needs to go on.
 
-    sweep.json        what the sweep is: the model's fingerprint, the names of the axes, the
-                      settings that stay the same. Written first; a run that differs is refused.
+    sweep.json        what the sweep is: the names of the axes, the settings that stay the same,
+                      the model's fingerprint. Written first; a run that differs is refused.
     manifest.jsonl    one row of JSON for each finished picture, in the order of finishing
     manifest.N.jsonl  the rows of process N (from 1) while several work; gathered afterwards
     *.png             the pictures, with their settings inside
@@ -127,7 +127,6 @@ class SweepFolder:
             raise ValueError(
                 f"{path} is no JSON: the folder holds no sweep that can go on"
             ) from None
-        stored.setdefault("mode", "batched")  # what there was before folders told it
         for name in {**stored, **header}:
             if stored.get(name) != header.get(name):
                 raise ValueError(

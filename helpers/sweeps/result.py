@@ -31,7 +31,8 @@ class Outcome:
     """What became of one cell.
 
     Attributes:
-        settings: All of them, as they are recorded: the scheduler by its name, the size in pixels.
+        settings: All that makes the picture, as it is recorded: the scheduler by its name with its
+            options, the size in pixels, LoRAs and FreeU where they are on, the model's fingerprint.
         state: "done", "failed", or "not run" after an interruption.
         image: The picture, if it is done.
         error: Why it failed, else "".

@@ -21,9 +21,10 @@ from tqdm.auto import tqdm
 from helpers.base.warn import warn_learner
 from helpers.models.fingerprint import model_fingerprint
 from helpers.models.sizes import native_size
+from helpers.models.switches import switched_on
 from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import MAX_ROWS, Denoiser
-from helpers.sampling.schedulers import SchedulerSetting, scheduler_record
+from helpers.sampling.schedulers import SchedulerSetting, scheduler_label, scheduler_record
 from helpers.sampling.trajectory import Trajectory
 from helpers.sweeps import plan as plans
 from helpers.sweeps.distributed import Processes, launched_processes, partition
@@ -79,10 +80,11 @@ def sweep(
     cells = {position: Cell(**axes.settings(position)) for position in axes.positions}
     costs = {position: engine.cost(cell) for position, cell in cells.items()}  # checks them too
     names = lru_cache(lambda scheduler: scheduler_record(pipe, scheduler))
-    axes = _with_scheduler_labels(axes, names)
+    axes = _with_scheduler_labels(pipe, axes)
     size = native_size(pipe)
-    outcomes = {p: Outcome(_recorded(cell, size, names)) for p, cell in cells.items()}
-    result = Sweep(axes, outcomes, _header(pipe, axes, outcomes, mode))
+    model = {**switched_on(pipe), "model_fingerprint": model_fingerprint(pipe)}
+    outcomes = {p: Outcome(_recorded(cell, size, names) | model) for p, cell in cells.items()}
+    result = Sweep(axes, outcomes, _header(axes, outcomes, mode))
     store = None if folder is None else _opened(folder, result, team)
     missing = [p for p, outcome in outcomes.items() if outcome.state != "done"]
     own = partition([costs[p] for p in missing], team.count)[team.index]
@@ -103,11 +105,11 @@ def sweep(
     return result
 
 
-def _with_scheduler_labels(axes: Axes, names: Callable[[SchedulerSetting], str]) -> Axes:
+def _with_scheduler_labels(pipe: DiffusionPipeline, axes: Axes) -> Axes:
     """Two configured schedulers of one class differ in their options, so the labels tell these."""
     schedulers = axes.values.get("scheduler", ())
     configured = [scheduler for scheduler in schedulers if isinstance(scheduler, SchedulerMixin)]
-    return replace(axes, labels={scheduler: names(scheduler) for scheduler in configured})
+    return replace(axes, labels={each: scheduler_label(pipe, each) for each in configured})
 
 
 def _opened(folder: str | Path, result: Sweep, team: Processes) -> SweepFolder:
@@ -206,13 +208,11 @@ def _recorded(
     }
 
 
-def _header(
-    pipe: DiffusionPipeline, axes: Axes, outcomes: dict[tuple, Outcome], mode: str
-) -> Settings:
+def _header(axes: Axes, outcomes: dict[tuple, Outcome], mode: str) -> Settings:
     """What all pictures of a sweep have in common."""
     recorded = outcomes[axes.positions[0]].settings
     fixed = {name: value for name, value in recorded.items() if name not in axes.names}
-    return {"model": model_fingerprint(pipe), "mode": mode, "axes": list(axes.names), **fixed}
+    return {"mode": mode, "axes": list(axes.names), **fixed}
 
 
 def _warn_of_dropped_words(pipe: DiffusionPipeline, axes: Axes) -> None:

@@ -93,8 +93,7 @@ def check_packages() -> None:
     missing = [name for name in LICENCES if not (PACKAGES / name).is_dir()]
     if missing:
         raise FileNotFoundError(
-            f"{' and '.join(missing)} must be in {PACKAGES}. With Node 20 or newer: "
-            "npm ci --prefix browser"
+            f"{' and '.join(missing)} must be in {PACKAGES}. Install them: make browser-tools"
         )
 
 

@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from helpers.base.files import keep, temporary_beside
 from helpers.base.paths import usable_path
-from helpers.pictures.check import check_image
+from helpers.pictures.check import check_image, upright
 
 SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
 ALT_TEXT_KEY = "Description"  # PNG text chunk, a keyword of the PNG standard: the alt text
@@ -32,6 +32,7 @@ def save_image(
 ) -> Path:
     """Save a picture as PNG with its settings and an alt text inside.
 
+    It is saved in RGB: upright, as its EXIF note says, and what is transparent as white.
     The file is written whole or not at all, and no other picture is ever overwritten: if the name
     is taken, also by one that differs only in upper and lower case, a number is added. Saving the
     same picture with the same settings again changes nothing.
@@ -50,7 +51,7 @@ def save_image(
     Raises:
         TypeError: `image` is no PIL image, `settings` no dict, or a setting cannot be stored as
             JSON.
-        ValueError: The picture has more than 8 bits a channel, the path asks for another format
+        ValueError: The picture has numbers of no known range, the path asks for another format
             than PNG or leads to no folder, or a setting is not finite.
     """
     check_image("image", image)
@@ -62,10 +63,10 @@ def save_image(
     text = PngImagePlugin.PngInfo()
     text.add_text(SETTINGS_KEY, stored)
     text.add_itxt(ALT_TEXT_KEY, alt_text(settings))
-    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        image = image.convert("RGB")
+    pixels = upright(image)
+    pixels.info.clear()  # or notes of a camera would follow
     with temporary_beside(folder / stem) as temporary:
-        image.save(temporary, format="PNG", pnginfo=text)
+        pixels.save(temporary, format="PNG", pnginfo=text)
         keep(temporary)
         return _move_to_free_name(temporary, folder, stem)
 

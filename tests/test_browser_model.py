@@ -210,8 +210,8 @@ def test_stop_ends_a_long_run_and_the_page_draws_on(context, address):
 
 
 def test_a_wrong_setting_gets_a_sentence_and_a_next_step(context, address):
-    page = open_page(context, f"{address}try-it.html#model=no-such-model&scheduler=none&{ASKED}")
-    page.get_by_role("button", name=re.compile("^(Draw|Fetch)")).wait_for()
+    page = open_page(context, f"{address}try-it.html#model=no-such-model&{ASKED}")
+    message(page, "asks for the model “no-such-model”, which is not here. Choose another")
     for label, value, says in (
         ("prompt", "  ", "The prompt is empty. Say what"),
         ("seed", "-1", "seed must be a whole number from 0"),

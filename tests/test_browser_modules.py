@@ -201,10 +201,14 @@ def test_settings_are_json_and_survive_the_address(page):
     family = {"first": "stickers", "models": {"stickers": card}}
     body = """
     const back = m.fromAddress(m.toAddress(value.settings), value.family);
-    return [back, m.toJson(m.checked(back, value.family))];
+    const strange = m.fromAddress("#model=none&scheduler=pndm&colour=red&seed=3", value.family);
+    return [back, m.toJson(m.checked(back.settings)), strange];
     """
-    back, text = call(page, "settings.js", body, {"settings": settings, "family": family})
-    assert back == settings
+    back, text, strange = call(page, "settings.js", body, {"settings": settings, "family": family})
+    assert back == {"settings": settings, "unknown": []}
+    assert strange["unknown"] == ["model “none”", "scheduler “pndm”"]
+    assert (strange["settings"]["seed"], strange["settings"]["scheduler"]) == ("3", "ddim")
+    assert "colour" not in strange["settings"]
     assert text.isascii()
     assert json.loads(text) == settings | {
         "seed": 2**63 - 1, "num_inference_steps": 7, "guidance_scale": 2.5

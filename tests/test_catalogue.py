@@ -27,7 +27,12 @@ from helpers.base.quiet import quiet
 from helpers.models import hub
 from helpers.models import load as models
 from helpers.models.catalogue import Model
-from tests.pipelines import tiny_sd_pipeline, tiny_sdxl_pipeline, tiny_text_config
+from tests.pipelines import (
+    tiny_sd_pipeline,
+    tiny_sdxl_pipeline,
+    tiny_text_config,
+    tiny_tokenizer,
+)
 
 with quiet(progress_bars=False):  # it speaks of a missing torchvision
     from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
@@ -62,7 +67,9 @@ def with_safety_checker(seed: int, **unet_options):
         projection_dim=32,
     )
     config = CLIPConfig(
-        text_config=tiny_text_config().to_dict(), vision_config=vision.to_dict(), projection_dim=32
+        text_config=tiny_text_config(tiny_tokenizer()).to_dict(),
+        vision_config=vision.to_dict(),
+        projection_dim=32,
     )
     pipe.register_modules(
         safety_checker=StableDiffusionSafetyChecker(config),

@@ -49,7 +49,8 @@ def test_an_unfair_one_is_told_why(drawn, settings, says):
 @pytest.mark.parametrize("control", [None, ""])
 def test_a_control_has_no_negative_prompt_or_an_empty_one(tiny_pipe, control):
     pair = {"prompt": "a house", "negative_prompt": [control, "at night"]}
-    proof = sweep(tiny_pipe, **pair, seed=[1, 2, 3], **lesson_04.USUAL, progress=False)
+    asked = pair | lesson_04.USUAL | {"prompt": "a house at night", "seed": [1, 2, 3]}
+    proof = sweep(tiny_pipe, **asked, progress=False)
     assert "A control" in lesson_04.negative(proof)
     scales = {"guidance_scale": [1, 5], "num_inference_steps": 5}
     off = sweep(tiny_pipe, **scales, **pair, seed=1, progress=False)

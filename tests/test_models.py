@@ -190,7 +190,7 @@ def test_one_part_of_a_model(saved_model):
 
 def test_a_folder_with_a_broken_model_index(model_folder):
     (model_folder / "model_index.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match="model_index.json is no valid JSON"):
+    with pytest.raises(ValueError, match="model_index.json is not valid JSON"):
         load_pipeline(model_folder)
 
 

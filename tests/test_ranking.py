@@ -32,7 +32,7 @@ def stickers_clip():
 def clip_folder(tmp_path_factory):
     """A random CLIP checkpoint as `openai/clip-vit-base-patch32` is laid out."""
     torch.manual_seed(0)
-    text = tiny_text_config()
+    text = tiny_text_config(tiny_tokenizer())
     vision = CLIPVisionConfig(
         hidden_size=32,
         intermediate_size=64,

@@ -108,8 +108,8 @@ def test_parts_give_the_same_picture_as_the_whole(busy, monkeypatch, size):
     [
         ("me.png", 2, TypeError, "image must be a PIL image; got str"),
         (None, 2, TypeError, "got NoneType"),
-        (some_picture(), 0, ValueError, "factor must be 1, 2, 3 or 4; got '0'"),
-        (some_picture(), 2.0, ValueError, r"factor must be 1, 2, 3 or 4; got '2\.0' \(float\)"),
+        (some_picture(), 0, ValueError, "factor must be 1, 2, 3 or 4; got 0"),
+        (some_picture(), 2.0, ValueError, "factor must be 1, 2, 3 or 4; got 2.0"),
         (some_picture(), 5, ValueError, "got 5"),
         (some_picture(), 1.5, ValueError, "got 1.5"),
         (some_picture(), math.nan, ValueError, "got nan"),

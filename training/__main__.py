@@ -84,7 +84,7 @@ class Recipe:
         folder = self.folder / "tokenizer"
         if (folder / "tokenizer.json").exists():
             return CLIPTokenizer.from_pretrained(folder)
-        return train_tokenizer(folder)
+        return train_tokenizer(folder, self.preset.tokenizer_captions)
 
     def trained_clip(
         self, kind: str, settings: ClipSettings, before: Path,
@@ -204,8 +204,7 @@ class Recipe:
         folder = self.weights / "stickers"
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
         pipe, judge = self.shipped(device=self.preset.machine.device), self.judge_of_pictures()
-        pictures = self.preset.evaluation_pictures
-        evaluate(pipe, judge, folder / "figures.json", about, pictures)
+        evaluate(pipe, judge, folder / "figures.json", about, self.preset)
         write_card(folder, self.logs)
 
     def distil(self) -> None:
@@ -243,8 +242,8 @@ class Recipe:
         pipes = {name: self.shipped(name) for name in ("stickers", "stickers-distilled")}
         judge = self.judge_of_pictures()
         ranker = load_ranker(self.judge_folder, device="cpu")
-        prompts = self.preset.distil.evaluation_prompts
-        compare(pipes, ranker, judge, folder / "figures.json", about, prompts)
+        prompts, rounds = self.preset.distil.evaluation_prompts, self.preset.evaluation_rounds
+        compare(pipes, ranker, judge, folder / "figures.json", about, prompts, rounds)
         write_student_card(folder, self.student_logs)
 
     def restorer(self) -> None:

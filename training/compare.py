@@ -56,7 +56,7 @@ def figures_of(pictures: list[np.ndarray], abouts: list, ranker: Ranker, judge: 
     return {"R-precision": round(100 * r_precision(scores), 1), **judge.shares(pictures, abouts)}
 
 
-def median_seconds(pipes: dict, rounds: int = 5) -> dict[str, float]:
+def median_seconds(pipes: dict, rounds: int) -> dict[str, float]:
     """Seconds an image of each, measured in turn so that a busy moment hits all alike."""
     times = [
         {name: seconds_an_image(pipe, rounds=1) for name, pipe in pipes.items()}
@@ -67,15 +67,15 @@ def median_seconds(pipes: dict, rounds: int = 5) -> dict[str, float]:
 
 def compare(
     pipes: dict, ranker: Ranker, judge: Judge, output: Path, about: dict, prompts: int,
-    seed: int = 7_000,
+    rounds: int, seed: int = 7_000,
 ) -> None:  # fmt: skip
-    """All figures of the pipelines, by name, written to a JSON file."""
+    """All figures of the pipelines, by name, written to a JSON file; timed in so many rounds."""
     figures = {
         **about,
         "prompts": prompts,
         "guidance_scale": GUIDANCE_SCALE,
         "unet_parameters": {name: pipe.unet.num_parameters() for name, pipe in pipes.items()},
-        "seconds": median_seconds(pipes),
+        "seconds": median_seconds(pipes, rounds),
         "verdicts": {},
     }
     for kind in KINDS:

@@ -32,6 +32,7 @@ class VaeSettings:
     edge_weight: float = 0.5
     equivariance_weight: float = 0.0  # of what the latents at half their size draw
     ema: float = 0.998
+    measured_pictures: int = 256  # for the mean and the deviation of the latents
 
 
 @dataclass(frozen=True)
@@ -151,9 +152,12 @@ class Preset:
     turbo: TurboSettings = field(default_factory=TurboSettings)
     restorer: RestorerSettings = field(default_factory=RestorerSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
+    tokenizer_captions: int = 20_000  # that the tokenizer learns its words from
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
     scheduler: str = "DPMSolverMultistepScheduler"
     evaluation_pictures: int = 50  # for each guidance scale and each kind of picture
+    evaluation_rounds: int = 5  # in which one picture is timed
+    vae_pictures: int = 200  # of each kind, whose PSNR is measured after the VAE
     curve_pictures: int = 20
     recipe_seconds: float = 1500.0  # of the processor, for each recipe that is compared
     recipe_pictures: int = 4000  # of the small world that recipes are compared on
@@ -180,7 +184,10 @@ GPU = Preset(
 # A few seconds of everything, on few pictures: the tests run the whole recipe with it.
 TINY = Preset(
     "tiny",
+    tokenizer_captions=500,
     evaluation_pictures=3,
+    evaluation_rounds=1,
+    vae_pictures=20,
     curve_pictures=2,
     recipe_seconds=0.1,
     recipe_pictures=8,
@@ -188,7 +195,9 @@ TINY = Preset(
     machine=Machine("cpu", "float32"),
     clip=ClipSettings(1, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
     judge=ClipSettings(2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
-    vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2, decoder_steps=2),
+    vae=VaeSettings(
+        channels=(8, 12, 12, 16), steps=3, batch_size=2, decoder_steps=2, measured_pictures=32
+    ),
     unet=UnetSettings(
         channels=(16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1, snapshot_every=2
     ),

@@ -215,7 +215,7 @@ def train_vae(
                 handed_over=handed_over)  # fmt: skip
     loop.run()
     loop.use_average()
-    standardise(vae, pictures(settings.seed))
+    standardise(vae, pictures(settings.seed), settings.measured_pictures)
     return vae, loop
 
 
@@ -259,7 +259,7 @@ def refine_decoder(
 
 
 @torch.no_grad()
-def standardise(vae: AutoencoderKL, data: Dataset, count: int = 256) -> None:
+def standardise(vae: AutoencoderKL, data: Dataset, count: int) -> None:
     """Folds the latents' mean and deviation into the two 1 x 1 convolutions.
 
     Afterwards latents times `scaling_factor` have mean 0 and deviation 1 in each channel, so that

@@ -89,7 +89,7 @@ export class Downloads {
       response = await fetch(this.#address(file));
     } catch {
       throw new ReaderError(
-        `The file ${file} did not arrive. Check the connection, then press the button again.`,
+        `The file ${file} did not arrive. Check the connection, then reload the page.`,
       );
     }
     if (!response.ok) {

@@ -27,12 +27,25 @@ export function defaults(family, model = family.first) {
   };
 }
 
-/** The settings in an address; what it does not name is as in `defaults`. */
+/**
+ * The settings in an address; what it does not name is as in `defaults`.
+ *
+ * @returns {{settings: object, unknown: string[]}} and what it names that is not here: a model, a
+ *   scheduler, each with its value
+ */
 export function fromAddress(hash, family) {
   const named = Object.fromEntries(new URLSearchParams(hash.replace(/^#/, "")));
-  const basis = defaults(family, family.models[named.model] ? named.model : family.first);
-  const known = Object.keys(basis).filter((name) => name in named);
-  return { ...basis, ...Object.fromEntries(known.map((name) => [name, named[name]])) };
+  const unknown = [];
+  const drop = (name, known) => {
+    if (named[name] === undefined || Object.hasOwn(known, named[name])) return;
+    unknown.push(`${name} “${named[name]}”`);
+    delete named[name];
+  };
+  drop("model", family.models);
+  const basis = defaults(family, named.model);
+  drop("scheduler", family.models[basis.model].schedulers);
+  for (const name of Object.keys(named)) if (!Object.hasOwn(basis, name)) delete named[name];
+  return { settings: { ...basis, ...named }, unknown };
 }
 
 /** The part of an address that stands for these settings. */
@@ -42,24 +55,13 @@ export function toAddress(settings) {
 }
 
 /**
- * The settings as the model takes them.
+ * The settings as the model takes them; model and scheduler are chosen from lists.
  *
  * @throws {ReaderError} one sentence on the first that is wrong, and one on what to do
  */
-export function checked(settings, family) {
-  const card = family.models[settings.model];
-  if (!card) {
-    const known = Object.keys(family.models).join(", ");
-    throw new ReaderError(`model must be one of ${known}; got “${settings.model}”. Choose one.`);
-  }
+export function checked(settings) {
   if (!settings.prompt.trim()) {
     throw new ReaderError(`The prompt is empty. Say what the sticker shows, such as “${EXAMPLE}”.`);
-  }
-  if (!card.schedulers[settings.scheduler]) {
-    const known = Object.keys(card.schedulers).join(", ");
-    throw new ReaderError(
-      `scheduler must be one of ${known}; got “${settings.scheduler}”. Choose one.`,
-    );
   }
   return {
     ...settings,

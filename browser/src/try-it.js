@@ -51,8 +51,7 @@ class TryIt {
   /** Fill in what the address says, and draw at once if nothing has to be fetched for it. */
   async begin() {
     window.addEventListener("hashchange", () => this.#readAddress());
-    const isPicture = location.hash.includes("prompt=");
-    this.#readAddress();
+    const isPicture = this.#readAddress() && location.hash.includes("prompt=");
     const missing = await this.#tellSize();
     if (isPicture && missing === 0) await this.#draw();
   }
@@ -104,9 +103,14 @@ class TryIt {
   }
 
   #readAddress() {
-    const settings = fromAddress(location.hash, this.family);
+    const { settings, unknown } = fromAddress(location.hash, this.family);
     for (const [name, value] of Object.entries(settings)) this.controls[name].value = value;
     this.prompt.refresh();
+    if (unknown.length) {
+      const what = unknown.join(" and ");
+      this.progress.fail(`The address asks for the ${what}, which is not here. Choose another.`);
+    }
+    return unknown.length === 0;
   }
 
   get #settings() {
@@ -134,7 +138,7 @@ class TryIt {
   async #draw() {
     let settings;
     try {
-      settings = checked(this.#settings, this.family);
+      settings = checked(this.#settings);
     } catch (error) {
       this.progress.fail(error.message);
       return;

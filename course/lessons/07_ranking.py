@@ -36,7 +36,6 @@ from helpers import (
 
 MODEL = "stickers"  # or "sd-v1-5", the real one, where there is a GPU and a network
 pipe = load_pipeline(MODEL)
-ZOOM = max(1, 256 // (pipe.unet.config.sample_size * pipe.vae_scale_factor))
 
 # %% picture="07.ten"
 PROMPT = "an owl"
@@ -44,7 +43,7 @@ seeds = list(range(10))
 settings = {"num_inference_steps": 25, "guidance_scale": 2.5}
 images = pipe([PROMPT] * 10, latents=seeded_latents(pipe, seeds), **settings).images
 print(len(images), "pictures for one prompt")
-display(image_grid(images, rows=2, labels=seeds, factor=ZOOM))
+display(image_grid(images, rows=2, labels=seeds, min_width=256))
 
 # %% [markdown]
 # **At the end you will be able to**
@@ -55,15 +54,15 @@ display(image_grid(images, rows=2, labels=seeds, factor=ZOOM))
 # - measure how far a ranking agrees with your own taste;
 # - explain and measure R-precision, and say what such numbers do not show.
 #
-# **Time:** sections 1 to 6 are the core path, about 45 minutes. Sections 7 and 8, marked *more*,
-# take about 15 minutes. **You need:** lessons 01, 02 and 05.
+# **Time:** 45 minutes for the core path, sections 1 to 6. The sections headed *More* take another
+# 15. **You need:** lessons 01, 02 and 05.
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/07_ranking.ipynb` four exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Stuck? Remove the `#` in front of the hint line below the check. Each run gives
-#    one more hint. Put the `#` back to see the check again.
+#    one more hint.
 # 3. *With the complete solution.* `solutions/07_ranking.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 #
@@ -296,7 +295,7 @@ if order is ...:
     order = seeds
 ranking = [int(number) for number in order]
 labels = [f"number {number}: {answers[number]:.3f}" for number in ranking]
-display(image_grid([images[number] for number in ranking], rows=2, labels=labels, factor=ZOOM))
+display(image_grid([images[number] for number in ranking], rows=2, labels=labels, min_width=256))
 
 # %% [markdown]
 # Keep the winner, and with it everything that is needed to draw it again. `save_image` writes the
@@ -524,7 +523,7 @@ for name, pictures in [("guidance 1", unguided), ("guidance 5", drawn)]:
     share = r_precision(ranker.scores(pictures, prompts).cosine)
     print(f"{name}: R-precision {share:.0%}" if share is not None else "First solve exercise 4.")
 labels = [f"{animal}, guidance {scale}" for scale in (1, 5) for animal in animals[:5]]
-display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, factor=ZOOM))
+display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, min_width=256))
 
 # %% [markdown]
 # Would *you* have recognized them all? If CLIP is sure where you are not, read the next section.
@@ -537,14 +536,14 @@ display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, factor=ZOOM)
 #   U-Net the prompt, so the two share their mistakes. This is a known weakness of R-precision in
 #   published work ([Dinh et al. 2021](https://arxiv.org/abs/2112.01398)). The figures in the model
 #   card come from another CLIP, trained from another seed.
-# - **Optimizing a measure spoils it.** Draw a thousand pictures, keep the one with the highest
-#   score, and you get the picture that this CLIP prefers, with all its blind spots.
+# - **A measure that becomes the goal stops measuring.** Draw a thousand pictures, keep the one with
+#   the highest score, and you get the picture that this CLIP prefers, with all its blind spots.
 # - **A cosine belongs to its CLIP.** Two CLIP models have different ranges. Compare scores of one
 #   model only.
 # - **A CLIP knows what it has seen.** Ours knows 70 subjects. Ask it about a hippopotamus and it
-#   gives a number all the same.
+#   gives a number anyway.
 #
-# ## 7 · Asking CLIP about words (more)
+# ## More · Asking CLIP about words
 #
 # The table can also have one picture and several texts. `.logits` holds the **logits**: the
 # cosines, multiplied by a number that CLIP has learned. The **softmax** of a row of logits turns
@@ -571,7 +570,7 @@ for column, number in ((0, certainty.argmax()), (2, certainty.argmin())):
 plt.show()
 
 # %% [markdown]
-# ## 8 · A large CLIP (more)
+# ## More · A large CLIP
 #
 # `load_ranker` takes any CLIP checkpoint of the Hugging Face hub, and everything above works the
 # same way. This one was trained on photographs and drawings from the whole web. Write `LARGE =

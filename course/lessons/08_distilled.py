@@ -45,7 +45,6 @@ MODEL = "stickers"  # or "sd-v1-5", the real one, where there is a GPU and a net
 STUDENT = "stickers-distilled" if MODEL == "stickers" else "bk-sdm-small"
 teacher = load_pipeline(MODEL)
 student = load_pipeline(STUDENT)
-ZOOM = max(1, 256 // (teacher.unet.config.sample_size * teacher.vae_scale_factor))
 
 # %% picture="08.first"
 FEW = [
@@ -63,7 +62,7 @@ def draw(pipe):
 
 teachers_pictures, students_pictures = draw(teacher), draw(student)
 print(len(teachers_pictures), "pictures of the teacher,", len(students_pictures), "of the student")
-display(image_grid(teachers_pictures + students_pictures, rows=2, factor=ZOOM))
+display(image_grid(teachers_pictures + students_pictures, rows=2, min_width=256))
 
 # %% [markdown]
 # **At the end you will be able to**
@@ -74,15 +73,15 @@ display(image_grid(teachers_pictures + students_pictures, rows=2, factor=ZOOM))
 # - work out how much faster a picture becomes when one part becomes faster;
 # - read the figures of published distilled models, and check them yourself if you have a GPU.
 #
-# **Time:** sections 1 to 5 are the core path, about 45 minutes. Sections 6 to 9, marked *more*,
-# take about 25 minutes. **You need:** lessons 06 (the parts) and 07 (CLIP score and R-precision).
+# **Time:** 45 minutes for the core path, sections 1 to 5. The sections headed *More* take another
+# 25. **You need:** lessons 06 (the parts) and 07 (CLIP score and R-precision).
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/08_distilled.ipynb` three exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Stuck? Remove the `#` in front of the hint line below the check. Each run gives
-#    one more hint. Put the `#` back to see the check again.
+#    one more hint.
 # 3. *With the complete solution.* `solutions/08_distilled.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 #
@@ -397,10 +396,7 @@ with torch.no_grad():
 
 # %% tags=["nbval-ignore-output"]
 ranker = load_ranker("stickers-clip" if MODEL == "stickers" else "openai/clip-vit-base-patch32")
-captions = [
-    f"a 3d sticker of {'an' if subject[0] in 'aeiou' else 'a'} {subject} on a teal background"
-    for subject in SUBJECTS
-]
+captions = [f"3d {subject}, teal background" for subject in SUBJECTS]
 PROMPTS = captions[::6]
 
 
@@ -439,7 +435,7 @@ half = len(PROMPTS) // 2
 pictures = comparison.images[MODEL][:half] + comparison.images[STUDENT][:half]
 labels = ["teacher"] * half + ["student"] * half
 print(half, "of", len(PROMPTS), "prompts")
-display(image_grid(pictures, rows=2, labels=labels, factor=ZOOM))
+display(image_grid(pictures, rows=2, labels=labels, min_width=256))
 
 # %% [markdown]
 # Twelve pictures are enough to see something, and too few for a judgment. The [card of the
@@ -472,7 +468,8 @@ display(reference.round(2))
 
 # %% [markdown]
 # Parameters are in millions, MACs in billions. Compare the three ratios of SSD-1B and of
-# bk-sdm-small: the time shrinks less than the number of parameters does. Section 7 explains why.
+# bk-sdm-small: the time shrinks less than the number of parameters does. A section below
+# explains why.
 #
 # And what did the makers publish? Before you trust a number, look at its source and at what exactly
 # was measured.
@@ -502,7 +499,7 @@ show_published(PUBLISHED_QUALITY)
 #   measurement](https://huggingface.co/datasets/sayakpaul/sample-datasets/commit/fa3951592c72eee8b1dd127337edfeeb2be789f6)
 #   gives 7.362 and 4.813 seconds: one picture, 30 steps, a GPU with 80 GB, nothing optimized.
 #
-# ## 6 · Speed against quality (more)
+# ## More · Speed against quality
 #
 # There is another way to be faster: fewer steps. So a student is worth using only if it is better
 # than its teacher *in the same time*. We measure both with fewer steps too. Each point is a model
@@ -539,7 +536,7 @@ for (name, steps), (seconds, quality) in points.items():
     print(f"{name:20} {steps:2} steps {seconds:6.2f} s  recognized {quality:.2f}  {verdict}")
 
 # %% [markdown]
-# ## 7 · Why is it not as much faster as it is smaller? (more)
+# ## More · Why is it not as much faster as it is smaller?
 #
 # First compare three ratios of our own pair: parameters, work and time. `FlopCounterMode` counts
 # the operations of one U-Net call.
@@ -635,7 +632,7 @@ for share in (0.5, 0.8, 0.95):
     print(f"U-Net {share:.0%} of the time: the whole picture is {speed:.2f} times as fast")
 
 # %% [markdown]
-# ## 8 · Distilling the steps (more)
+# ## More · Distilling the steps
 #
 # Block removal makes each step cheaper. **Step distillation** makes the steps fewer. The student
 # keeps the teacher's size and learns to do in one step what the teacher does in many. A good
@@ -648,13 +645,14 @@ for share in (0.5, 0.8, 0.95):
 #   of the way, the student predicts the end. *LCM-LoRA* does it as a small addition
 #   (lesson 12 shows what a LoRA is).
 # - **Adversarial distillation** ([paper](https://arxiv.org/abs/2311.17042)): a second network
-#   judges whether the picture looks real. SD-Turbo and SDXL-Turbo come from it; *SDXL-Lightning*
+#   decides whether the picture looks real. SD-Turbo and SDXL-Turbo come from it; *SDXL-Lightning*
 #   ([paper](https://arxiv.org/abs/2402.13929)) combines it with the progressive kind.
 #
 # What you give up is variety, and control: with most of these models, `guidance_scale` and the
-# negative prompt have no effect. The cell of section 9 can also load one: `"sd-turbo"`.
+# negative prompt have no effect. The last cell of this lesson also loads one,
+# `"sd-turbo"`.
 #
-# ## 9 · The real comparison (more)
+# ## More · The real comparison
 #
 # With a GPU and a network you can measure the large models yourself. The cell downloads two models
 # the first time; add `"sdxl"` and `"ssd-1b"` if your GPU is large enough. (`python -m helpers

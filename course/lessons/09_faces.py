@@ -45,7 +45,7 @@ from helpers import (
     to_data_url,
 )
 
-MODEL = "stickers"  # draws the face of section 9; "sd-v1-5" works too, where there is a GPU
+MODEL = "stickers"  # draws a face of your own; "sd-v1-5" works too, where there is a GPU
 service = start_face_service(port=0)  # 0: any port that is free
 
 
@@ -83,16 +83,15 @@ before_after(poster(small), poster(improved), labels=("thumbnail", "repaired"))
 # - say what a face restorer invents, and when not to use one;
 # - point the same code at GFP-GAN, a restorer for photographs.
 #
-# **Time:** sections 1 to 8 are the core path, about 45 minutes. Sections 9 and 10, marked *more*,
-# take about 15 minutes. **You need:** lesson 01. No network: the service that we call runs on your
-# own computer.
+# **Time:** 45 minutes for the core path, sections 1 to 8. The sections headed *More* take another
+# 15. **You need:** lesson 01. No network: the service that we call runs on your own computer.
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/09_faces.ipynb` four exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint. Put the `#` back to see the check again.
+#    hint.
 # 3. *With the complete solution.* `solutions/09_faces.ipynb` is this notebook with every gap filled
 #    and every picture shown.
 #
@@ -245,7 +244,7 @@ def as_text(image):
 # %% [markdown]
 # ## 4 · The request, by hand
 #
-# Our service understands the protocol that web demos of GFP-GAN (section 10) spoke in 2022: `POST`
+# Our service understands the protocol that web demos of GFP-GAN (last section) used in 2022: `POST`
 # to `/api/predict`, with a JSON body `{"data": [picture, factor]}`. The factor says how many times
 # as wide and as high the result should be: 1, 2, 3 or 4. The picture is what your function makes.
 #
@@ -522,7 +521,7 @@ print("the same thumbnail:", tiny.tobytes() == twins_tiny.tobytes())
 # %% [markdown]
 # One thumbnail, so one repair, and at most one of the two faces can be right. No restorer, however
 # large, can know which. A small one like ours stays vague, hardly better than bicubic. A large one
-# such as GFP-GAN draws a sharp face all the same, and you cannot see that it is a guess. Sharp does
+# such as GFP-GAN draws a sharp face anyway, and you cannot see that it is a guess. Sharp does
 # not mean true.
 #
 # With more pixels left, more is certain. The next cell repairs portraits from 64, 32 and 16 pixels.
@@ -728,7 +727,7 @@ for url in (service.url, silent_url, service.url):
     print("First solve exercise 4." if kept is None else f"{kept.width} pixels wide")
 
 # %% [markdown]
-# ## 9 · Your own poster (more)
+# ## More · Your own poster
 #
 # Generated faces are often soft around eyes and mouths, because the VAE keeps only a few numbers
 # for each. That is a different kind of degradation. The restorer met it in training too, but it is
@@ -736,8 +735,8 @@ for url in (service.url, silent_url, service.url):
 # leave a picture as it is where it would rather damage it than help, so expect little. The next
 # cell draws a portrait and has it repaired. There is no ground truth here, since nobody ever sat
 # for this portrait, so we can only look. Change the prompt, and make the poster yours. (With
-# `MODEL = "sd-v1-5"` the portrait is a photograph, which our restorer has never seen: see section
-# 10.)
+# `MODEL = "sd-v1-5"` the portrait is a photograph, of a kind that our restorer has never seen: see
+# the next section.)
 
 # %% picture="09.own"
 pipe = load_pipeline(MODEL)
@@ -756,7 +755,7 @@ service.stop()
 print("running:", service.running)
 
 # %% [markdown]
-# ## 10 · GFP-GAN, the same for photographs (more)
+# ## More · GFP-GAN, the same for photographs
 #
 # Our restorer knows cartoon faces of one design. **GFP-GAN**
 # ([paper](https://arxiv.org/abs/2101.04061), [code](https://github.com/TencentARC/GFPGAN)) knows

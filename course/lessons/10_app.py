@@ -30,16 +30,15 @@
 # - say what you open to the world when you share an app;
 # - call your app from another program.
 #
-# **Time:** sections 1 to 6 are the core path, about 45 minutes. Sections 7 and 8, marked *more*,
-# take about 15 minutes. **You need:** lessons 01 and 02. No network: your own computer serves the
-# page.
+# **Time:** 45 minutes for the core path, sections 1 to 6. The sections headed *More* take another
+# 20. **You need:** lessons 01 and 02. No network: your own computer serves the page.
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/10_app.ipynb` three exercises have a gap, written `...`. Fill the
 #    gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint. Put the `#` back to see the check again.
+#    hint.
 # 3. *With the complete solution.* `solutions/10_app.ipynb` is this notebook with every gap filled
 #    and every picture shown.
 #
@@ -124,9 +123,8 @@ def draw(
 
 
 pipe = load(MODEL)
-ZOOM = max(1, 256 // (pipe.unet.config.sample_size * pipe.vae_scale_factor))
 first = draw("a 3d sticker of a fox on a teal background")
-display(enlarge(first, ZOOM))
+display(enlarge(first))
 print("one picture, of type", type(first).__name__)
 
 # %% [markdown]
@@ -187,7 +185,7 @@ print("open", six_lines.local_url)
 # %% picture="10.called" same_as="10.function"
 visitor = Client(six_lines.local_url, verbose=False, analytics_enabled=False)
 path = visitor.predict("a 3d sticker of a fox on a teal background", "", api_name="/draw")
-display(enlarge(Image.open(path), ZOOM))
+display(enlarge(Image.open(path)))
 six_lines.close(verbose=False)
 
 # %% [markdown]
@@ -410,7 +408,7 @@ for shown, first_seed in draw_series(MODEL, prompt, "", 3, 5.0, 15, 99998, False
     print(len(shown), "so far, beginning with seed", first_seed)
 labels = [item[1] if isinstance(item, tuple) else "no caption" for item in shown]
 pictures = [item[0] if isinstance(item, tuple) else item for item in shown]
-display(image_grid(pictures, rows=1, labels=labels, factor=ZOOM))
+display(image_grid(pictures, rows=1, labels=labels, min_width=256))
 
 # %% [markdown]
 # The controls of the page come next. Each has an initial value, so that a visitor can press the
@@ -718,7 +716,7 @@ print(" · ".join(diary))
 # %% [markdown]
 # Start, end, start, end: the second drawing began only when the first had ended. Nobody was turned
 # away, and each visitor got their own picture. For a class of thirty that becomes a long wait;
-# section 8 names a better way.
+# the course's own app, below, has a better way.
 #
 # ## 6 · Sharing, and what it exposes
 #
@@ -755,7 +753,7 @@ print("asked for a file of this computer, the server says", answer.status_code)
 # - An app that others can use can draw what you would not. Lesson 01 says what the license of a
 #   real model asks of you.
 #
-# ## 7 · Your app, called by a program (more)
+# ## More · Your app, called by a program
 #
 # Lesson 09 called a model with `requests`. Your own app can be called in the same way, in any
 # language that can send a request. It takes two: a `POST` puts the values into the queue and gets
@@ -772,7 +770,7 @@ print("the last event:", events[-1][0])
 shown, first_seed = json.loads(events[-1][1].removeprefix("data: "))
 file = requests.get(shown[0]["image"]["url"], timeout=10).content
 print(len(shown), "pictures, beginning with seed", first_seed)
-display(enlarge(Image.open(io.BytesIO(file)), ZOOM))
+display(enlarge(Image.open(io.BytesIO(file))))
 
 # %% [markdown]
 # There is a second way in: one `POST` to `gradio_api/run/draw`, which answers when the work is
@@ -801,7 +799,7 @@ print(" · ".join(diary))
 # %% [markdown]
 # Start, start: both were let in at once. Only the lock kept them from using one pipeline together.
 #
-# ## 8 · The course's own app (more)
+# ## More · The course's own app
 #
 # The course includes a larger app, made of the same parts: `python -m helpers app` in a terminal,
 # or `make app`. It shows each picture as it forms, repairs faces (lesson 09), draws grids of two
@@ -810,7 +808,7 @@ print(" · ".join(diary))
 # its engine: the pictures of all visitors are drawn *together*, in shared calls of the U-Net, so
 # that nobody waits for somebody else's whole run.
 #
-# ## 9 · Close what you opened
+# ## Close what you opened
 #
 # `close` stops the server of one app. `gr.close_all()` stops all that are still running in this
 # notebook, also those that you have forgotten.

@@ -43,7 +43,6 @@ from helpers import (
 
 MODEL = "stickers"  # or "sd-v1-5", the real one, where there is a GPU and a network
 pipe = load_pipeline(MODEL)
-ZOOM = max(1, 256 // (pipe.unet.config.sample_size * pipe.vae_scale_factor))
 
 # %% picture="11.pictures"
 prompts = [
@@ -66,7 +65,7 @@ for guidance_scale in guidance_scales:
     settings += [{"prompt": prompt} | common for prompt in prompts]
 
 labels = [f"guidance {one['guidance_scale']:g}" for one in settings]
-display(image_grid(images, cols=len(prompts), labels=labels, factor=ZOOM))
+display(image_grid(images, cols=len(prompts), labels=labels, min_width=256))
 print(len(images), "pictures")
 
 # %% [markdown]
@@ -81,15 +80,15 @@ print(len(images), "pictures")
 # - compare people's votes with CLIP's score;
 # - export a set to train on, and delete a rating when its author asks.
 #
-# **Time:** sections 1 to 6 are the core path, about 45 minutes. Sections 7 and 8, marked *more*,
-# take about 15 minutes. **You need:** lessons 01 and 10; lesson 07 helps. No network.
+# **Time:** 45 minutes for the core path, sections 1 to 6. The sections headed *More* take another
+# 15. **You need:** lessons 01 and 10; lesson 07 helps. No network.
 #
 # **Three ways through this lesson**
 #
 # 1. *On your own.* In `lessons/11_feedback.ipynb` four exercises have a gap, written `...`. Fill
 #    the gap, run the cell, and run the check below it.
 # 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint. Put the `#` back to see the check again.
+#    hint.
 # 3. *With the complete solution.* `solutions/11_feedback.ipynb` is this notebook with every gap
 #    filled and every picture shown.
 #
@@ -634,7 +633,7 @@ print("the maker's deleted:", class_feedback.delete(maker.id))
 print("ratings left:", len(class_feedback.ratings()))
 
 # %% [markdown]
-# ## 7 · People and CLIP (more)
+# ## More · People and CLIP
 #
 # Lesson 07 ranked pictures with CLIP, which asks nobody: it scores how well a picture fits its
 # prompt. Does it agree with people? If it always did, we would not have to ask.
@@ -771,7 +770,7 @@ for column, prompt in enumerate(prompts):
 # real question. And where they differ, look at the picture: CLIP asks whether it fits the words,
 # people also whether it is beautiful.
 #
-# ## 8 · Votes of your class (more)
+# ## More · Votes of your class
 #
 # Collect votes of five people on your own prompts with the app. Then read them with
 # `Feedback("feedback/ratings.sqlite").table()`, which gives the same kind of table as `sample`, and

@@ -15,7 +15,8 @@
 #
 # Up to now every picture began as pure noise. In this lesson you give the model a picture to begin
 # with. You change it as a whole, repaint a part of it, continue it beyond its edges, and enlarge
-# it. All of this works with the model that you know, without any training.
+# it. All of this works with the model that you know, without any training. (The prompts are plain
+# English, so the real model understands them, too.)
 #
 # **At the end you will be able to**
 #
@@ -48,6 +49,7 @@ from PIL import Image, ImageDraw
 
 from helpers import (
     Restorer,
+    enlarge,
     example_portrait,
     exercise,
     image_grid,
@@ -81,11 +83,16 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
+def show(images, labels=None, cols=None):
+    factor = max(1, 224 // images[0].width)  # small pictures are shown larger
+    display(image_grid([enlarge(image, factor) for image in images], cols=cols, labels=labels))
+
+
 house = pipe(OLD_PROMPT, generator=seeded(3), **SETTINGS).images[0]
 castle = img2img(
     NEW_PROMPT, image=house, strength=0.4, generator=seeded(1), **SETTINGS
 ).images[0]  # fmt: skip
-display(image_grid([house, castle], rows=1, labels=["given", "strength 0.4"]))
+show([house, castle], ["given", "strength 0.4"])
 print("same size:", house.size == castle.size)
 
 # %% [markdown]
@@ -160,6 +167,21 @@ def steps_taken(num_inference_steps, strength):
     return num_inference_steps
 
 
+# %% right="13.steps"
+def steps_taken(num_inference_steps, strength):
+    return min(numpy.floor(num_inference_steps * strength), num_inference_steps)
+
+
+# %% right="13.steps"
+def steps_taken(num_inference_steps, strength):
+    return int(min(num_inference_steps * strength // 1, num_inference_steps))
+
+
+# %% right="13.steps"
+def steps_taken(num_inference_steps, strength):
+    return torch.tensor(num_inference_steps * min(strength, 1)).floor()
+
+
 # %% [markdown]
 # Is that so? The pipeline calls `callback_on_step_end` after each step, so we can count. The next
 # cell draws the castle at five strengths, and prints your number beside the count. (A few
@@ -190,7 +212,7 @@ for strength in STRENGTHS:
     expected = steps_taken(SETTINGS["num_inference_steps"], strength)
     print(f"strength {strength}: {count} steps, your function says {expected}")
 labels = ["given", *(f"strength {strength}" for strength in STRENGTHS)]
-display(image_grid([house, *changed], rows=1, labels=labels))
+show([house, *changed], labels, cols=3)
 
 # %% [markdown]
 # A low strength is also cheap: fewer steps, less time. But a few steps can only do so much. Where
@@ -252,6 +274,26 @@ def distance(one, other):
     return abs(numpy.asarray(one, dtype=float) - numpy.asarray(other, dtype=float)).mean() / 255
 
 
+# %% right="13.distance"
+from PIL import ImageChops, ImageStat  # noqa: E402
+
+
+def distance(one, other):
+    return numpy.mean(ImageStat.Stat(ImageChops.difference(one, other)).mean)
+
+
+# %% right="13.distance"
+def distance(one, other):
+    first, second = (torch.tensor(numpy.array(picture)).float() for picture in (one, other))
+    return torch.nn.functional.l1_loss(first, second)
+
+
+# %% right="13.distance"
+def distance(one, other):
+    difference = numpy.asarray(one).astype("int16") - numpy.asarray(other).astype("int16")
+    return float(numpy.abs(difference).mean())
+
+
 # %% [markdown]
 # Now the experiment. For each strength we draw three castles, from the noise of three seeds. On the
 # left: how far they are from the house. On the right: how well they fit the old and the new prompt,
@@ -292,7 +334,7 @@ else:
 #
 # One thing is lost at every strength, even before any noise is added: the VAE squeezes the picture
 # into few numbers, and gives back a slightly different one. The next cell takes a portrait to the
-# latents and back. It also shows the difference, four times enlarged, on gray.
+# latents and back. It also shows the difference, multiplied by four, on gray.
 
 
 # %% picture="13.encoder" tags=["nbval-ignore-output"]
@@ -314,14 +356,14 @@ again = decode(latents)
 difference = numpy.asarray(again, dtype=float) - numpy.asarray(portrait, dtype=float)
 shown = Image.fromarray((128 + 4 * difference).clip(0, 255).astype(numpy.uint8))
 labels = ["given", "to latents and back", "difference x 4"]
-display(image_grid([portrait, again, shown], rows=1, labels=labels))
+show([portrait, again, shown], labels, cols=3)
 print(f"{3 * portrait.width * portrait.height:,} numbers in the picture, {latents.numel():,} in")
 print(f"the latents; PSNR {psnr(again, portrait):.1f} dB")
 
 # %% [markdown]
 # What changes most? Usually edges and small features: eyes, a mouth, letters. A whole latent has to
 # describe a square of pixels, 8 × 8 of them in Stable Diffusion. So whatever you do to a picture in
-# latent space, its details pay for the trip. (**PSNR** is a measure of nearness from lesson 09:
+# latent space, it loses some of its details. (**PSNR** is a measure of nearness from lesson 09:
 # higher is nearer, and 6 dB more is half the error.)
 
 # %% [markdown]
@@ -381,6 +423,23 @@ def keep_outside(latents, original, mask):
     return (latents + original) / 2
 
 
+# %% right="13.blend"
+def keep_outside(latents, original, mask):
+    return torch.where(mask.bool(), latents, original)
+
+
+# %% right="13.blend"
+def keep_outside(latents, original, mask):
+    return torch.lerp(original, latents, mask)
+
+
+# %% right="13.blend"
+def keep_outside(latents, original, mask):
+    outside = (mask == 0).expand_as(latents)
+    latents[outside] = original[outside]
+    return latents
+
+
 # %% [markdown]
 # Now let your line work inside the ordinary pipeline. After each step, `callback_on_step_end` may
 # replace the latents. `scheduler.add_noise` gives the old picture the noise of the next timestep;
@@ -412,7 +471,7 @@ if keep_outside(torch.ones(1), torch.zeros(1), torch.ones(1)) is ...:
 else:
     by_hand = inpaint_by_hand(INSIDE, house, mask, seed=1)
     labels = ["given", "mask", "by hand"]
-    display(image_grid([house, mask.convert("RGB"), by_hand], rows=1, labels=labels))
+    show([house, mask.convert("RGB"), by_hand], labels, cols=3)
     print("repainted, same size:", by_hand.size == house.size)
 
 # %% [markdown]
@@ -446,7 +505,7 @@ def inpaint_with(prompt, picture, mask, seed=1):
 
 
 by_pipeline = inpaint_with(INSIDE, house, mask)
-display(image_grid([house, by_pipeline], rows=1, labels=["given", "by the pipeline"]))
+show([house, by_pipeline], ["given", "by the pipeline"])
 print("channels that the U-Net reads:", inpaint.unet.config.in_channels)
 
 # %% [markdown]
@@ -465,7 +524,7 @@ outside = Image.fromarray(background.astype(numpy.uint8) * 255)
 scenes = ["a house in the snow", "a house at night", "a house on a yellow background"]
 moved = [inpaint_with(scene, house, outside) for scene in scenes]
 pictures = [house, outside.convert("RGB"), *moved]
-display(image_grid(pictures, rows=1, labels=["given", "mask", *scenes]))
+show(pictures, ["given", "mask", *scenes], cols=3)
 print(f"{len(moved)} new backgrounds")
 
 # %% [markdown]
@@ -557,6 +616,34 @@ def widen(picture, extra):
     return canvas, mask
 
 
+# %% right="13.canvas"
+from PIL import ImageOps  # noqa: E402
+
+
+def widen(picture, extra):
+    canvas = ImageOps.expand(picture, (extra, 0), "teal")
+    mask = ImageOps.expand(Image.new("L", picture.size, 0), (extra, 0), 255)
+    return [canvas, mask]
+
+
+# %% right="13.canvas"
+def widen(picture, extra):
+    pixels = numpy.pad(numpy.asarray(picture), ((0, 0), (extra, extra), (0, 0)), mode="edge")
+    mask = numpy.full(pixels.shape[:2], 255, dtype=numpy.uint8)
+    mask[:, extra:-extra] = 0
+    return Image.fromarray(pixels), Image.fromarray(mask)
+
+
+# %% right="13.canvas"
+def widen(picture, extra):
+    width, height = picture.size
+    canvas = Image.new("RGB", (extra + width + extra, height))
+    canvas.paste(picture, (extra, 0))
+    mask = Image.new("1", canvas.size, 1)
+    ImageDraw.Draw(mask).rectangle([extra, 0, extra + width - 1, height], 0)
+    return canvas, mask
+
+
 # %% [markdown]
 # Three pictures with a scene, each made half as wide again. A scene is easy to continue; watch what
 # becomes of the horizon, and whether the model puts a second subject beside the first.
@@ -571,7 +658,7 @@ else:
         narrow = pipe(prompt, generator=seeded(seed), **SETTINGS).images[0]
         canvas, around = widen(narrow, width // 4)
         wide += [canvas, inpaint_with(prompt, canvas, around)]
-    display(image_grid(wide, cols=2))
+    show(wide, cols=2)
     print(len(wide) // 2, "pictures, made half as wide again:", wide[-1].width == width * 3 // 2)
 
 # %% [markdown]
@@ -604,7 +691,7 @@ for strength in [0.1, 0.4]:
         "a portrait of a woman", image=bicubic, strength=strength, generator=seeded(1), **SETTINGS
     ).images[0]  # fmt: skip
 enlarged["restorer"] = Restorer.from_pretrained().improve(small, factor=2)
-display(image_grid(enlarged.values(), cols=3, labels=enlarged))
+show(list(enlarged.values()), enlarged, cols=3)
 for name, image in list(enlarged.items())[1:]:
     print(f"{name:20} PSNR {psnr(image, truth):.1f} dB")
 

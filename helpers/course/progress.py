@@ -97,7 +97,7 @@ def record(exercise_id: str, event: str) -> None:
 def _file_of_this_kernel() -> Path | None:
     """Where this process keeps the record, or None when it is no learner's notebook."""
     named = os.environ.get(VARIABLE, "")
-    if named.lower() == "off" or not in_notebook():
+    if is_off() or not in_notebook():
         return None
     folder = notebook_folder()
     if folder.name == "solutions":  # a solution is read, not answered
@@ -105,10 +105,15 @@ def _file_of_this_kernel() -> Path | None:
     return Path(named).expanduser() if named else folder.absolute() / FILE_NAME
 
 
+def is_off() -> bool:
+    """Whether the environment says that no record is kept."""
+    return os.environ.get(VARIABLE, "").lower() == "off"
+
+
 def own_file() -> Path:
     """The learner's file: the one named in the environment, the one here, or that of lessons/."""
     named = os.environ.get(VARIABLE, "")
-    if named and named.lower() != "off":
+    if named and not is_off():
         return Path(named).expanduser()
     here = Path(FILE_NAME).absolute()
     return here if here.exists() or not LESSONS.is_dir() else LESSONS / FILE_NAME

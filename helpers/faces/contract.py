@@ -17,7 +17,5 @@ def checked_factor(factor: object) -> int:
     whole = isinstance(factor, Integral) and not isinstance(factor, bool)
     if not whole or factor not in FACTORS:
         slip = ". Write it without quotes" if isinstance(factor, str) else ""
-        raise ValueError(
-            f"factor must be 1, 2, 3 or 4; got {str(factor)[:40]!r} ({type(factor).__name__}){slip}"
-        )
+        raise ValueError(f"factor must be 1, 2, 3 or 4; got {factor!r:.40}{slip}")
     return int(factor)

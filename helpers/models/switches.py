@@ -5,10 +5,16 @@ weights, so whoever records or remembers pictures has to ask for them. How memor
 tiles, parts that take turns) is not told: it is not meant to change a picture.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 FREEU = ("s1", "s2", "b1", "b2")
 """What `enable_freeu` sets on the blocks of the U-Net's way up."""
@@ -17,7 +23,7 @@ Switch = tuple[str, str, object]
 """A layer, what is switched on there, and how."""
 
 
-def switches(pipe) -> list[Switch]:
+def switches(pipe: DiffusionPipeline) -> list[Switch]:
     """Every layer of a pipeline where something is on; two pipelines that draw alike are equal."""
     return [
         (f"{part_name}.{path}", name, value)
@@ -28,7 +34,7 @@ def switches(pipe) -> list[Switch]:
     ]
 
 
-def switched_on(pipe) -> dict[str, object]:
+def switched_on(pipe: DiffusionPipeline) -> dict[str, object]:
     """The same as settings of a picture, for its record; empty where nothing is on.
 
     `{"adapters": {"golden": 0.2}, "freeu": {"s1": 0.9, "s2": 0.2, "b1": 1.2, "b2": 1.4}}`. An

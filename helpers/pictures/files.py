@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from helpers.base.files import keep, temporary_beside
 from helpers.base.paths import usable_path
 from helpers.pictures.check import check_image, upright
+from helpers.pictures.parameters import PARAMETERS_KEY, parameters_text
 
 SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
 ALT_TEXT_KEY = "Description"  # PNG text chunk, a keyword of the PNG standard: the alt text
@@ -32,7 +33,10 @@ def save_image(
 ) -> Path:
     """Save a picture as PNG with its settings and an alt text inside.
 
-    It is saved in RGB: upright, as its EXIF note says, and what is transparent as white.
+    It is saved in RGB: upright, as its EXIF note says, and what is transparent as white. Other
+    programs find the settings as well: the text `parameters` has them in the form of Stable
+    Diffusion web UI.
+
     The file is written whole or not at all, and no other picture is ever overwritten: if the name
     is taken, also by one that differs only in upper and lower case, a number is added. Saving the
     same picture with the same settings again changes nothing.
@@ -63,6 +67,8 @@ def save_image(
     text = PngImagePlugin.PngInfo()
     text.add_text(SETTINGS_KEY, stored)
     text.add_itxt(ALT_TEXT_KEY, alt_text(settings))
+    if parameters := parameters_text(settings):
+        text.add_itxt(PARAMETERS_KEY, parameters)
     pixels = upright(image)
     pixels.info.clear()  # or notes of a camera would follow
     with temporary_beside(folder / stem) as temporary:

@@ -127,7 +127,6 @@ class SweepFolder:
             raise ValueError(
                 f"{path} is no JSON: the folder holds no sweep that can go on"
             ) from None
-        stored.setdefault("mode", "batched")  # what there was before folders told it
         for name in {**stored, **header}:
             if stored.get(name) != header.get(name):
                 raise ValueError(

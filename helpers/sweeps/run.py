@@ -105,7 +105,7 @@ def sweep(
     return result
 
 
-def _with_scheduler_labels(pipe, axes: Axes) -> Axes:
+def _with_scheduler_labels(pipe: DiffusionPipeline, axes: Axes) -> Axes:
     """Two configured schedulers of one class differ in their options, so the labels tell these."""
     schedulers = axes.values.get("scheduler", ())
     configured = [scheduler for scheduler in schedulers if isinstance(scheduler, SchedulerMixin)]

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import weakref
-from concurrent.futures import CancelledError, as_completed
+from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 from dataclasses import replace
 
 import numpy
@@ -13,6 +13,7 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 from helpers.models.causes import is_out_of_memory
+from helpers.sampling import cpu_workers, stages
 from helpers.sampling import denoiser as denoise
 from helpers.sampling.cell import Cell
 from helpers.sampling.cpu_workers import Workers
@@ -693,3 +694,31 @@ def test_scheduler_names_go_both_ways():
         kind = scheduler_class(name)
         assert kind.__name__ == class_name and scheduler_name(kind) == name
         assert scheduler_class(class_name) is kind
+
+
+def test_a_worker_that_does_not_begin_is_an_error_and_no_endless_wait(monkeypatch, two_threads):
+    """As where the system allows no further thread."""
+    pool = cpu_workers.ThreadPoolExecutor
+    monkeypatch.setattr(cpu_workers, "PATIENCE", 0.1)
+    monkeypatch.setattr(cpu_workers, "ThreadPoolExecutor", lambda count, *rest: pool(1, *rest))
+    with pytest.raises(BrokenExecutor):
+        Workers()
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), KeyboardInterrupt()]
+)
+def test_the_vae_of_sdxl_is_back_in_float16_after_a_decoding_that_failed(monkeypatch, error):
+    pipe = tiny_sdxl_pipeline()
+    pipe.vae.to(torch.float16)
+    pipe.vae.register_to_config(force_upcast=True)
+    seen = []
+
+    def fail(latents, **options):
+        seen.append(pipe.vae.dtype)
+        raise error
+
+    monkeypatch.setattr(pipe.vae, "decode", fail)
+    with pytest.raises(type(error)):
+        stages.decode(pipe, torch.zeros(1, 4, 8, 8, dtype=torch.float16))
+    assert (seen, pipe.vae.dtype) == ([torch.float32], torch.float16)

@@ -63,6 +63,18 @@ def test_it_shows_controls_and_then_the_first_picture(tiny_pipe, shown):
     )
 
 
+def test_no_thread_is_left_when_the_picture_is_done(tiny_pipe, shown):
+    tool = Explorer(tiny_pipe, SETTINGS)
+    tool.show()
+    for _ in range(2):  # a second press begins a second thread
+        tool.draw()
+        worker = tool._worker
+        assert worker.is_alive()
+        worker.join(WAIT)
+        assert not worker.is_alive()
+        assert tool.trajectory.state == "done"
+
+
 def test_draw_uses_the_controls_and_keeps_the_rest(tiny_pipe, shown):
     tool = Explorer(tiny_pipe, SETTINGS | {"negative_prompt": "blue"})
     tool.show()

@@ -36,7 +36,6 @@ from helpers import (
 
 MODEL = "stickers"  # or "sd-v1-5", the real one, where there is a GPU and a network
 pipe = load_pipeline(MODEL)
-ZOOM = max(1, 256 // (pipe.unet.config.sample_size * pipe.vae_scale_factor))
 
 # %% picture="07.ten"
 PROMPT = "an owl"
@@ -44,7 +43,7 @@ seeds = list(range(10))
 settings = {"num_inference_steps": 25, "guidance_scale": 2.5}
 images = pipe([PROMPT] * 10, latents=seeded_latents(pipe, seeds), **settings).images
 print(len(images), "pictures for one prompt")
-display(image_grid(images, rows=2, labels=seeds, factor=ZOOM))
+display(image_grid(images, rows=2, labels=seeds, min_width=256))
 
 # %% [markdown]
 # **At the end you will be able to**
@@ -296,7 +295,7 @@ if order is ...:
     order = seeds
 ranking = [int(number) for number in order]
 labels = [f"number {number}: {answers[number]:.3f}" for number in ranking]
-display(image_grid([images[number] for number in ranking], rows=2, labels=labels, factor=ZOOM))
+display(image_grid([images[number] for number in ranking], rows=2, labels=labels, min_width=256))
 
 # %% [markdown]
 # Keep the winner, and with it everything that is needed to draw it again. `save_image` writes the
@@ -524,7 +523,7 @@ for name, pictures in [("guidance 1", unguided), ("guidance 5", drawn)]:
     share = r_precision(ranker.scores(pictures, prompts).cosine)
     print(f"{name}: R-precision {share:.0%}" if share is not None else "First solve exercise 4.")
 labels = [f"{animal}, guidance {scale}" for scale in (1, 5) for animal in animals[:5]]
-display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, factor=ZOOM))
+display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, min_width=256))
 
 # %% [markdown]
 # Would *you* have recognized them all? If CLIP is sure where you are not, read the next section.

@@ -45,7 +45,6 @@ MODEL = "stickers"  # or "sd-v1-5", the real one, where there is a GPU and a net
 STUDENT = "stickers-distilled" if MODEL == "stickers" else "bk-sdm-small"
 teacher = load_pipeline(MODEL)
 student = load_pipeline(STUDENT)
-ZOOM = max(1, 256 // (teacher.unet.config.sample_size * teacher.vae_scale_factor))
 
 # %% picture="08.first"
 FEW = [
@@ -63,7 +62,7 @@ def draw(pipe):
 
 teachers_pictures, students_pictures = draw(teacher), draw(student)
 print(len(teachers_pictures), "pictures of the teacher,", len(students_pictures), "of the student")
-display(image_grid(teachers_pictures + students_pictures, rows=2, factor=ZOOM))
+display(image_grid(teachers_pictures + students_pictures, rows=2, min_width=256))
 
 # %% [markdown]
 # **At the end you will be able to**
@@ -436,7 +435,7 @@ half = len(PROMPTS) // 2
 pictures = comparison.images[MODEL][:half] + comparison.images[STUDENT][:half]
 labels = ["teacher"] * half + ["student"] * half
 print(half, "of", len(PROMPTS), "prompts")
-display(image_grid(pictures, rows=2, labels=labels, factor=ZOOM))
+display(image_grid(pictures, rows=2, labels=labels, min_width=256))
 
 # %% [markdown]
 # Twelve pictures are enough to see something, and too few for a judgment. The [card of the

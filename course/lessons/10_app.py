@@ -123,9 +123,8 @@ def draw(
 
 
 pipe = load(MODEL)
-ZOOM = max(1, 256 // (pipe.unet.config.sample_size * pipe.vae_scale_factor))
 first = draw("a 3d sticker of a fox on a teal background")
-display(enlarge(first, ZOOM))
+display(enlarge(first))
 print("one picture, of type", type(first).__name__)
 
 # %% [markdown]
@@ -186,7 +185,7 @@ print("open", six_lines.local_url)
 # %% picture="10.called" same_as="10.function"
 visitor = Client(six_lines.local_url, verbose=False, analytics_enabled=False)
 path = visitor.predict("a 3d sticker of a fox on a teal background", "", api_name="/draw")
-display(enlarge(Image.open(path), ZOOM))
+display(enlarge(Image.open(path)))
 six_lines.close(verbose=False)
 
 # %% [markdown]
@@ -409,7 +408,7 @@ for shown, first_seed in draw_series(MODEL, prompt, "", 3, 5.0, 15, 99998, False
     print(len(shown), "so far, beginning with seed", first_seed)
 labels = [item[1] if isinstance(item, tuple) else "no caption" for item in shown]
 pictures = [item[0] if isinstance(item, tuple) else item for item in shown]
-display(image_grid(pictures, rows=1, labels=labels, factor=ZOOM))
+display(image_grid(pictures, rows=1, labels=labels, min_width=256))
 
 # %% [markdown]
 # The controls of the page come next. Each has an initial value, so that a visitor can press the
@@ -771,7 +770,7 @@ print("the last event:", events[-1][0])
 shown, first_seed = json.loads(events[-1][1].removeprefix("data: "))
 file = requests.get(shown[0]["image"]["url"], timeout=10).content
 print(len(shown), "pictures, beginning with seed", first_seed)
-display(enlarge(Image.open(io.BytesIO(file)), ZOOM))
+display(enlarge(Image.open(io.BytesIO(file))))
 
 # %% [markdown]
 # There is a second way in: one `POST` to `gradio_api/run/draw`, which answers when the work is

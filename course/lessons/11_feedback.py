@@ -43,7 +43,6 @@ from helpers import (
 
 MODEL = "stickers"  # or "sd-v1-5", the real one, where there is a GPU and a network
 pipe = load_pipeline(MODEL)
-ZOOM = max(1, 256 // (pipe.unet.config.sample_size * pipe.vae_scale_factor))
 
 # %% picture="11.pictures"
 prompts = [
@@ -66,7 +65,7 @@ for guidance_scale in guidance_scales:
     settings += [{"prompt": prompt} | common for prompt in prompts]
 
 labels = [f"guidance {one['guidance_scale']:g}" for one in settings]
-display(image_grid(images, cols=len(prompts), labels=labels, factor=ZOOM))
+display(image_grid(images, cols=len(prompts), labels=labels, min_width=256))
 print(len(images), "pictures")
 
 # %% [markdown]

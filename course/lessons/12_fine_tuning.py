@@ -54,7 +54,6 @@ MODEL = "stickers"  # or "sd-v1-5", the real one: see the last section before yo
 STICKERS = MODEL == "stickers"
 pipe = load_pipeline(MODEL, dtype=torch.float32)
 SIDE = pipe.unet.config.sample_size * pipe.vae_scale_factor  # pixels of a picture
-ZOOM = max(1, 256 // SIDE)
 
 # %% picture="12.pictures"
 MY_FOLDER = None  # or the path of an image folder of your own, as text
@@ -136,7 +135,7 @@ OLD = [f"a 3d sticker of {prompts[subject]}" for subject in chosen]
 
 before = draw(pipe, PROMPTS)
 print("words that the model never read:", *unknown_words(PROMPTS[0]))
-display(image_grid(before, rows=1, labels=chosen, factor=ZOOM))
+display(image_grid(before, rows=1, labels=chosen, min_width=256))
 
 # %% [markdown]
 # ## 2 · What a LoRA is
@@ -377,7 +376,7 @@ with torch.no_grad():
     decoded = pipe.vae.decode(pipe.vae.encode(pixels).latent_dist.mode()).sample
 again = pipe.image_processor.postprocess(decoded)
 print(len(again), "pictures, encoded and decoded")
-display(image_grid(few + again, rows=2, factor=ZOOM))
+display(image_grid(few + again, rows=2, min_width=256))
 
 # %% [markdown]
 # ## 4 · The loop
@@ -482,7 +481,7 @@ if STICKERS:
     rows["stickers-golden"] = draw(golden, PROMPTS)
 labels = [label for label, drawn in rows.items() for _ in drawn]
 shown = [image for drawn in rows.values() for image in drawn]
-display(image_grid(shown, rows=len(rows), labels=labels, factor=ZOOM))
+display(image_grid(shown, rows=len(rows), labels=labels, min_width=256))
 
 # %% [markdown]
 # `load_pipeline("stickers", lora=file)` loads your own LoRA again, in any notebook.

@@ -52,9 +52,11 @@ class Made:
         """What made it, in a line: for the place under the picture, and read out as its text."""
         if self.kind == "sweep":
             return f"a sweep over {' and '.join(self.settings['axes'])} · {self.model}"
+        if "prompt" not in self.settings:
+            return f"an upload, improved, {self.settings['improved_times']} times as wide and high"
         steps, guidance = self.settings["num_inference_steps"], self.settings["guidance_scale"]
         parts = [
-            self.kind if self.kind != "drawn" else "",
+            "improved" if self.kind == "improved" else "",
             f"seed {self.settings['seed']}",
             f"{steps} steps",
             f"guidance {guidance:g}",
@@ -101,12 +103,15 @@ class Album:
         settings = {name: value for name, value in settings.items() if value is not None}
         return self._add(user, image, settings, model, model_version, "drawn")
 
-    def keep_improved(self, user: str, image: Image.Image, original: Made, factor: int) -> Made:
-        """Save what the face service made of a picture."""
-        settings = original.settings | {
+    def keep_improved(
+        self, user: str, image: Image.Image, original: Made | None, factor: int
+    ) -> Made:
+        """Save what the face service made of a picture; None stands for an uploaded one."""
+        settings = original.settings if original else {}
+        settings = settings | {
             "height": image.height, "width": image.width, "improved_times": factor,
         }  # fmt: skip
-        model, version = original.model, original.model_version
+        model, version = (original.model, original.model_version) if original else ("", "")
         return self._add(user, image, settings, model, version, "improved")
 
     def keep_sweep(

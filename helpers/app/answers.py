@@ -14,6 +14,7 @@ import inspect
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import gradio as gr
 
@@ -23,8 +24,10 @@ from helpers.app.queue import EngineFull
 from helpers.app.studio import Studio
 from helpers.app.visitors import TooMuch
 
-UNKNOWN = "Something went wrong, and nothing was lost. Try again; if it happens each time, tell \
-whoever runs this app."
+UNKNOWN = (
+    "Something went wrong, and nothing was lost. Try again; if it happens each time, tell whoever "
+    "runs this app."
+)
 
 STORAGE = {
     errno.ENOSPC: "the disk is full",
@@ -41,7 +44,16 @@ DATABASE = {
     "locked": "the ratings are being written by somebody else for a long time",
 }
 
+THREADS = ThreadPoolExecutor(32, thread_name_prefix="answers")
+"""For what takes a moment: the disk, the ratings. asyncio's own pool has six on two cores."""
+
 log = logging.getLogger(__name__)
+
+
+async def in_thread(function: Callable, *arguments, pool: Executor = THREADS, **named):
+    """`function(…)` in a thread, so that others are answered meanwhile."""
+    call = functools.partial(function, *arguments, **named)
+    return await asyncio.get_running_loop().run_in_executor(pool, call)
 
 
 class Problem(Exception):
@@ -67,10 +79,8 @@ def problem_of(error: Exception) -> Problem:
         reason = next((told for word, told in DATABASE.items() if word in str(error)), None)
     log.error("a request failed", exc_info=error)
     if reason:
-        return Problem(
-            f"This could not be stored: {reason}. Nothing was lost; tell whoever runs \
-this app."
-        )
+        told = f"This could not be stored: {reason}. Nothing else was lost; tell whoever runs "
+        return Problem(f"{told}this app.")
     return Problem(UNKNOWN)
 
 
@@ -112,7 +122,9 @@ def _answering(studio: Studio, handler: Callable, outputs: list, page: str, note
     asks = next((p.name for p in parameters if p.annotation is gr.Request), None)
     if asks is None:
         parameters.append(
-            inspect.Parameter("request", inspect.Parameter.KEYWORD_ONLY, annotation=gr.Request)
+            inspect.Parameter(
+                "request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request
+            )
         )
     names = [p.name for p in parameters]
 
@@ -125,7 +137,7 @@ def _answering(studio: Studio, handler: Callable, outputs: list, page: str, note
                     async for result in handler(studio, **given):
                         yield result
                 else:
-                    yield await asyncio.to_thread(handler, studio, **given)
+                    yield await in_thread(handler, studio, **given)
         except Exception as error:
             problem = problem_of(error)
             if note is not None:

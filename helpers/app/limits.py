@@ -5,6 +5,8 @@ its type, its range, its length. Each function returns the value ready to use or
 with a sentence for the person who asked. Messages repeat no text that was sent.
 """
 
+import io
+import json
 import random
 from collections.abc import Collection
 from contextlib import suppress
@@ -14,7 +16,8 @@ from pathlib import Path
 from PIL import Image
 
 from helpers.pictures.encoded import from_bytes
-from helpers.pictures.files import image_settings
+from helpers.pictures.files import SETTINGS_KEY
+from helpers.pictures.parameters import PARAMETERS_KEY, settings_of_parameters
 from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
 from helpers.sweeps import plan as plans
@@ -147,7 +150,7 @@ def pictures(
     Without a seed, from one that is drawn by chance.
     """
     least, most = LIMITS.seed
-    first = random.randint(least, most) if seed is None else whole_number("seed", seed)
+    first = random.randint(least, most) if seed in (None, "") else _seed(seed)
     common = {
         "prompt": prompt(prompt_text),
         "negative_prompt": text("negative_prompt", negative_prompt) or None,
@@ -211,10 +214,10 @@ def uploaded_image(path: object) -> Image.Image:
 
 def uploaded_settings(path: object) -> dict[str, object]:
     """The settings inside an uploaded PNG, not checked yet."""
-    settings = None
-    if _uploaded(path).startswith(PNG_BEGINS):  # or Pillow would try every format that it has
+    content, settings = _uploaded(path, "again"), None
+    if content.startswith(PNG_BEGINS):
         with suppress(Exception):  # a damaged file makes Pillow raise a dozen unrelated classes
-            settings = image_settings(str(path))
+            settings = _settings_in(content)
     if not isinstance(settings, dict):
         raise Invalid(
             "This file holds no settings. Choose a PNG that this app made; many programs drop the "
@@ -224,18 +227,32 @@ def uploaded_settings(path: object) -> dict[str, object]:
     return settings
 
 
-def _uploaded(path: object) -> bytes:
+def _settings_in(content: bytes) -> object:
+    """Our own settings in a PNG, or else those that another program wrote."""
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+        if SETTINGS_KEY in image.info:
+            return json.loads(image.info[SETTINGS_KEY])
+        return settings_of_parameters(image.info[PARAMETERS_KEY])
+
+
+def _uploaded(path: object, field: str = "upload") -> bytes:
     """What was uploaded, not looked at yet."""
     if not path:
-        raise Invalid("There is no picture yet: choose one.", "upload")
+        raise Invalid("There is no picture yet: choose one.", field)
     try:
         content = Path(str(path)).read_bytes()
     except OSError:  # gradio removes uploads after some time
-        told = "The uploaded file is not here any more: choose it again."
-        raise Invalid(told, "upload") from None
+        raise Invalid("The uploaded file is not here any more: choose it again.", field) from None
     if len(content) > LIMITS.upload:
-        raise Invalid(f"The file is larger than {LIMITS.upload // 1_000_000} MB.", "upload")
+        raise Invalid(f"The file is larger than {LIMITS.upload // 1_000_000} MB.", field)
     return content
+
+
+def _seed(value: object) -> int:
+    """The page sends a text, since it can be empty; programs send a number."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value.strip()[:10])
+    return whole_number("seed", value)
 
 
 def _axis_value(name: str, part: str) -> object:

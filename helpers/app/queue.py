@@ -308,6 +308,12 @@ class Engine:
             running = sum(not trajectory.done() for _, trajectory in self._running)
             return running, sum(map(len, self._waiting.values()))
 
+    @property
+    def waiting_users(self) -> set[str]:
+        """Who waits for a picture, or has one in the works."""
+        with self._changed:
+            return {*self._waiting, *(job.user for job, t in self._running if not t.done())}
+
     def shutdown(self) -> None:
         """Stop every job and end the thread."""
         with self._changed:

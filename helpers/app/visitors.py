@@ -8,21 +8,21 @@ session, which its client made up.
 import secrets
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
 
 import gradio as gr
 
-COOKIE = "stickers_visitor"
 KNOWN = 5000
 """Cookies that are remembered; those not seen for longest go."""
 
-AT_ONCE = 10
+AT_ONCE = 20
 """Requests of one visitor that are worked on at the same time."""
 
-AT_ONCE_OF_ADDRESS = 100
-"""Of all visitors with one network address, which may be a whole class."""
+CLASS = 10
+"""So many times as much is allowed to all visitors of one network address, perhaps a class."""
 
 
 class TooMuch(Exception):
@@ -55,9 +55,16 @@ class Visitor:
 
 
 class Visitors:
-    """The cookies that were given out, and the requests that are worked on."""
+    """The cookies that were given out, and the requests that are worked on.
+
+    Attributes:
+        cookie: Its name.
+        teacher_key: Whoever has it is the teacher.
+    """
 
     def __init__(self):
+        # A name of its own: browsers send the cookies of all servers of one computer to each.
+        self.cookie = f"stickers_{secrets.token_hex(4)}"
         self.teacher_key = secrets.token_urlsafe(16)
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._working: Counter[str] = Counter()
@@ -85,9 +92,17 @@ class Visitors:
         with self._lock:
             self._sessions.pop(token, None)
 
+    def token_in(self, headers: Mapping[str, str]) -> str | None:
+        """The visitor's cookie among the headers of a request."""
+        try:
+            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            return None
+        return found.value if found else None
+
     def of(self, request: gr.Request) -> Visitor:
         """Whose request it is."""
-        token = request.cookies.get(COOKIE)
+        token = self.token_in(request.headers)
         known = self.session(token)
         session = request.session_hash or ""
         address = request.client.host if request.client else "unknown"
@@ -102,14 +117,24 @@ class Visitors:
         return len(self._sessions)
 
     @contextmanager
-    def working(self, visitor: Visitor) -> Iterator[None]:
-        """Counts a request as long as it is worked on; `TooMuch` if there are too many."""
-        bounds = {visitor.id: AT_ONCE, f"address {visitor.address}": AT_ONCE_OF_ADDRESS}
+    def working(
+        self, visitor: Visitor, what: str = "things", most: int = AT_ONCE
+    ) -> Iterator[None]:
+        """Counts a request for `what` as long as it is worked on; `TooMuch` beyond `most`."""
+        bounds = {
+            f"{what} of {visitor.id}": (
+                most,
+                f"You have asked for {most} {what} at once. Wait until one of them is done.",
+            ),
+            f"{what} at {visitor.address}": (
+                most * CLASS,
+                f"{most * CLASS} {what} are asked for at your network address. Wait a moment.",
+            ),
+        }
         with self._lock:
-            if any(self._working[key] >= most for key, most in bounds.items()):
-                raise TooMuch(
-                    f"You have asked for {AT_ONCE} things at once. Wait until one of them is done."
-                )
+            for key, (bound, told) in bounds.items():
+                if self._working[key] >= bound:
+                    raise TooMuch(told)
             self._working.update(bounds.keys())
         try:
             yield

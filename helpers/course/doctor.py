@@ -266,8 +266,11 @@ def _real_model():
 
 def progress() -> Finding:
     """Can the checks keep a record of your progress?"""
-    from helpers.course.progress import own_file
+    from helpers.course.progress import VARIABLE, is_off, own_file
 
+    if is_off():
+        fix = f"To keep one, unset {VARIABLE} and restart the notebook."
+        return Finding("Progress", State.NOTE, f"no record is kept: {VARIABLE} is off", fix)
     path = own_file()
     place = path if path.exists() else path.parent
     if os.access(place, os.W_OK):

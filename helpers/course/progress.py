@@ -87,7 +87,7 @@ def record(exercise_id: str, event: str) -> None:
 def _file_of_this_kernel() -> Path | None:
     """Where this process keeps the record, or None when it is no learner's notebook."""
     named = os.environ.get(VARIABLE, "")
-    if named.lower() == "off" or not in_notebook():
+    if is_off() or not in_notebook():
         return None
     # Kernels start in the folder of their notebook. A solution is read, not answered.
     if Path.cwd().name == "solutions":
@@ -95,10 +95,15 @@ def _file_of_this_kernel() -> Path | None:
     return Path(named).expanduser() if named else Path(FILE_NAME).absolute()
 
 
+def is_off() -> bool:
+    """Whether the environment says that no record is kept."""
+    return os.environ.get(VARIABLE, "").lower() == "off"
+
+
 def own_file() -> Path:
     """The learner's file: the one named in the environment, the one here, or that of lessons/."""
     named = os.environ.get(VARIABLE, "")
-    if named and named.lower() != "off":
+    if named and not is_off():
         return Path(named).expanduser()
     here = Path(FILE_NAME).absolute()
     return here if here.exists() or not LESSONS.is_dir() else LESSONS / FILE_NAME

@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from helpers.base.files import keep, temporary_beside
 from helpers.base.paths import usable_path
 from helpers.pictures.check import check_image
+from helpers.pictures.parameters import PARAMETERS_KEY, parameters_text
 
 SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
 ALT_TEXT_KEY = "Description"  # PNG text chunk, a keyword of the PNG standard: the alt text
@@ -31,6 +32,9 @@ def save_image(
     image: Image.Image, folder_or_path: str | Path, settings: Mapping[str, object] | None = None
 ) -> Path:
     """Save a picture as PNG with its settings and an alt text inside.
+
+    Other programs find the settings as well: the text `parameters` has them in the form of Stable
+    Diffusion web UI.
 
     The file is written whole or not at all, and no other picture is ever overwritten: if the name
     is taken, also by one that differs only in upper and lower case, a number is added. Saving the
@@ -62,6 +66,8 @@ def save_image(
     text = PngImagePlugin.PngInfo()
     text.add_text(SETTINGS_KEY, stored)
     text.add_itxt(ALT_TEXT_KEY, alt_text(settings))
+    if parameters := parameters_text(settings):
+        text.add_itxt(PARAMETERS_KEY, parameters)
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
         image = image.convert("RGB")
     with temporary_beside(folder / stem) as temporary:

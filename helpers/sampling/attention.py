@@ -97,23 +97,55 @@ def watch_attention(pipe: DiffusionPipeline) -> Iterator[Attention]:
         ValueError: The pipeline draws several images at once.
     """
     attention = Attention(pipe.tokenizer)
+    call = _Call(pipe)
     own = dict(pipe.unet.attn_processors)
     watched = {
-        name: _Recorder(processor, pipe, attention) if ".attn2." in name else processor
+        name: _Recorder(processor, call, attention) if ".attn2." in name else processor
         for name, processor in own.items()
     }
+    hook = pipe.unet.register_forward_pre_hook(call.begin, with_kwargs=True)
     pipe.unet.set_attn_processor(watched)
     try:
         yield attention
     finally:
+        hook.remove()
         pipe.unet.set_attn_processor(own)
+
+
+class _Call:
+    """The call of the U-Net that is under way.
+
+    Attributes:
+        size: Height and width of its latents, whatever size of picture was asked for.
+    """
+
+    def __init__(self, pipe: DiffusionPipeline) -> None:
+        self.pipe = pipe
+        self.size = latent_size(pipe)
+
+    def begin(self, unet: torch.nn.Module, arguments: tuple, named: dict) -> None:
+        sample = arguments[0] if arguments else named["sample"]
+        rows = 2 if self.pipe.do_classifier_free_guidance else 1
+        if len(sample) != rows:
+            raise ValueError(
+                f"watch_attention records one image at a time; got a batch of "
+                f"{len(sample) // rows} images"
+            )
+        self.size = tuple(sample.shape[-2:])
+
+    def map_size(self, places: int) -> tuple[int, int]:
+        """Height and width of a layer that sees so many places; its sides halve together."""
+        height, width = self.size
+        while height * width > places:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        return height, width
 
 
 class _Recorder:
     """Looks at a cross-attention layer, then lets its own processor do the work."""
 
-    def __init__(self, own: object, pipe: DiffusionPipeline, attention: Attention) -> None:
-        self.own, self.pipe, self.attention = own, pipe, attention
+    def __init__(self, own: object, call: _Call, attention: Attention) -> None:
+        self.own, self.call, self.attention = own, call, attention
 
     def __call__(
         self,
@@ -130,24 +162,11 @@ class _Recorder:
     def record(
         self, attn: torch.nn.Module, hidden_states: torch.Tensor, states: torch.Tensor
     ) -> None:
-        rows = 2 if self.pipe.do_classifier_free_guidance else 1
-        if len(hidden_states) != rows:
-            raise ValueError(
-                f"watch_attention records one image at a time; got a batch of "
-                f"{len(hidden_states) // rows} images"
-            )
         query = attn.head_to_batch_dim(attn.to_q(hidden_states[-1:]))
         key = attn.head_to_batch_dim(attn.to_k(states[-1:]))
         shares = attn.get_attention_scores(query, key).mean(0)  # (places, tokens)
-        height, width = self.map_size(len(shares))
-        self.attention.maps.append(shares.T.reshape(-1, height, width).float().cpu())
-
-    def map_size(self, places: int) -> tuple[int, int]:
-        """Height and width of a layer that sees so many places; its sides halve together."""
-        height, width = latent_size(self.pipe)
-        while height * width > places:
-            height, width = (height + 1) // 2, (width + 1) // 2
-        return height, width
+        size = self.call.map_size(len(shares))
+        self.attention.maps.append(shares.T.unflatten(1, size).float().cpu())
 
 
 def heat_map(image: Image.Image, heat: torch.Tensor, strength: float = 0.6) -> Image.Image:

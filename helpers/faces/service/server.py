@@ -95,7 +95,7 @@ class Limits:
 # --- The work ------------------------------------------------------------------------------------
 
 
-class Workshop:
+class FaceImprover:
     """A restorer, and the queue of those who want something of it."""
 
     def __init__(self, restorer: Restorer, limits: Limits):
@@ -174,7 +174,7 @@ def checked_factor(factor: object) -> int:
 # --- The language of Gradio 3 --------------------------------------------------------------------
 
 
-def add_classic_routes(app: fastapi.FastAPI, workshop: Workshop) -> None:
+def add_classic_routes(app: fastapi.FastAPI, improver: FaceImprover) -> None:
     """`POST /api/predict` and `/run/predict`, as Gradio 3 had them."""
 
     async def predict(request: fastapi.Request) -> JSONResponse:
@@ -185,7 +185,7 @@ def add_classic_routes(app: fastapi.FastAPI, workshop: Workshop) -> None:
             except (ValueError, RecursionError):
                 raise Refused("The body of the call is no JSON.", 400) from None
             source, factor = classic_arguments(body)
-            improved = await workshop.improve(source, factor, to_data_url, request.is_disconnected)
+            improved = await improver.improve(source, factor, to_data_url, request.is_disconnected)
         except Refused as refused:
             headers = {"Retry-After": "2"} if refused.status == 503 else None
             return JSONResponse({"error": str(refused)}, refused.status, headers)
@@ -267,7 +267,7 @@ def _kept(picture: Image.Image) -> str:
     return str(folder / "improved.png")
 
 
-def build_page(workshop: Workshop, listeners: Listeners) -> gradio.Blocks:
+def build_page(improver: FaceImprover, listeners: Listeners) -> gradio.Blocks:
     """The page in the browser, and the endpoints `predict` and `improve`."""
 
     async def improve(image, factor=2, request: gradio.Request = None):
@@ -278,7 +278,7 @@ def build_page(workshop: Workshop, listeners: Listeners) -> gradio.Blocks:
             return listeners.have_left(session)
 
         try:
-            return await workshop.improve(image, factor, _kept, is_gone)
+            return await improver.improve(image, factor, _kept, is_gone)
         except Refused as refused:
             # The page shows the message as HTML, and it may quote what the caller sent.
             told = html.escape(str(refused), quote=False)
@@ -298,7 +298,7 @@ def build_page(workshop: Workshop, listeners: Listeners) -> gradio.Blocks:
             image = upload_box(label="Picture")
             result = gradio.Image(label="Improved", format="png", interactive=False)
         factor = gradio.Number(2, label="Factor", precision=None, minimum=1, maximum=4, step=1)
-        factor.preprocess = lambda sent: sent  # Workshop.improve checks it, with a better message
+        factor.preprocess = lambda sent: sent  # FaceImprover checks it, with a better message
         version = gradio.Dropdown(
             list(VERSIONS),
             value=VERSIONS[-1],
@@ -318,15 +318,15 @@ def build_page(workshop: Workshop, listeners: Listeners) -> gradio.Blocks:
 # --- One server for both -------------------------------------------------------------------------
 
 
-def build_app(workshop: Workshop) -> fastapi.FastAPI:
+def build_app(improver: FaceImprover) -> fastapi.FastAPI:
     """Both languages in one web application."""
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     listeners = Listeners()
     app.add_middleware(Listening, listeners=listeners)
-    app.add_middleware(Guard, max_bytes=lambda path: workshop.limits.body_bytes)
+    app.add_middleware(Guard, max_bytes=lambda path: improver.limits.body_bytes)
     app.add_api_route("/about", lambda: {"name": NAME})
-    add_classic_routes(app, workshop)
-    page = build_page(workshop, listeners)
+    add_classic_routes(app, improver)
+    page = build_page(improver, listeners)
     # Gradio 6.31 looks at the paths in a call only if this is set, which launch() does and
     # mount_gradio_app() forgets: any file of the host could be named as an input.
     page.has_launched = True
@@ -334,7 +334,7 @@ def build_app(workshop: Workshop) -> fastapi.FastAPI:
         app,
         page,
         path="/",
-        max_file_size=workshop.limits.file_bytes,
+        max_file_size=improver.limits.file_bytes,
         show_error=False,  # what is meant for the caller is a gradio.Error
         ssr_mode=False,
         run_history=False,
@@ -346,14 +346,14 @@ def build_app(workshop: Workshop) -> fastapi.FastAPI:
 class FaceService(WebServer):
     """A running service, in a thread of this process. Use it with `with`, or call `stop()`."""
 
-    def __init__(self, workshop: Workshop, host: str, port: int):
-        self._workshop = workshop
-        super().__init__(lambda: build_app(workshop), "the face service", host, port)
+    def __init__(self, improver: FaceImprover, host: str, port: int):
+        self._improver = improver
+        super().__init__(lambda: build_app(improver), "the face service", host, port)
 
     def stop(self) -> None:
         """Stop serving and free the port. Calls that are under way get a second to end."""
         super().stop()
-        self._workshop.close()
+        self._improver.close()
 
 
 def start(
@@ -381,4 +381,4 @@ def start(
         from helpers.faces.restorer import Restorer as Network
 
         restorer = Network.from_pretrained()
-    return FaceService(Workshop(restorer, limits or Limits()), host, port)
+    return FaceService(FaceImprover(restorer, limits or Limits()), host, port)

@@ -10,13 +10,14 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compil
 # Jupyter refuses to start for root, which is who one is in a container.
 LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab app test test-classic test-colab notebooks browser-tools site slides guide bench \
+.PHONY: help lab app test lint lock test-classic test-colab notebooks browser-tools site slides guide bench \
   train
 
 help:
 	@echo "make lab        open the lessons in JupyterLab"
 	@echo "make app        start the web app; for a class: OPTIONS='--host 0.0.0.0 --password WORD'"
 	@echo "make test       run every solution, then the tests; one by one: OPTIONS='-n 0'"
+	@echo "make lint       look for mistakes and unusual layout in the code, with ruff"
 	@echo "make test-classic  try the face client against a real Gradio 3, in an environment of its own"
 	@echo "make test-colab    run tests and solutions with Colab's versions of the libraries"
 	@echo "make notebooks  build lessons/ and solutions/ from course/"
@@ -24,7 +25,7 @@ help:
 	@echo "make slides     build slides/*.html, one deck a lesson"
 	@echo "make guide      measure and write the tables of the instructor's guide"
 	@echo "make bench      time sweeps against plain loops; short: OPTIONS='steps --rounds 1'"
-	@echo "make train      train the sticker models (hours): OPTIONS='--sitting N', '--preset gpu'"
+	@echo "make train      train the sticker models (hours): OPTIONS='--run N', '--preset gpu'"
 
 # The stamps say what is installed; pip runs again when these files are newer than a stamp.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -70,6 +71,14 @@ PYTEST = -m pytest -n auto --dist loadfile --no-loadscope-reorder \
 test: $(VENV)/.installed
 	$(RUN) -m tools.notebooks --check
 	$(TEST_SETTINGS) $(RUN) $(PYTEST)
+
+lint: $(VENV)/.installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+# After a change of constraints.txt's first part: pins all that the named libraries bring along.
+lock: $(VENV)/.installed-site $(VENV)/.installed-train $(VENV)/.installed-browser
+	$(RUN) -m tools.lock
 
 # Gradio 3 cannot be installed beside the course's Gradio. The first run needs the network.
 CLASSIC := .venv-classic

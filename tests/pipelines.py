@@ -13,6 +13,8 @@ import numpy
 import torch
 from diffusers import (
     AutoencoderKL,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
     PNDMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
@@ -25,8 +27,9 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from helpers.models.catalogue import MODELS
+from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
-from helpers.sampling.trajectory import Cell
 
 TEXT_WIDTH = 32
 """Width of one text encoder's states; an SDXL pipeline has two side by side."""
@@ -34,16 +37,70 @@ TEXT_WIDTH = 32
 MAX_TOKENS = 32
 """The tokenizer's limit, start and end marks included."""
 
+REAL_MAX_TOKENS = 77
+"""The limit of Stable Diffusion 1.x and 2.x."""
+
 
 def tiny_sd_pipeline(seed: int = 0, **unet_options) -> StableDiffusionPipeline:
     """An SD 1.x pipeline of 16 × 16 latents and 32 × 32 pixels; `unet_options` go to its U-Net."""
     torch.manual_seed(seed)
     pipe = StableDiffusionPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(tiny_text_config()),
+        text_encoder=CLIPTextModel(tiny_text_config(tiny_tokenizer())),
         tokenizer=tiny_tokenizer(),
         unet=_unet(cross_attention_dim=TEXT_WIDTH, **unet_options),
         scheduler=_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    return _quiet(pipe)
+
+
+def tiny_real_pipeline(generation: int, seed: int = 0) -> StableDiffusionPipeline:
+    """A pipeline that differs from the stickers in what SD 1.x or 2.x (`generation` 1 or 2) does.
+
+    Both read 77 tokens. SD 1.x predicts the noise and comes with PNDM. SD 2.1 predicts the
+    velocity, comes with DDIM, has linear projections around its attention, and gives the heads of
+    each stage.
+    """
+    torch.manual_seed(seed)
+    second = generation == 2
+    options = {"use_linear_projection": True, "attention_head_dim": (2, 4)} if second else {}
+    scheduler = _scheduler()
+    if second:
+        scheduler = DDIMScheduler.from_config(
+            scheduler.config, prediction_type="v_prediction", clip_sample=False
+        )
+    pipe = StableDiffusionPipeline(
+        vae=_vae(),
+        text_encoder=CLIPTextModel(tiny_text_config(tiny_tokenizer(REAL_MAX_TOKENS))),
+        tokenizer=tiny_tokenizer(REAL_MAX_TOKENS),
+        unet=_unet(cross_attention_dim=TEXT_WIDTH, **options),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    return _quiet(pipe)
+
+
+def stand_in(*name: str, **options: object) -> StableDiffusionPipeline:
+    """`stickers` with parts so small that they compute nearly nothing, and with random weights.
+
+    It takes the place of `load_pipeline`: sizes, shapes, words and scheduler are those that the
+    lessons speak of. Its pictures are noise, yet each prompt, seed and setting has its own.
+    """
+    torch.manual_seed(0)
+    shipped = MODELS["stickers"].source
+    tokenizer = CLIPTokenizer.from_pretrained(shipped / "tokenizer")
+    student = {"mid_block_type": None} if name == ("stickers-distilled",) else {}
+    pipe = StableDiffusionPipeline(
+        vae=_vae(size=128, channels=(4, 8, 8, 8)),
+        text_encoder=CLIPTextModel(tiny_text_config(tokenizer)),
+        tokenizer=tokenizer,
+        unet=_unet(cross_attention_dim=TEXT_WIDTH, **student),
+        scheduler=DPMSolverMultistepScheduler.from_pretrained(shipped / "scheduler"),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -57,8 +114,8 @@ def tiny_sdxl_pipeline(seed: int = 0) -> StableDiffusionXLPipeline:
     size_width, sizes = 8, 6
     pipe = StableDiffusionXLPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(tiny_text_config()),
-        text_encoder_2=CLIPTextModelWithProjection(tiny_text_config()),
+        text_encoder=CLIPTextModel(tiny_text_config(tiny_tokenizer())),
+        text_encoder_2=CLIPTextModelWithProjection(tiny_text_config(tiny_tokenizer())),
         tokenizer=tiny_tokenizer(),
         tokenizer_2=tiny_tokenizer(),
         unet=_unet(
@@ -124,26 +181,26 @@ def _quiet(pipe):
 
 
 def _unet(**options) -> UNet2DConditionModel:
+    usual = {"attention_head_dim": 4}
     return UNet2DConditionModel(
         sample_size=16,
         block_out_channels=(16, 32),
         layers_per_block=1,
         norm_num_groups=8,
-        attention_head_dim=4,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        **options,
+        **(usual | options),
     )
 
 
-def _vae() -> AutoencoderKL:
+def _vae(size: int = 32, channels: tuple[int, ...] = (8, 16)) -> AutoencoderKL:
     return AutoencoderKL(
-        sample_size=32,
-        block_out_channels=(8, 16),
+        sample_size=size,
+        block_out_channels=channels,
         norm_num_groups=4,
         latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
     )
 
 
@@ -159,7 +216,7 @@ def _scheduler() -> PNDMScheduler:
     )
 
 
-def tiny_tokenizer() -> CLIPTokenizer:
+def tiny_tokenizer(max_tokens: int = MAX_TOKENS) -> CLIPTokenizer:
     """A tokenizer without merges: every letter is a token."""
     letters = string.ascii_lowercase + string.digits + string.punctuation
     tokens = [
@@ -169,20 +226,19 @@ def tiny_tokenizer() -> CLIPTokenizer:
         "<|endoftext|>",
     ]
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=MAX_TOKENS)
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=max_tokens)
 
 
-def tiny_text_config() -> CLIPTextConfig:
-    vocabulary_size = len(tiny_tokenizer())
+def tiny_text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
     return CLIPTextConfig(
-        vocab_size=vocabulary_size,
+        vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
         projection_dim=TEXT_WIDTH,
         intermediate_size=2 * TEXT_WIDTH,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=MAX_TOKENS,
-        bos_token_id=vocabulary_size - 2,
-        eos_token_id=vocabulary_size - 1,
-        pad_token_id=vocabulary_size - 1,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )

@@ -140,9 +140,12 @@ def test_pages_are_staged_with_what_they_link_to(tmp_path):
 
     staged = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert staged == {
-        "index.md", "helpers/words.py", "course/reading/guidance.md", "lessons/01_a.ipynb",
+        "index.md",
+        "helpers/words.py",
+        "course/reading/guidance.md",
+        "lessons/01_a.ipynb",
         "solutions/01_a.ipynb",
-    }  # fmt: skip
+    }
     assert "```{toctree}" in (folder / "index.md").read_text(encoding="utf-8")
     lesson = json.loads((folder / "lessons" / "01_a.ipynb").read_text(encoding="utf-8"))
     solution = json.loads((folder / "solutions" / "01_a.ipynb").read_text(encoding="utf-8"))

@@ -40,15 +40,15 @@ def use_studio(page: Page) -> None:
     expect(page.locator(SERVED)).to_have_count(5, timeout=WAIT)
 
 
-def draw_and_open_rate(page: Page) -> None:
-    """Draw four pictures with the course's own app and choose a vote and a consent."""
-    page.locator("#random input").uncheck()
+def draw_and_rate(page: Page) -> None:
+    """Draw four pictures with the course's own app, rate one, and wait for the receipt."""
+    page.locator("#generate-seed").locator("input, textarea").fill("42")
     page.locator("#draw").click()
-    expect(page.locator("#pictures img")).to_have_count(4, timeout=WAIT)
+    expect(page.locator("#generate-pictures img")).to_have_count(4, timeout=WAIT)
     page.get_by_role("tab", name="Rate", exact=True).click()
     expect(page.locator("#rate-pictures img")).to_have_count(4, timeout=WAIT)
-    page.locator("#vote input").first.check()
-    page.locator("#consent input").nth(1).check()
+    page.locator("#rate-vote input").first.check()
+    page.locator("#rate-consent input").nth(1).check()
 
 
 # The lesson's name for an app: the picture's file, the height of the window, what to do there.
@@ -86,32 +86,31 @@ def course_app(browser: Browser, folder: Path) -> Path:
     """Photograph the Rate page of the course's own app, with an empty store of ratings."""
     from helpers import load_pipeline
     from helpers.app.queue import Engine
-    from helpers.app.server import serve
+    from helpers.app.server import AppServer
     from helpers.app.studio import Studio
     from helpers.feedback.store import Feedback
 
     with tempfile.TemporaryDirectory() as store:
         engine = Engine({"stickers": load_pipeline("stickers")}).start()
         studio = Studio(engine, Feedback(Path(store) / "ratings.sqlite"))
-        app = serve(studio, block=False)
         try:
-            file = folder / "11_rate.png"
-            return photograph(browser, app.local_url, 900, draw_and_open_rate, file)
+            with AppServer(studio) as app:
+                file = folder / "11_rate.png"
+                return photograph(browser, app.url, 900, draw_and_rate, file)
         finally:
-            app.close(verbose=False)
             studio.close()
 
 
 def photograph(
     browser: Browser, address: str, height: int, use: Callable[[Page], None], path: Path
 ) -> Path:
-    """Open a page, use it, and write what it looks like, in 256 colours to keep the file small."""
+    """Open a page, use it, and write what the whole page looks like."""
     page = browser.new_page(viewport={"width": 1100, "height": height}, color_scheme="light")
     page.goto(address)
     use(page)
     page.wait_for_timeout(1000)  # the pictures are there; let them be painted
-    with Image.open(io.BytesIO(page.screenshot())) as shot:
-        shot.convert("RGB").quantize(256).save(path, optimize=True)
+    with Image.open(io.BytesIO(page.screenshot(full_page=True))) as shot:
+        shot.convert("RGB").save(path, optimize=True)
     page.close()
     return path
 

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 import diffusers
 from diffusers import DiffusionPipeline, SchedulerMixin
 
+from helpers.models.fingerprint import NOISE
+
 SHORT_NAMES = {
     "ddim": "DDIMScheduler",
     "ddpm": "DDPMScheduler",
@@ -37,7 +39,7 @@ None for the pipeline's own."""
 def scheduler_class(name: str) -> type[SchedulerMixin]:
     """The class that a short name ("ddim", "dpm++") or a class name ("DDIMScheduler") stands for.
 
-    Raises LookupError, with the nearest names, if there is none.
+    Raises LookupError, with the nearest names, for any other.
     """
     class_name = SHORT_NAMES.get(name.strip().lower(), name)
     if class_name in SHORT_NAMES.values():
@@ -100,16 +102,61 @@ def fresh_copy(scheduler: SchedulerMixin, seed: int) -> SchedulerMixin:
     return scheduler
 
 
+def set_steps(scheduler: SchedulerMixin, num_inference_steps: int) -> None:
+    """`scheduler.set_timesteps` on the CPU, where the steps fit the timesteps of the training.
+
+    Raises ValueError where there are more steps than that, or where a step would be at a timestep
+    that the model does not know, as the last of 1000 steps with an offset of 1. Some schedulers
+    would raise a dozen steps later, and some would draw from the wrong noise without a word.
+    """
+    trained = scheduler.config.num_train_timesteps
+    name = type(scheduler).__name__
+    if num_inference_steps > trained:
+        raise ValueError(
+            f"num_inference_steps must be at most {trained}, the timesteps that the model was "
+            f"trained with; got {num_inference_steps}"
+        )
+    scheduler.set_timesteps(num_inference_steps, device="cpu")
+    first, last = float(scheduler.timesteps.max()), float(scheduler.timesteps.min())
+    stands_still = num_inference_steps > 2 and first == last
+    if first > trained - 0.5 or stands_still:
+        offset = scheduler.config.get("steps_offset", 0)
+        raise ValueError(
+            f"num_inference_steps must be lower than {num_inference_steps} for a {name} with "
+            f"timestep_spacing={scheduler.config.get('timestep_spacing')!r} and "
+            f"steps_offset={offset}: its timesteps would go from {first:g} to {last:g}, and the "
+            f"model knows 0 to {trained - 1}"
+        )
+
+
 def scheduler_record(pipe: DiffusionPipeline, scheduler: SchedulerSetting) -> str:
-    """A scheduler for the record: its class, and the settings that `pipe` does not imply."""
+    """A scheduler for the record: its class, and each option that is not the class's default.
+
+    The noise that the model was trained with is left out: it belongs to the model, and is in
+    `model_fingerprint`.
+    """
     built = build_scheduler(pipe, scheduler)
-    implied = build_scheduler(pipe, type(built)).config
+    known = inspect.signature(type(built).__init__).parameters
+    config = pipe.scheduler.config
+    noise = {name: config[name] for name in NOISE if name in config and name in known}
+    return _described(built, type(built)(**noise))
+
+
+def scheduler_label(pipe: DiffusionPipeline, scheduler: SchedulerSetting) -> str:
+    """A scheduler for a label: its class, and only the options that `pipe` does not imply."""
+    built = build_scheduler(pipe, scheduler)
+    return _described(built, build_scheduler(pipe, type(built)))
+
+
+def _described(scheduler: SchedulerMixin, plain: SchedulerMixin) -> str:
+    """The class, and the options in which `scheduler` differs from `plain`."""
     options = ", ".join(
         f"{name}={value!r}"
-        for name, value in built.config.items()
-        if not name.startswith("_") and implied.get(name) != value
+        for name, value in scheduler.config.items()
+        if not name.startswith("_") and plain.config.get(name) != value
     )
-    return f"{type(built).__name__}({options})" if options else type(built).__name__
+    name = type(scheduler).__name__
+    return f"{name}({options})" if options else name
 
 
 def _check_compatible(own: SchedulerMixin, kind: type) -> None:

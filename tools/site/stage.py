@@ -53,6 +53,8 @@ course/reading/mathematics
 course/reading/glossary
 course/reading/instructor-guide
 course/reading/common-mistakes
+course/reading/measurements
+course/reading/publishing
 ```
 
 ```{toctree}

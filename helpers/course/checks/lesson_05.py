@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from helpers.course.checks import CannotCheck, Wrong, check, describe
-from helpers.course.checks.answers import require_answer
+from helpers.course.checks.answers import as_number, on_copies, require_answer
 from helpers.course.checks.experiments import control_prompt, require_experiment
 from helpers.sweeps.result import Sweep
 
@@ -29,13 +29,7 @@ def sweep(by_guidance: Sweep, poster: str) -> str:
 @check("05.formula")
 def formula(guided: Callable, empty: torch.Tensor, prompted: torch.Tensor) -> str:
     scale = 3.0
-    answer = guided(empty, prompted, scale)
-    require_answer(answer)
-    if not isinstance(answer, torch.Tensor) or answer.shape != empty.shape:
-        raise Wrong(
-            f"Given two tensors of the shape {tuple(empty.shape)}, the function should return one "
-            f"of that shape; it returns {describe(answer)}."
-        )
+    answer = _guided(guided, empty, prompted, scale)
     arrow = prompted - empty
     slips = {
         "It begins at the wrong end of the arrow, so it goes one arrow too far. (Some papers "
@@ -45,7 +39,9 @@ def formula(guided: Callable, empty: torch.Tensor, prompted: torch.Tensor) -> st
         "That is the arrow alone. The starting point is missing: add it.": scale * arrow,
         "It uses only the prediction with the prompt. The other one is where you start.": scale
         * prompted,
-        "That is one of the two predictions as it is: does `guidance_scale` play a part?": prompted,
+        "That is the prediction with the prompt as it is: does `guidance_scale` play a part?": (
+            prompted
+        ),
     }
     for told, slip in slips.items():
         if _close(answer, slip):
@@ -53,29 +49,52 @@ def formula(guided: Callable, empty: torch.Tensor, prompted: torch.Tensor) -> st
     if not _close(answer, empty + scale * arrow):
         raise Wrong(_slip_with_numbers(guided))
     for scale, expected in ((0.0, empty), (1.0, prompted)):
-        if not _close(guided(empty, prompted, scale), expected):
+        if not _close(_guided(guided, empty, prompted, scale), expected):
             raise Wrong(f"It is right for a scale of 3, but not for {scale:g}.")
+    # Tensors that the notebook does not hold.
+    generator = torch.Generator().manual_seed(1)
+    begin, end = torch.randn(2, *empty.shape, generator=generator).to(empty)
+    if not _close(_guided(guided, begin, end, 2.0), end + (end - begin)):
+        raise Wrong(
+            "It is right for the tensors of this notebook and for no others. Use only `without`, "
+            "`with_prompt` and `guidance_scale`, which the function is given."
+        )
     return "At 0 it gives the one prediction, at 1 the other, and beyond 1 it goes on straight."
+
+
+def _guided(guided: Callable, begin: torch.Tensor, end: torch.Tensor, scale: float) -> torch.Tensor:
+    """What the learner's function makes of two tensors, as a tensor of their shape."""
+    answer = on_copies(guided, (begin, end), scale)
+    if not isinstance(answer, torch.Tensor) or answer.shape != begin.shape:
+        raise Wrong(
+            f"Given two tensors of the shape {tuple(begin.shape)}, the function should return one "
+            f"of that shape; it returns {describe(answer)}."
+        )
+    return answer
 
 
 def _slip_with_numbers(guided: Callable) -> str:
     """What a wrong formula makes of plain numbers, with which a learner can follow it."""
     cure = "Start at `without` and go `guidance_scale` times the difference."
     for begin, end, scale, goal in ((1, 3, 2, 5), (2, 6, 3, 14)):
-        answer = guided(begin, end, scale)
+        answer = guided(torch.tensor(float(begin)), torch.tensor(float(end)), scale)
+        if isinstance(answer, torch.Tensor) and answer.numel() == 1:
+            answer = answer.item()
         asked = f"From {begin} to {end} with scale {scale} your function"
         if not isinstance(answer, Real):
             return (
-                f"{asked} returns {describe(answer)}, no number. Use only `without`, `with_prompt` "
-                "and `guidance_scale`, which the function is given."
+                f"{asked} returns {describe(answer)}, not a number. Use only `without`, "
+                "`with_prompt` and `guidance_scale`, which the function is given."
             )
-        if answer != goal:
-            return f"{asked} says {answer}; it should be {goal}. {cure}"
+        if abs(answer - goal) > 1e-3:
+            return f"{asked} returns {answer:g}; it should be {goal}. {cure}"
     return f"This is not the formula, though some numbers come out right. {cure}"
 
 
 def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return torch.allclose(one.float(), other.float(), rtol=1e-3, atol=1e-3)
+    return one.shape == other.shape and torch.allclose(
+        one.float(), other.float(), rtol=1e-3, atol=1e-3
+    )
 
 
 @check("05.off")
@@ -91,8 +110,8 @@ def off(off: Sweep) -> str:
         raise Wrong("Guidance should be in the rows: name `guidance_scale` before the other list.")
     if off.axes.fixed["num_inference_steps"] < 5:
         raise Wrong(
-            f"With num_inference_steps={off.axes.fixed['num_inference_steps']} nearly nothing was "
-            "steered yet, so it proves little. Take the usual `SETTINGS`."
+            f"With num_inference_steps={off.axes.fixed['num_inference_steps']} very little was "
+            "steered yet, so it proves nothing. Take the usual `SETTINGS`."
         )
     at_one, at_five = (_furthest(off[scale, control], off[scale, "at night"]) for scale in (1, 5))
     if at_one > ROUNDING:
@@ -121,13 +140,13 @@ def clipped(clipped_share: Callable) -> str:
     numbers[0, :, 0] = 255  # 10 numbers
     numbers[1:3, :, 1] = 0  # 20 numbers
     numbers[3, :, 2] = 254  # not at the end
+    numbers[4, :, 2] = 1
     high, low, total = 10, 20, numbers.size
     answer = clipped_share(Image.fromarray(numbers))
     require_answer(answer)
-    if not isinstance(answer, Real):
-        raise Wrong(f"The function should return one number; it returns {describe(answer)}.")
+    answer = as_number(answer, "one number")
     expected = (high + low) / total
-    told = f"In a test picture {high + low} of {total} numbers are 0 or 255. Your function says "
+    told = f"In a test picture {high + low} of {total} numbers are 0 or 255. Your function returns "
     slips = {
         "how many there are, not their share: take `.mean()`.": high + low,
         "none, since no number is 0 and 255 at the same time: join the two with `|`.": 0,

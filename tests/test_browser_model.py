@@ -29,6 +29,7 @@ SETTINGS = {"negative_prompt": "at night", "num_inference_steps": 4, "guidance_s
 PATIENCE = 600_000  # milliseconds, for a computer with much else to do
 
 PAGE = """<!doctype html><html lang="en"><title>Test</title>
+<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="src/live.css">
 <script defer src="src/start.js"></script><div data-live="{name}">A static picture</div>"""
 
 
@@ -249,7 +250,7 @@ def test_a_figure_lives_and_follows_its_slider(context, address):
     assert "A static picture" in page.locator("[data-live]").inner_text()
     press(page, "^Let the model draw", "Drawn in")
     before = picture_in(page)
-    page.get_by_label("guidance_scale").fill("1")
+    page.get_by_role("slider", name="guidance_scale").fill("1")
     page.wait_for_function(
         """() => document.querySelector(".live-picture").ariaLabel.includes("guidance_scale 1")""",
         timeout=PATIENCE,

@@ -143,7 +143,7 @@ def test_a_batch_is_a_function_of_seed_and_step(pipe):
     ):
         assert not torch.equal(first.noisy, other.noisy)
     assert first.noisy.shape == first.target.shape == (4, 4, 16, 16)
-    assert first.timesteps.shape == (4,) and first.states.shape[0] == 4
+    assert first.timesteps.shape == (4,) and first.encoder_hidden_states.shape[0] == 4
 
 
 def test_every_picture_comes_once_a_round(pipe):
@@ -180,7 +180,7 @@ def test_another_prediction_type_is_refused():
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_a_share_of_the_captions_is_empty(pipe, share):
     training_set = TrainingSet(pipe, pictures()[:1], empty_share=share)
-    states = torch.cat([training_set.batch(step, 20).states for step in range(20)])
+    states = torch.cat([training_set.batch(step, 20).encoder_hidden_states for step in range(20)])
     empty = (states == training_set.empty).flatten(1).all(1)
     assert empty.float().mean().item() == pytest.approx(share, abs=0.07)
     own = fine_tuning.encode_prompts(pipe, [PROMPTS[0]])

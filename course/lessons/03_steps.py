@@ -850,8 +850,10 @@ for steps in (1, 71, 76, 91, 96):
 # %% picture="03.trailing"
 leading = pipe.scheduler
 pipe.scheduler = DDIMScheduler.from_config(leading.config, timestep_spacing="trailing")
-trailing = [draw_steps(pipe, latents, steps) for steps in (1, 2, 6)]
-pipe.scheduler = leading
+try:
+    trailing = [draw_steps(pipe, latents, steps) for steps in (1, 2, 6)]
+finally:  # also if you stop the cell
+    pipe.scheduler = leading
 if is_drawn:
     labels = [f"trailing, steps: {steps}" for steps in (1, 2, 6)]
     display(image_grid(trailing, rows=1, labels=labels, min_width=256))

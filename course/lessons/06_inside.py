@@ -729,9 +729,11 @@ def note_shape(block, inputs, output):
 
 
 hooks = [block.register_forward_hook(note_shape) for block in blocks if block is not None]
-pipe.unet(noised(500), 500, conditional)
-for hook in hooks:
-    hook.remove()
+try:
+    pipe.unet(noised(500), 500, conditional)
+finally:  # also if that fails: hooks that stay would note every shape twice
+    for hook in hooks:
+        hook.remove()
 for name, shape in shapes:
     print(f"{name:24} channels {shape[1]:4}, height and width {shape[2]:3}")
 

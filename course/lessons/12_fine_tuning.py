@@ -381,9 +381,9 @@ display(image_grid(few + again, rows=2, min_width=256))
 # %% [markdown]
 # ## 4 · The loop
 #
-# `TrainingSet` encodes pictures and captions once, since they do not change: `.latents`, `.states`
-# (what the captions give to the U-Net) and `.empty` (the same for an empty caption). The rest of
-# training is in the next cell. In each step:
+# `TrainingSet` encodes pictures and captions once, since they do not change: `.latents`,
+# `.encoder_hidden_states` (what the captions give to the U-Net) and `.empty` (the same for an
+# empty caption). The rest of training is in the next cell. In each step:
 #
 # 1. take a **batch**: clean latents, noise, a timestep for each, and the captions. One caption in
 #    ten is replaced by the **empty** one, since guidance compares a conditional prediction with an
@@ -410,7 +410,7 @@ generator = torch.Generator().manual_seed(0)
 
 def batch():
     chosen = torch.randint(len(training_set), (BATCH_SIZE,), generator=generator)
-    clean, states = training_set.latents[chosen], training_set.states[chosen]
+    clean, states = training_set.latents[chosen], training_set.encoder_hidden_states[chosen]
     states[torch.rand(BATCH_SIZE, generator=generator) < 0.1] = training_set.empty
     noise = torch.randn(clean.shape, generator=generator).to(clean)
     count = scheduler.config.num_train_timesteps

@@ -1,6 +1,6 @@
 """The checks of the exercises: how one is written, and how one is run.
 
-A lesson's checks stand in `helpers/course/checks/lesson_NN.py`, one function an exercise:
+A lesson's checks are in `helpers/course/checks/lesson_NN.py`, one function per exercise:
 
     from helpers.course.checks import Wrong, check
 
@@ -172,7 +172,7 @@ def _not_attempted(function: Callable, values: Mapping[str, object]) -> str | No
         if name not in values:
             return f"The check was given no `{name}`: add `{name}={name}` to its call."
         if _is_blank(values[name]):
-            return f"`{name}` is still blank: put code where `...` stands, then run the cell."
+            return f"`{name}` is still blank: replace the `...` with code, then run the cell."
     return None
 
 

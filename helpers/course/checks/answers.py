@@ -1,5 +1,6 @@
 """Looking at an answer: what the checks of several lessons share."""
 
+from collections.abc import Callable, Sequence
 from numbers import Real
 
 import torch
@@ -17,6 +18,23 @@ def require_answer(answer: object, call: str = "Your function") -> None:
     """Raise Wrong if a learner's function returned nothing; `call` says for which arguments."""
     if answer is None:
         raise Wrong(f"{call} returns `None`. Is a `return` missing on the way that it took?")
+
+
+def on_copies(function: Callable, tensors: Sequence[torch.Tensor], *others: object) -> object:
+    """What a learner's function returns for copies of tensors.
+
+    Raises Wrong if it returns nothing, or changes what it was given.
+    """
+    copies = [tensor.clone() for tensor in tensors]
+    answer = function(*copies, *others)
+    require_answer(answer)
+    if not all(map(torch.equal, copies, tensors)):
+        raise Wrong(
+            "Your function changes the tensors that it is given: `+=`, `*=` and methods such as "
+            "`add_` work in place. Whoever calls it still needs them, so compute a new tensor, as "
+            "`a + b` does."
+        )
+    return answer
 
 
 def as_number(value: object, what: str) -> float:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from helpers.course.checks import CannotCheck, Wrong, check, describe
-from helpers.course.checks.answers import as_number, require_answer
+from helpers.course.checks.answers import as_number, on_copies, require_answer
 from helpers.course.checks.experiments import control_prompt, require_experiment
 from helpers.sweeps.result import Sweep
 
@@ -63,16 +63,8 @@ def formula(guided: Callable, empty: torch.Tensor, prompted: torch.Tensor) -> st
 
 
 def _guided(guided: Callable, begin: torch.Tensor, end: torch.Tensor, scale: float) -> torch.Tensor:
-    """What the learner's function makes of copies of two tensors; Wrong if it changes those."""
-    copies = begin.clone(), end.clone()
-    answer = guided(*copies, scale)
-    require_answer(answer)
-    if not torch.equal(copies[0], begin) or not torch.equal(copies[1], end):
-        raise Wrong(
-            "Your function changes the tensors that it is given: `+=`, `-=` and methods such as "
-            "`add_` work in place. Whoever calls it still needs them, so compute a new tensor, as "
-            "in `without + …`."
-        )
+    """What the learner's function makes of two tensors, as a tensor of their shape."""
+    answer = on_copies(guided, (begin, end), scale)
     if not isinstance(answer, torch.Tensor) or answer.shape != begin.shape:
         raise Wrong(
             f"Given two tensors of the shape {tuple(begin.shape)}, the function should return one "

@@ -62,9 +62,17 @@ class Wish:
     def inputs(self, model: str, images: int = 1) -> list:
         """As the endpoint /generate takes it."""
         return [
-            self.prompt, "", NO_STYLE, model, NO_LORA, self.guidance_scale, self.steps, self.seed,
-            OWN_SCHEDULER, images,
-        ]  # fmt: skip
+            self.prompt,
+            "",
+            NO_STYLE,
+            model,
+            NO_LORA,
+            self.guidance_scale,
+            self.steps,
+            self.seed,
+            OWN_SCHEDULER,
+            images,
+        ]
 
 
 class Server:

@@ -13,6 +13,7 @@ import numpy
 import torch
 from diffusers import (
     AutoencoderKL,
+    DDIMScheduler,
     PNDMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
@@ -25,14 +26,17 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
-from helpers.sampling.trajectory import Cell
 
 TEXT_WIDTH = 32
 """Width of one text encoder's states; an SDXL pipeline has two side by side."""
 
 MAX_TOKENS = 32
 """The tokenizer's limit, start and end marks included."""
+
+REAL_MAX_TOKENS = 77
+"""The limit of Stable Diffusion 1.x and 2.x."""
 
 
 def tiny_sd_pipeline(seed: int = 0, **unet_options) -> StableDiffusionPipeline:
@@ -44,6 +48,34 @@ def tiny_sd_pipeline(seed: int = 0, **unet_options) -> StableDiffusionPipeline:
         tokenizer=tiny_tokenizer(),
         unet=_unet(cross_attention_dim=TEXT_WIDTH, **unet_options),
         scheduler=_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    return _quiet(pipe)
+
+
+def tiny_real_pipeline(generation: int, seed: int = 0) -> StableDiffusionPipeline:
+    """A pipeline that differs from the stickers in what SD 1.x or 2.x (`generation` 1 or 2) does.
+
+    Both read 77 tokens. SD 1.x predicts the noise and comes with PNDM. SD 2.1 predicts the
+    velocity, comes with DDIM, has linear projections around its attention, and gives the heads of
+    each stage.
+    """
+    torch.manual_seed(seed)
+    second = generation == 2
+    options = {"use_linear_projection": True, "attention_head_dim": (2, 4)} if second else {}
+    scheduler = _scheduler()
+    if second:
+        scheduler = DDIMScheduler.from_config(
+            scheduler.config, prediction_type="v_prediction", clip_sample=False
+        )
+    pipe = StableDiffusionPipeline(
+        vae=_vae(),
+        text_encoder=CLIPTextModel(tiny_text_config(REAL_MAX_TOKENS)),
+        tokenizer=tiny_tokenizer(REAL_MAX_TOKENS),
+        unet=_unet(cross_attention_dim=TEXT_WIDTH, **options),
+        scheduler=scheduler,
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -124,15 +156,15 @@ def _quiet(pipe):
 
 
 def _unet(**options) -> UNet2DConditionModel:
+    usual = {"attention_head_dim": 4}
     return UNet2DConditionModel(
         sample_size=16,
         block_out_channels=(16, 32),
         layers_per_block=1,
         norm_num_groups=8,
-        attention_head_dim=4,
         down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        **options,
+        **(usual | options),
     )
 
 
@@ -159,7 +191,7 @@ def _scheduler() -> PNDMScheduler:
     )
 
 
-def tiny_tokenizer() -> CLIPTokenizer:
+def tiny_tokenizer(max_tokens: int = MAX_TOKENS) -> CLIPTokenizer:
     """A tokenizer without merges: every letter is a token."""
     letters = string.ascii_lowercase + string.digits + string.punctuation
     tokens = [
@@ -169,10 +201,10 @@ def tiny_tokenizer() -> CLIPTokenizer:
         "<|endoftext|>",
     ]
     vocabulary = {token: number for number, token in enumerate(tokens)}
-    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=MAX_TOKENS)
+    return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=max_tokens)
 
 
-def tiny_text_config() -> CLIPTextConfig:
+def tiny_text_config(max_tokens: int = MAX_TOKENS) -> CLIPTextConfig:
     vocabulary_size = len(tiny_tokenizer())
     return CLIPTextConfig(
         vocab_size=vocabulary_size,
@@ -181,7 +213,7 @@ def tiny_text_config() -> CLIPTextConfig:
         intermediate_size=2 * TEXT_WIDTH,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=MAX_TOKENS,
+        max_position_embeddings=max_tokens,
         bos_token_id=vocabulary_size - 2,
         eos_token_id=vocabulary_size - 1,
         pad_token_id=vocabulary_size - 1,

@@ -17,7 +17,7 @@ from playwright.sync_api import expect
 from helpers.app.pages.controls import EXAMPLES, PROMPT
 from helpers.faces.service.server import start
 from helpers.pictures.files import image_settings
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from tests.pipelines import plain_call
 
 WAIT = 180_000  # milliseconds, for a computer that is busy with other things
@@ -473,9 +473,13 @@ def test_the_teacher_pauses_drawing_and_hides_a_picture(opened, studio, address)
     pupil = opened()
     expect(pupil.get_by_role("tab", name="Teacher")).to_be_hidden()
     rating = studio.feedback.add(
-        Image.new("RGB", (8, 8), "teal"), {"prompt": "an unkind word"}, vote=1, model="tiny",
-        model_version="0", consent="class",
-    )  # fmt: skip
+        Image.new("RGB", (8, 8), "teal"),
+        {"prompt": "an unkind word"},
+        vote=1,
+        model="tiny",
+        model_version="0",
+        consent="class",
+    )
     teacher = opened(url=f"teacher?key={studio.visitors.teacher_key}")
     open_tab(teacher, "Teacher")
     try:

@@ -40,7 +40,7 @@ from helpers.faces.service import server as face_service
 from helpers.feedback import store as feedback
 from helpers.models import catalogue
 from helpers.pictures.files import image_settings, save_image
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from tests.app_server import PATIENCE, served
 from tests.pipelines import plain_call
 

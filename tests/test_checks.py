@@ -170,7 +170,7 @@ def test_type_of_a_value_is_verified_first(value, words):
 
     outcome, message = judge(takes, (), {"picture": value})
     assert outcome == "wrong"
-    assert "it should be of type `Image`" in message
+    assert "should be a picture, but it is" in message
     assert words in message
 
 
@@ -181,6 +181,14 @@ def test_types_may_be_unions_and_generics():
     assert judge(takes, (), {"x": 1.5, "y": []})[0] == "right"
     assert judge(takes, (), {"x": "1", "y": []})[0] == "wrong"
     assert judge(takes, (), {"x": 1, "y": ()})[0] == "wrong"
+
+
+def test_a_hint_in_the_same_cell_does_not_hide_what_the_check_said(numbers):
+    result = exercise("99.numbers").check(x="many")
+    hint = exercise("99.numbers").hint()
+    assert hint._repr_html_().startswith(result._repr_html_())
+    assert repr(hint).startswith(f"{result!r}\n\n→ Hint 1 of 2")
+    assert "Not right yet" not in repr(exercise("99.numbers").hint())
 
 
 def test_hints_come_one_after_the_other(numbers):

@@ -172,6 +172,13 @@ def test_progress_that_cannot_be_written_is_a_note(tmp_path, monkeypatch):
     assert doctor.progress().state == State.NOTE
 
 
+def test_a_record_that_is_switched_off_is_told(monkeypatch):
+    monkeypatch.setenv("COURSE_PROGRESS", "off")
+    finding = doctor.progress()
+    assert finding.state == State.NOTE and "COURSE_PROGRESS is off" in finding.message
+    assert "unset COURSE_PROGRESS" in finding.fix
+
+
 def test_nothing_is_sent_unless_asked_for(fake_torch, monkeypatch):
     asked = []
 

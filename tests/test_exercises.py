@@ -1,9 +1,9 @@
 """Every exercise of the course, answered in every known way.
 
 A lesson is run once, cell by cell, in one namespace, as a notebook would. At each exercise the
-run branches: the blank and each known wrong answer are tried, what they left behind is undone, and
-the solution goes on to the next cell. What each answer's check said is one test. Cells that no
-exercise rests on are left out, since most of them draw: nbval runs the solutions whole.
+run branches: the blank and each known wrong and right answer are tried, what they left behind is
+undone, and the solution goes on to the next cell. What each answer's check said is one test. Cells
+that no exercise rests on are left out, since most of them draw: nbval runs the solutions whole.
 
 A second run leaves every blank as it is, as a learner does who only presses "run all". What the
 pictures show does not matter there, so a pipeline of 32 x 32 pixels draws them, whose U-Net is only
@@ -83,6 +83,8 @@ def answers(lesson: Lesson) -> dict[tuple[str, str], str]:
         found[item.id, "blank"] = item.cell.source("blank")
         for number, wrong in enumerate(item.wrong_answers, start=1):
             found[item.id, f"wrong {number}"] = wrong.source
+        for number, right in enumerate(item.right_answers, start=1):
+            found[item.id, f"right {number}"] = right.source
         found[item.id, "solution"] = item.solution
     return found
 
@@ -177,7 +179,8 @@ def cells_for_exercises(lesson: Lesson) -> list[Cell]:
         if cell in checks:
             read_later |= names.reads
         elif item := lesson.exercises.get(cell.options.get("exercise")):
-            for source in (cell.source("blank"), *(wrong.source for wrong in item.wrong_answers)):
+            others = [answer.source for answer in [*item.wrong_answers, *item.right_answers]]
+            for source in (cell.source("blank"), *others):
                 names.reads |= names_of(source).reads
             kept.insert(0, cell)
             read_later |= names.reads
@@ -304,7 +307,8 @@ def test_answer(name: str, key: tuple[str, str]) -> None:
     result = outcomes(name)[key]
     if isinstance(result, Exception):
         raise AssertionError(f"{exercise_id}, {answer}: the cells fail") from result
-    wanted = {"blank": "not attempted", "solution": "right"}.get(answer, "wrong")
+    kind = answer.split()[0]
+    wanted = {"blank": "not attempted", "solution": "right"}.get(kind, kind)
     assert result.outcome == wanted, result
     if wanted == "wrong":
         number = int(answer.removeprefix("wrong "))

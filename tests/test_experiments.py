@@ -32,9 +32,10 @@ def test_a_fair_experiment_passes(drawn):
     [
         ({"seed": [7, 8]}, "`seed` varies as well (7, 8)"),
         ({"guidance_scale": 3.0}, "`guidance_scale` should vary, and it is always '3'"),
-        ({"guidance_scale": SCALES[:2]}, "3 is missing"),
-        ({"guidance_scale": [*SCALES, 4.0]}, "4 is too much"),
-        ({"guidance_scale": SCALES[::-1]}, "the order is another"),
+        ({"seed": [7]}, "`seed` is a list with one value"),
+        ({"guidance_scale": SCALES[:2]}, "Missing: 3."),
+        ({"guidance_scale": [*SCALES, 4.0]}, "Not asked for: 4."),
+        ({"guidance_scale": SCALES[::-1]}, "in another order"),
         ({"seed": 0}, "`seed` is 0; the text asks for 7"),
         ({"prompt": "an owl"}, "`prompt` is 'an owl'; the text asks for 'a fox'"),
     ],
@@ -53,6 +54,15 @@ def test_a_control_has_no_negative_prompt_or_an_empty_one(tiny_pipe, control):
     scales = {"guidance_scale": [1, 5], "num_inference_steps": 5}
     off = sweep(tiny_pipe, **scales, **pair, seed=1, progress=False)
     assert "Proved" in lesson_05.off(off)
+
+
+def test_the_text_none_is_told_from_no_negative_prompt(tiny_pipe):
+    proof = sweep(
+        tiny_pipe, prompt="a house", negative_prompt=["None", "at night"], seed=[1, 2, 3],
+        num_inference_steps=1, progress=False,
+    )  # fmt: skip
+    with pytest.raises(Wrong, match=r"Missing: None\. In quotes, 'None' is a text"):
+        lesson_04.negative(proof)
 
 
 def test_a_missing_picture_cannot_be_judged(drawn):

@@ -720,7 +720,7 @@ def test_14_ctrl_c_ends_the_call_at_once(image):
     code = f"""
 import _thread, signal, time
 from PIL import Image
-from helpers.faces.client import improve_face
+from helpers.faces.client.improve import improve_face
 from tests.faulty_server import FaultyServer, silence
 # A process that a script started in the background begins with Ctrl-C ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -52,9 +52,10 @@ def prediction(pipe):
 @pytest.mark.parametrize("name", ["prompt", "text"])
 def test_an_image_folder_is_read_in_the_order_of_its_lines(tmp_path, name):
     lines = [
-        {"file_name": "teal.png", name: "a teal square"}, "\n",
+        {"file_name": "teal.png", name: "a teal square"},
+        "\n",
         {"file_name": "red.png", name: "a red square", "ups": 2},
-    ]  # fmt: skip
+    ]
     teal, red = read_pictures(write_folder(tmp_path, lines))
     assert (teal.prompt, red.prompt) == ("a teal square", "a red square")
     assert red.image.mode == "RGB" and red.image.getpixel((3, 3)) == (255, 0, 0)
@@ -82,9 +83,13 @@ def test_the_export_of_ratings_is_such_a_folder(tmp_path):
     feedback = Feedback(tmp_path / "ratings.sqlite")
     for seed, one in enumerate(pictures()):
         feedback.add(
-            one.image, {"prompt": one.prompt, "seed": seed}, vote=1 if seed else -1,
-            model="tiny", model_version="0", consent="training",
-        )  # fmt: skip
+            one.image,
+            {"prompt": one.prompt, "seed": seed},
+            vote=1 if seed else -1,
+            model="tiny",
+            model_version="0",
+            consent="training",
+        )
     folder = feedback.export_images(tmp_path / "set", consent="training", minimum_score=1)
     found = read_pictures(folder)
     assert {one.prompt for one in found} == set(PROMPTS[1:])
@@ -101,7 +106,7 @@ def test_the_export_of_ratings_is_such_a_folder(tmp_path):
         ([{"file_name": "red.png", "prompt": 3}], ValueError, "line 1: must be"),
         ([{"file_name": "../red.png", "prompt": "a"}], ValueError, "must be a file of the folder"),
         ([{"file_name": "none.png", "prompt": "a"}], FileNotFoundError, "line 1: there is no"),
-        ([{"file_name": "metadata.jsonl", "prompt": "a"}], ValueError, "is no picture"),
+        ([{"file_name": "metadata.jsonl", "prompt": "a"}], ValueError, "is not a picture"),
     ],
 )
 def test_folders_that_cannot_be_learned_from(tmp_path, lines, error, words):
@@ -179,13 +184,13 @@ def test_a_share_of_the_captions_is_empty(pipe, share):
     torch.testing.assert_close(states[~empty], own.expand_as(states[~empty]))
 
 
-def test_an_exam_can_be_repeated_and_counts_every_picture_alike(pipe):
+def test_a_validation_loss_can_be_repeated_and_counts_every_picture_alike(pipe):
     both = TrainingSet(pipe, pictures()[:1] * 20)  # more than one part
-    assert both.exam_loss(pipe) == both.exam_loss(pipe)
+    assert both.validation_loss(pipe) == both.validation_loss(pipe)
     with torch.no_grad():
         for weights in pipe.unet.conv_out.parameters():
             weights.zero_()  # predicts zeros, so the loss is the mean square of the noise
-    assert both.exam_loss(pipe) == pytest.approx(1.0, abs=0.05)
+    assert both.validation_loss(pipe) == pytest.approx(1.0, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -227,9 +232,9 @@ def test_training_learns_and_leaves_the_model_itself_alone(pipe):
     frozen = {name: value.clone() for name, value in pipe.unet.state_dict().items()}
     add_lora(pipe, rank=4)
     training_set = TrainingSet(pipe, pictures())
-    before = training_set.exam_loss(pipe)
+    before = training_set.validation_loss(pipe)
     losses = fine_tune(pipe, training_set, 40, learning_rate=2e-2, progress=False)
-    assert len(losses) == 40 and training_set.exam_loss(pipe) < 0.97 * before
+    assert len(losses) == 40 and training_set.validation_loss(pipe) < 0.97 * before
     assert not pipe.unet.training
     for name, value in pipe.unet.state_dict().items():
         if "lora_" not in name:

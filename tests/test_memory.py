@@ -12,9 +12,10 @@ from helpers.models import devices, memory
 from helpers.models import load as models
 from helpers.models.catalogue import GIB, WEIGHTS
 from helpers.models.fingerprint import model_fingerprint
+from helpers.models.folder import whole_model
 from helpers.models.memory import Need, Plan, need_of, place, plan
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.trajectory import Cell
 from tests.pipelines import tiny_sd_pipeline
 
 SDXL = Need(weights=int(6.5 * GIB), largest=int(4.8 * GIB), decoding=2 * GIB)
@@ -150,7 +151,7 @@ def test_too_little_main_memory_is_seen_before_the_load(monkeypatch, no_network)
 
 def test_main_memory_that_cannot_be_asked_stops_nobody(monkeypatch):
     monkeypatch.setattr(memory, "free_main_memory", lambda: None)
-    models._check_main_memory("stickers", WEIGHTS / "stickers", None, torch.float32)
+    models._check_main_memory("stickers", whole_model(WEIGHTS / "stickers"), torch.float32)
 
 
 def test_a_full_gpu(monkeypatch, tiny_pipe):

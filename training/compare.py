@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers.base.files import write_whole
 from helpers.ranking.ranker import Ranker, r_precision
 from training.card import table, training_table
 from training.evaluate import (
@@ -20,7 +21,6 @@ from training.evaluate import (
     seconds_an_image,
     wanted,
 )
-from training.export import write_text
 
 GUIDANCE_SCALE = 5.0
 KINDS = ("trained", "held out")
@@ -87,7 +87,7 @@ def compare(
             rows[name] = figures_of(pictures, abouts, ranker, judge)
             print(kind, name, rows[name], flush=True)
         figures["verdicts"][kind] = rows
-    write_text(output, json.dumps(figures, indent=2) + "\n")
+    write_whole(output, json.dumps(figures, indent=2) + "\n")
 
 
 def write_student_card(folder: Path, logs: Path) -> None:
@@ -101,10 +101,10 @@ def write_student_card(folder: Path, logs: Path) -> None:
     verdicts = "\n\n".join(
         f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
     )
-    write_text(folder / "README.md", f"""{HEADER}
+    write_whole(folder / "README.md", f"""{HEADER}
 ## Training
 `python -m training distil`, with the preset `{figures["preset"]}`. Each began anew from the teacher
-of its sitting; the last one is shipped.
+of its run; the last one is shipped.
 
 {training_table(logs)}
 

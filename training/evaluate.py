@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from helpers.base.files import write_whole
 from helpers.ranking.sticker_clip import StickerClip
 from helpers.vocabulary import (
     BACKGROUNDS,
@@ -30,7 +31,6 @@ from helpers.vocabulary import (
 )
 from training.clip import to_pixels, tokens
 from training.data import Dataset, Portrait, Sample, Sticker, article
-from training.export import write_text
 
 GUIDANCE_SCALES = (1.0, 3.0, 5.0, 7.5)
 STEPS = 25
@@ -212,7 +212,7 @@ def evaluate(
         "schedulers": scheduler_figures(pipe, judge, pictures, seed),
         "seconds": seconds_an_image(pipe),  # at last, for it leaves the pipeline on the processor
     }
-    write_text(output, json.dumps(figures, indent=2) + "\n")
+    write_whole(output, json.dumps(figures, indent=2) + "\n")
 
 
 def curve(
@@ -229,4 +229,4 @@ def curve(
         figures = picture_figures(pipe, judge, pictures, seed=8_000, scales=(5.0,))
         row = {"step": step, "minutes": minutes.get(step)}
         rows.append(row | {kind: scores["guidance 5"] for kind, scores in figures.items()})
-        write_text(output, "".join(json.dumps(row) + "\n" for row in rows))
+        write_whole(output, "".join(json.dumps(row) + "\n" for row in rows))

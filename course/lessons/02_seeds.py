@@ -13,37 +13,33 @@
 # %% [markdown]
 # # 02 · Seeds and fixed latents: the same picture twice
 #
-# Stable Diffusion starts every picture from random noise. Does that mean that a picture which you
-# liked and lost is gone for good? No. With one number you get it back, and you can hand it to your
-# neighbour. You can also change one word and see what that word alone does. This lesson shows how.
+# Stable Diffusion starts every picture from random noise. Is a picture that you liked and lost gone
+# for good? No. With one number you get it back, and you can hand it to your neighbor. You can also
+# change one word and see what that word alone does.
+#
+# ![Four pictures from one noise, each with one word changed: a 3d fox, cat, rabbit and penguin on
+# teal](../course/pictures/02_only_word.png)
 #
 # **At the end you will be able to**
 #
 # - make random numbers that come out the same each time;
-# - work out the shape of the noise from a model's own configuration;
+# - compute the shape of the noise from a model's own configuration;
 # - draw the same picture twice, and one that was first drawn on another computer;
-# - change only the seed, or only one word, and tell what each of them decides;
-# - draw several pictures at once so that each can be repeated alone;
-# - say when fixed noise is *not* enough, and why another device makes other noise.
+# - change only the seed, or only one word, and say what each of them decides;
+# - draw several pictures at once so that each can be drawn again alone;
+# - say when fixed noise is *not* enough, and why another device makes different noise.
 #
-# **Time:** about 45 minutes. **You need:** lesson 01.
-#
-# **Three ways through this lesson**
-#
-# 1. *On your own.* In `lessons/02_seeds.ipynb` four exercises have a gap, written `...`. Fill the
-#    gap, run the cell, and run the check below it.
-# 2. *With hints.* Remove the `#` in front of the hint line below the check. Each run gives one more
-#    hint. Put the `#` back to see the check again.
-# 3. *With the complete solution.* `solutions/02_seeds.ipynb` is this notebook with every gap filled
-#    and every picture shown.
+# **Time:** 45 minutes for the core path, sections 1 to 6. The sections headed *More* take another
+# 15. **You need:** lesson 01, which also explains the hints. The complete solution is
+# `solutions/02_seeds.ipynb`.
 
 # %% [markdown]
-# ## 1 · Random numbers that come out the same
+# ## 1 · One prompt, two pictures
 #
-# The tools are those of lesson 01, and `seeded_latents`, which section 6 explains. `SETTINGS` holds
-# the knobs that stay the same all through this lesson.
+# The same prompt and the same settings, twice. Are the pictures equal? `SETTINGS` holds what stays
+# the same in this whole lesson.
 
-# %%
+# %% picture="02.chance"
 import numpy
 import torch
 from diffusers import DDIMScheduler
@@ -51,15 +47,25 @@ from IPython.display import display
 
 from helpers import enlarge, exercise, image_grid, load_pipeline, seeded_latents
 
-pipe = load_pipeline("stickers")
+MODEL = "stickers"
+pipe = load_pipeline(MODEL)
 SETTINGS = {"num_inference_steps": 25, "guidance_scale": 5.0}
+prompt = "a 3d sticker of a fox on a teal background"
+by_chance = [pipe(prompt, **SETTINGS).images[0] for _ in range(2)]
+display(image_grid(by_chance, rows=1, labels=["first run", "second run"], min_width=256))
+print("equal:", by_chance[0].tobytes() == by_chance[1].tobytes())
 
 # %% [markdown]
-# A computer cannot throw dice. It has a **generator**, which works out numbers by a fixed rule and
-# so that they *look* random. The next number follows from the generator's **state**, and the state
-# changes with every number. The **seed** sets the state to begin with. PyTorch's generator is a
+# They are not. Each call took new noise, and when you run the cell again, these two are gone. So
+# let us get hold of the noise.
+#
+# ## 2 · Random numbers that come out the same
+#
+# A computer can't throw dice. It has a **generator**, which computes numbers by a fixed rule so
+# that they *look* random. The next number follows from the generator's **state**, and the state
+# changes with every number. The **seed** sets the first state. PyTorch's generator is a
 # `torch.Generator`, and `torch.randn` takes numbers from it: *rand* for random, *n* for the
-# **normal distribution**, the bell curve around 0 (so most lie between −2 and 2).
+# **normal distribution**, the bell curve around 0 (so most numbers are between −2 and 2).
 #
 # We take three numbers twice from one generator. Will they be the same? `torch.equal` says whether
 # two tensors have the same shape and the same number at each place. Decide before you run the cell.
@@ -81,27 +87,26 @@ again = torch.randn(3, generator=generator)
 print("equal to the first:", torch.equal(first, again))
 
 # %% [markdown]
-# Keep the bookmark in mind. When you say *but I did set the seed!*, look first for a bookmark that
-# has moved.
+# When you think *but I did set the seed!*, look first for a bookmark that has moved.
 #
-# ## 2 · How much noise does a picture need?
+# ## 3 · How much noise does a picture need?
 #
 # Stable Diffusion does not work on pixels. Its U-Net works on **latents**, a small stack of number
-# tables that the VAE can turn into a picture. So the noise must have the shape of the latents. We
-# need not guess the shape: the model's configuration says it.
+# tables that the VAE can turn into a picture. The space of all latents is the **latent space**. So
+# the noise must have the shape of the latents, and the model's configuration says which shape:
 #
 # - `pipe.unet.config.in_channels`: how many tables lie on top of one another, the **channels**;
-# - `pipe.vae_scale_factor`: how many pixels, across and down, one latent stands for;
+# - `pipe.vae_scale_factor`: how many pixels, across and down, there are per latent;
 # - `pipe.unet.config.sample_size`: the side of the latents that the model was trained with.
 
 # %%
 channels = pipe.unet.config.in_channels
 factor = pipe.vae_scale_factor
 side = pipe.unet.config.sample_size
-print(channels, "channels ·", factor, "pixels to a latent ·", side, "×", side, "latents")
+print(channels, "channels ·", factor, "pixels per latent ·", side, "×", side, "latents")
 
 # %% [markdown]
-# The order in a tensor of pictures is always: how many pictures (the **batch**), channels, height,
+# The order in a tensor of pictures is always: number of pictures (the **batch**), channels, height,
 # width.
 #
 # ### Exercise 1 · The shape of the noise
@@ -129,8 +134,8 @@ exercise("02.shape").check(latents_shape=latents_shape, pipe=pipe)
 # printed.
 
 # %% [markdown] hint="02.shape"
-# If one latent stands for 8 pixels across, how many latents does a row of 128 pixels need? Now
-# write it with `width` and the pipeline's own factor instead of 128 and 8.
+# If there are 8 pixels per latent, how many latents does a row of 128 pixels need? Now write it
+# with `width` and the pipeline's own factor instead of 128 and 8.
 
 # %% [markdown] hint="02.shape"
 # In a tensor the height comes *before* the width.
@@ -181,28 +186,55 @@ def latents_shape(pipe, height, width):
     return (pipe.unet.config.in_channels, height // factor, width // factor)
 
 
+# %% wrong="02.shape" says="returns `None`"
+def latents_shape(pipe, height, width):
+    factor = pipe.vae_scale_factor
+    if height == width:
+        return (1, pipe.unet.config.in_channels, height // factor, width // factor)
+
+
+# %% right="02.shape"
+def latents_shape(pipe, height, width):
+    return seeded_latents(pipe, 0, height, width).shape
+
+
+# %% right="02.shape"
+def latents_shape(pipe, height, width):
+    with torch.no_grad():
+        pixels = torch.zeros(1, 3, height, width, device=pipe.device, dtype=pipe.vae.dtype)
+        return list(pipe.vae.encode(pixels).latent_dist.mean.shape)
+
+
+# %% right="02.shape"
+def latents_shape(pipe, height, width):
+    latents = torch.tensor([height, width]) // (2 ** (len(pipe.vae.config.block_out_channels) - 1))
+    return torch.Size([1, pipe.vae.config.latent_channels, *latents.tolist()])
+
+
 # %% [markdown]
 # Why this detour over latents? Count: a pixel has three numbers (red, green, blue), and there are
-# a great many pixels. We work out how many numbers the U-Net is spared. This is what the *latent*
-# in *latent diffusion* buys.
+# many pixels. How much work is the U-Net spared? Your function says how large the latents are.
 
 # %%
 shape = (1, channels, side, side)
+pixels_side = side * factor
 numbers_in_latents = channels * side * side
-numbers_in_pixels = 3 * (side * factor) * (side * factor)
+numbers_in_pixels = 3 * pixels_side * pixels_side
 print("shape of the noise:", shape)
+yours = latents_shape(pipe, pixels_side, pixels_side)
+print("your function agrees:", yours is not None and tuple(yours) == shape)
 print(f"{numbers_in_pixels:,} numbers in pixels, {numbers_in_latents:,} in latents:")
 print(f"{numbers_in_pixels / numbers_in_latents:.0f} times fewer")
 
 # %% [markdown]
-# The real Stable Diffusion 1.x has the same ratio: 3 × 512 × 512 pixels' worth of numbers against
-# 4 × 64 × 64 latents. It is a matter of the factor and the channels, not of the size.
+# The real Stable Diffusion 1.x has the same ratio, 3 × 512 × 512 numbers in pixels to 4 × 64 × 64
+# in latents. It depends on the factor and the channels, not on the size.
 #
 # ### Exercise 2 · The same noise twice
 #
 # Draw noise of the `shape` above from the seed `same_seed`, twice, so that `torch.equal` says yes.
-# Do draw it twice, since your neighbour has nothing to copy. (The check sees only the numbers: it
-# cannot tell a second draw from a copy.)
+# (Do draw it twice. The check only sees the numbers, so it can't tell a second draw from a copy,
+# but your neighbor has nothing to copy.)
 
 # %% exercise="02.same_noise"
 same_seed = 42
@@ -216,7 +248,7 @@ exercise("02.same_noise").check(
 # exercise("02.same_noise").hint()
 
 # %% [markdown] hint="02.same_noise"
-# Section 1 has everything you need. There the shape was just `3`.
+# Section 2 has everything you need. There the shape was just `3`.
 
 # %% [markdown] hint="02.same_noise"
 # How many generators do you need? Think of the bookmark: after the first draw it has moved.
@@ -247,12 +279,30 @@ same_seed = 42
 latents = torch.randn(3, generator=torch.Generator().manual_seed(same_seed))
 latents_again = torch.randn(3, generator=torch.Generator().manual_seed(same_seed))
 
+# %% right="02.same_noise"
+same_seed = 42
+generator = torch.Generator().manual_seed(same_seed)
+latents = torch.randn(*shape, generator=generator)
+latents_again = torch.randn(*shape, generator=generator.manual_seed(same_seed))
+
+# %% right="02.same_noise"
+same_seed = 42
+latents, latents_again = seeded_latents(pipe, same_seed), seeded_latents(pipe, [same_seed])
+
+# %% right="02.same_noise"
+same_seed = 42
+torch.manual_seed(same_seed)
+latents = torch.randn(list(shape))
+generator = torch.Generator("cpu")
+generator.manual_seed(same_seed)
+latents_again = torch.empty(shape).normal_(generator=generator)
+
 # %% [markdown]
-# ## 3 · Two pictures from one noise
+# ## 4 · Two pictures from one noise
 #
 # A pipeline takes finished noise as `latents`. The function below saves us some typing. It also
-# moves the noise to where the model is, and into the model's type of number; on a graphics card
-# both can differ from ours.
+# moves the noise to the model's device and into its type of number. Now the first picture, from
+# *your* noise; until exercise 2 is solved, from ours.
 
 
 # %% picture="02.first"
@@ -261,25 +311,23 @@ def draw_from(latents, prompt, **changes):
     return pipe(prompt, latents=latents, **(SETTINGS | changes)).images[0]
 
 
-prompt = "a 3d sticker of a fox on a teal background"
 noise = torch.randn(shape, generator=torch.Generator().manual_seed(42))
-picture = draw_from(noise, prompt)
+picture = draw_from(noise if latents is ... else latents, prompt)
 display(enlarge(picture))
 
 # %% [markdown]
-# Two tensors that are equal should give two pictures that are equal. Not only alike: the same in
-# every byte. We draw the noise once more, and the picture from it.
+# Two tensors that are equal should give two pictures that are equal: not only alike, but the same
+# in every byte. We draw from the second tensor.
 
 # %% picture="02.twin" same_as="02.first"
-noise_again = torch.randn(shape, generator=torch.Generator().manual_seed(42))
-twin = draw_from(noise_again, prompt)
+twin = draw_from(noise if latents_again is ... else latents_again, prompt)
 display(enlarge(twin))
 print("the same picture:", twin.tobytes() == picture.tobytes())
 
 # %% [markdown]
-# In lesson 01 we gave the pipeline a generator instead, and never saw the noise. What did it do
-# with it? It drew the noise from the generator, in the shape that you now know. So this must give
-# the same picture once more:
+# In lesson 01 we gave the pipeline a generator instead, and never saw the noise. The pipeline then
+# draws the noise from the generator, in the shape that you now know. So this must give the same
+# picture once more:
 
 # %% picture="02.generator" same_as="02.first"
 generator = torch.Generator().manual_seed(42)
@@ -288,7 +336,7 @@ display(enlarge(third))
 print("the same again:", third.tobytes() == picture.tobytes())
 
 # %% [markdown]
-# ## 4 · A picture for your neighbour
+# ### A picture for your neighbor
 #
 # A seed is a single whole number, so a picture fits into a short message: *prompt, seed, steps,
 # guidance, model*. With the model's own scheduler and size, and no negative prompt, this is all
@@ -297,14 +345,14 @@ print("the same again:", third.tobytes() == picture.tobytes())
 # > a poodle and an astronaut on a purple background · seed 6421725739674010 · 25 steps ·
 # > guidance 5.0 · model: stickers
 #
-# And this is the picture that it stands for:
+# And this is the picture that it describes:
 #
 # ![The picture that the message describes: what the sticker model draws for a poodle and an
 # astronaut on a purple background with seed 6421725739674010](../course/pictures/02_neighbour.png)
 #
-# (Do not expect two figures. The model knows both words, but each picture that it learned from
-# showed *one* subject, so it makes one of the two, or something in between. The large models have
-# the same weakness, only later: ask one for five subjects.)
+# (Don't expect two figures. The model knows both words, but each picture that it learned from
+# showed *one* subject. Lesson 04 looks into this. With another `MODEL`, the message describes
+# another picture: then compare with a neighbor who has the same one.)
 #
 # ### Exercise 3 · Repeat it
 #
@@ -336,7 +384,8 @@ exercise("02.neighbour").check(
 # The noise first: as in exercise 2, with another seed.
 
 # %% [markdown] hint="02.neighbour"
-# Now section 3: `draw_from` takes the noise and the prompt, in this order, and knows the settings.
+# Now the picture: `draw_from` takes the noise and the prompt, in this order, and knows the
+# settings.
 
 # %% wrong="02.neighbour" says="seed 42"
 neighbour_prompt = "a poodle and an astronaut on a purple background"
@@ -368,41 +417,73 @@ neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))
 neighbour = pipe(neighbour_prompt, latents=neighbour_latents, **SETTINGS)
 
+# %% wrong="02.neighbour" says="or other settings"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
+neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))
+neighbour = draw_from(neighbour_latents, neighbour_prompt, num_inference_steps=20)
+
+# %% right="02.neighbour"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
+neighbour_latents = seeded_latents(pipe, neighbour_seed)
+neighbour = pipe(neighbour_prompt, latents=neighbour_latents, **SETTINGS).images[0]
+
+# %% right="02.neighbour"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
+torch.manual_seed(neighbour_seed)
+neighbour_latents = torch.randn(shape)
+generator = torch.Generator().manual_seed(neighbour_seed)
+neighbour = pipe([neighbour_prompt], generator=[generator], **SETTINGS).images[0]
+
+# %% right="02.neighbour"
+neighbour_prompt = "a poodle and an astronaut on a purple background"
+neighbour_seed = 6421725739674010
+generator = torch.Generator()
+neighbour_latents = torch.randn(shape, generator=generator.manual_seed(neighbour_seed))
+output = pipe(
+    prompt=neighbour_prompt, latents=neighbour_latents.to(pipe.device, pipe.dtype),
+    num_inference_steps=25, guidance_scale=5.0, output_type="np",
+)  # fmt: skip
+neighbour = pipe.numpy_to_pil(output.images)[0]
+
 # %% [markdown]
 # ## 5 · Change one thing
 #
 # Now that nothing changes by itself, we can change one thing at a time. First **only the seed**:
-# four noises, one prompt. Look at what stays and at what moves.
+# four noises, one prompt. The prompt leaves a lot open, so that the noise has something to decide.
 
 # %% picture="02.only_seed"
 seeds = [1, 2, 3, 4]
 by_seed = []
 for seed in seeds:
     noise_of_seed = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    by_seed.append(draw_from(noise_of_seed, prompt))
-display(image_grid(by_seed, rows=1, labels=[f"seed={seed}" for seed in seeds]))
+    by_seed.append(draw_from(noise_of_seed, "a fox"))
+display(image_grid(by_seed, rows=1, labels=[f"seed {seed}" for seed in seeds], min_width=256))
 print("different pictures:", len({picture.tobytes() for picture in by_seed}))
 
 # %% [markdown]
 # Then **only one word**: one noise, four prompts that differ in a single word.
 
-# %% picture="02.only_word" differs_from="02.only_seed"
+# %% picture="02.only_word" differs_from="02.only_seed" export="02_only_word.png"
 words = ["fox", "cat", "rabbit", "penguin"]
 prompts = [f"a 3d sticker of a {word} on a teal background" for word in words]
 by_word = [draw_from(noise, prompt_of_word) for prompt_of_word in prompts]
-display(image_grid(by_word, rows=1, labels=words))
+display(image_grid(by_word, rows=1, labels=words, min_width=256))
 print("different pictures:", len({picture.tobytes() for picture in by_word}))
 
 # %% [markdown]
-# The prompt decides *what* is in the picture; the noise decides the rest, above all where things
-# are and which way they lean. That is why you fix the noise when you look for the right words: if
-# both changed at once, you would not know which of them did it.
+# The prompt decides *what* is in the picture. The noise decides what the prompt leaves open: often
+# the place, the pose and the colors. The more a prompt says, the less is left for the seed. So fix
+# the noise when you look for the right words: if both changed at once, you wouldn't know which of
+# them did it.
 #
 # ## 6 · Several pictures at once
 #
-# A pipeline can draw a batch of pictures in one go: give it a list of prompts, and noise with as
-# many layers. But how do you draw the noise of a batch? You could take it from *one* generator, all
-# at once. The next cell compares this with three separate draws. Which layers will be the same?
+# A pipeline can draw a batch of pictures in one call. But where does the noise of a batch come
+# from? You could draw it from *one* generator, all at once. The next cell compares this with three
+# separate draws. Which layers will be the same?
 
 # %%
 one_generator = torch.Generator().manual_seed(1)
@@ -413,14 +494,13 @@ for index, seed in enumerate([1, 2, 3]):
 
 # %% [markdown]
 # Only the first, number 0. The others came from further on in the list of seed 1: no seed of their
-# own would bring them back. If you like the last picture best, you must draw all three again. So
-# the rule is: **one generator a picture**.
+# own would bring them back. So the rule is **one generator per picture**.
 #
 # ### Exercise 4 · A batch whose pictures can be repeated
 #
 # Make `batch_latents` for the three `batch_seeds`: a tensor with three layers, and in each the
-# noise that its seed gives alone. `torch.cat(list_of_tensors)` puts tensors one behind the other
-# along the first dimension.
+# noise that its seed gives alone. `torch.cat(list_of_tensors)` joins tensors along the first
+# dimension.
 
 # %% exercise="02.batch"
 batch_seeds = [11, 12, 13]
@@ -470,34 +550,59 @@ batch_latents = [
     torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in batch_seeds
 ]
 
+# %% right="02.batch"
+batch_seeds = [11, 12, 13]
+batch_latents = seeded_latents(pipe, batch_seeds)
+
+# %% right="02.batch"
+batch_seeds = (11, 12, 13)
+batch_latents = torch.stack(
+    [torch.randn(shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in batch_seeds]
+)
+
+# %% right="02.batch"
+batch_seeds = range(11, 14)
+batch_latents = torch.empty(len(batch_seeds), *shape[1:])
+for layer, seed in zip(batch_latents, batch_seeds, strict=True):
+    layer.copy_(torch.randn(shape, generator=torch.Generator().manual_seed(seed))[0])
+
 # %% [markdown]
-# Now you know what `seeded_latents` does. Give it the pipeline and a seed, or a list of seeds; it
-# finds the shape, uses one generator a picture, and moves the noise to the model. We ask it for
-# seeds 1, 2 and 3 and draw them in a single call. The second picture should be the one that seed 2
-# gave alone in section 5.
+# `seeded_latents` of our helpers does the same: give it the pipeline and a seed, or a list of
+# seeds, and it finds the shape, uses one generator per picture, and moves the noise to the model.
+# Now we draw three pictures of one prompt in one call, in two ways. Above, from **your** batch
+# (until it is there, from `seeded_latents`). Below, the pipeline makes the noise itself:
+# `num_images_per_prompt` says how many pictures to draw, and `generator` takes one per picture.
 
 # %% picture="02.batch"
-batch = seeded_latents(pipe, [1, 2, 3])
-pictures = pipe([prompt] * 3, latents=batch, **SETTINGS).images
-display(image_grid(pictures, rows=1, labels=["seed=1", "seed=2", "seed=3"]))
-print("shape:", tuple(batch.shape))
-print("the noise of seed 2:", torch.equal(batch[1:2], seeded_latents(pipe, 2)))
+if batch_latents is ...:
+    batch_latents = seeded_latents(pipe, batch_seeds)
+batch = batch_latents.to(pipe.device, pipe.dtype)
+above = pipe([prompt] * 3, latents=batch, **SETTINGS).images
+generators = [torch.Generator().manual_seed(seed) for seed in batch_seeds]
+below = pipe(prompt, num_images_per_prompt=3, generator=generators, **SETTINGS).images
+labels = [f"{name}, seed {seed}" for name in ("latents", "generator") for seed in batch_seeds]
+display(image_grid(above + below, rows=2, labels=labels, min_width=256))
+print(
+    "equal:", all(one.tobytes() == other.tobytes() for one, other in zip(above, below, strict=True))
+)
 
 # %% [markdown]
-# Compare with section 5: the same foxes. To the eye, that is. The noise is equal bit by bit, but
-# with three pictures at a time a processor may add up long sums in another order, and rounding
-# then differs in the last digits. A pixel may come out a shade lighter or darker.
+# Each of them can be drawn again alone, from its seed. The noise is then equal bit by bit. The
+# picture is equal to the eye: with three pictures at a time a processor may add up long sums in
+# another order, and rounding then differs in the last digits.
+
+# %% [markdown]
+# ## More · When fixed noise is not enough
 #
-# ## 7 · When fixed noise is not enough
+# So far the noise at the start decided everything. Some schedulers add **new noise** in each step.
+# Then there are two sources of chance, and passing `latents` fixes only the first.
 #
-# So far the noise at the start decided everything. There is a trap here, and many fall into it.
-# Some schedulers throw **fresh noise** into the picture at each step. Then there are two sources of
-# chance: the noise at the start, and the noise on the way. Passing `latents` fixes only the first.
-#
-# The scheduler *DDIM* ([paper](https://arxiv.org/abs/2010.02502)) has a control for it, named
+# The scheduler **DDIM** ([paper](https://arxiv.org/abs/2010.02502)) has a control for it, named
 # **`eta`**: 0 adds no noise on the way, 1 adds a lot. The next cell makes a second pipeline from
-# the same parts, with this scheduler (nothing is loaded again). Its last line hides the progress
-# bar. (Lesson 03 says what `clip_sample=False` is for.)
+# the same parts with this scheduler (nothing is loaded again). Its function draws twice from *the
+# same latents*. If it gets a seed, it also makes a new generator for each picture. (Lesson 03
+# explains `clip_sample=False`.)
+
 
 # %%
 ddim = DDIMScheduler.from_config(pipe.scheduler.config, clip_sample=False)
@@ -505,12 +610,7 @@ parts = pipe.components | {"scheduler": ddim}
 ddim_pipe = type(pipe)(**parts, requires_safety_checker=False)
 ddim_pipe.set_progress_bar_config(disable=True)
 
-# %% [markdown]
-# And we need a function that draws a picture twice from *the same latents*. If it gets a seed, it
-# also makes a new generator for each of the two.
 
-
-# %%
 def draw_pair(eta, seed=None):
     pair = []
     for _ in range(2):
@@ -519,7 +619,7 @@ def draw_pair(eta, seed=None):
         output = ddim_pipe(prompt, latents=start, generator=generator, eta=eta, **SETTINGS)
         pair.append(output.images[0])
     print("equal:", pair[0].tobytes() == pair[1].tobytes())
-    return image_grid(pair, rows=1)
+    return image_grid(pair, rows=1, min_width=256)
 
 
 # %% [markdown]
@@ -530,7 +630,7 @@ display(draw_pair(eta=0.0))
 
 # %% [markdown]
 # Now `eta=1`, with the very same latents and still no generator. What do you expect? (The first
-# line fixes the noise that PyTorch takes when nobody gives it a generator. It is here only so that
+# line fixes the noise that PyTorch takes when nobody gives it a generator. It is only here so that
 # this page stays the same each time we build it.)
 
 # %% picture="02.eta_one" differs_from="02.eta_zero"
@@ -546,16 +646,16 @@ display(draw_pair(eta=1.0, seed=7))
 
 # %% [markdown]
 # With `generator` alone, and no latents, the pipeline draws all noise from it: first that of the
-# start, then that of the way. This works as well, so in other people's code you will see both.
+# start, then that of the steps. This works as well, so in other people's code you will see both.
 #
-# Schedulers with *ancestral* in their name (*Euler a*) always add noise on the way, and so does
-# *DDPM* ([paper](https://arxiv.org/abs/2006.11239)). If a picture with fixed latents still will not
-# hold still, look at the scheduler.
+# Schedulers with *ancestral* in their name (*Euler a*) always add noise in each step, and so does
+# **DDPM**, which you met in lesson 01. If a picture with fixed latents still changes from run to
+# run, look at the scheduler.
 #
-# ## 8 · Another device, another noise
+# ## More · Another device, different noise
 #
 # A seed says which list of numbers to read, and that is of use only if both readers have the same
-# lists. Other libraries, and other devices, work out their numbers by other rules. We ask NumPy,
+# lists. Other libraries, and other devices, compute their numbers by other rules. We ask NumPy,
 # another library for numbers, for the noise of seed 42, and then a graphics card if there is one.
 
 # %% tags=["nbval-ignore-output"]
@@ -569,10 +669,10 @@ else:
 
 # %% [markdown]
 # This is why the course always draws noise on the **CPU** (the ordinary processor), in 32-bit
-# numbers, and then moves it to wherever the model is. (`torch.Generator()` without a device is a
-# CPU generator.) It takes no time worth mentioning, and you and your neighbour get the same noise,
-# whether you have a graphics card or not. The pictures are then the same to the eye, though not to
-# the last bit, since each device rounds in its own way.
+# numbers, and then moves it to the model. (`torch.Generator()` without a device is a CPU
+# generator.) You and your neighbor get the same noise, with or without a graphics card. The
+# pictures are then the same to the eye, though not to the last bit, since each device rounds in its
+# own way.
 #
 # And a seed fixes nothing else. With another model, other steps, another guidance scale, another
 # scheduler or another size, the same seed gives another picture. So note them all; `save_image` of
@@ -581,20 +681,21 @@ else:
 # %% [markdown]
 # ## What you learned
 #
-# - A **generator** with a **seed** gives a fixed row of numbers, and each draw moves on in it. Same
-#   numbers again means a *new* generator with the same seed.
+# - A **generator** with a **seed** gives a fixed sequence of numbers, and each draw moves on in it.
+#   Same numbers again means a *new* generator with the same seed.
 # - The **latents** have the shape (pictures, channels, height / factor, width / factor), all of it
 #   from the pipeline's own configuration, and 48 times fewer numbers than the pixels.
 # - Equal latents and equal settings give the same picture: on your computer to the last bit, on
-#   your neighbour's to the eye.
-# - The prompt decides what is drawn, the noise the rest. Change one thing at a time.
-# - In a batch: **one generator a picture**. `seeded_latents` does it.
-# - Schedulers that add noise on the way need a `generator` besides the `latents`.
+#   your neighbor's to the eye.
+# - The prompt decides what is drawn, the noise what the prompt leaves open. Change one thing at a
+#   time.
+# - In a batch: **one generator per picture**, by `seeded_latents`, or as a list of generators.
+# - Schedulers that add noise in each step need a `generator` besides the `latents`.
 # - Noise is drawn on the CPU, because each kind of device has its own.
 #
-# **Try on your own:** hunt for the seed of the finest unicorn between 0 and 20, and send the
-# message to someone. Mix the noise of two seeds, `0.7 * a + 0.7 * b`, and draw it. Why 0.7 and not
-# 0.5? (Print `.std()`, the spread of the numbers.) Draw noise from
-# `neighbour_seed % 2**32`: on the CPU, PyTorch looks at no more of a seed than this remainder.
+# **Try on your own:** find the seed of the finest unicorn between 0 and 20, and send the message to
+# someone. Mix the noise of two seeds, `0.7 * a + 0.7 * b`, and draw it. Why 0.7 and not 0.5? (Print
+# `.std()`, the spread of the numbers.) Draw noise from `neighbour_seed % 2**32`: on the CPU,
+# PyTorch uses no more of a seed than this remainder.
 #
 # Next: [lesson 03](03_steps.ipynb), in which you measure how many steps a picture needs.

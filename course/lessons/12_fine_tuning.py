@@ -205,6 +205,7 @@ def lora_layer(x, W, A, B, weight):
 
 # %%
 torch.manual_seed(0)
+pipe = load_pipeline("stickers")  # a fresh one, so that this cell can run again
 pipe.unet.requires_grad_(False)
 layers = ["to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2"]
 pipe.unet.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=layers))
@@ -316,7 +317,10 @@ else:
 
 # %% tags=["nbval-ignore-output"]
 STEPS = 80
-exams = {"learned": [training_set.exam_loss(pipe)], "kept back": [exam_set.exam_loss(pipe)]}
+exams = {
+    "learned": [training_set.validation_loss(pipe)],
+    "kept back": [exam_set.validation_loss(pipe)],
+}
 optimizer = torch.optim.AdamW(trained, lr=4e-3)
 losses = []
 began = time.monotonic()
@@ -331,13 +335,14 @@ for step in range(STEPS):
     if (step + 1) % 20 == 0:
         seconds = time.monotonic() - began
         print(f"step {step + 1} of {STEPS}: loss {numpy.mean(losses[-20:]):.3f}, {seconds:.0f} s")
-exams["learned"].append(training_set.exam_loss(pipe))
-exams["kept back"].append(exam_set.exam_loss(pipe))
+exams["learned"].append(training_set.validation_loss(pipe))
+exams["kept back"].append(exam_set.validation_loss(pipe))
 
 # %% [markdown]
-# To see whether anything was learned, ask the same questions before and after. `exam_loss` uses the
-# same noise and the same timesteps each time, so its values compare. Dots: the loss of each step.
-# Lines: the two exams, on the pictures that the model trained on, and on those kept back.
+# To see whether anything was learned, ask the same questions before and after. `validation_loss`
+# uses the same noise and the same timesteps each time, so its values compare. Dots: the loss of
+# each step. Lines: the two exams, on the pictures that the model trained on, and on those kept
+# back.
 
 # %% picture="12.loss"
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
@@ -473,6 +478,7 @@ drawn = {}
 for weight in WEIGHTS:
     set_weight(pipe, weight)
     drawn[f"weight {weight:g}"] = draw(pipe, GOLDEN + OLD)
+set_weight(pipe, 1.0)  # as it was trained
 drawn["stickers-golden"] = draw(golden, GOLDEN + OLD)
 shown = [image for images in drawn.values() for image in images]
 labels = [label for label, images in drawn.items() for _ in images]
@@ -536,13 +542,13 @@ if golden_share(before[0]) is None:
 by_heart = load_pipeline("stickers")
 add_lora(by_heart, rank=4)
 two = TrainingSet(by_heart, to_learn[:2])
-steps, seen, unseen = [0], [two.exam_loss(by_heart)], [exam_set.exam_loss(by_heart)]
+steps, seen, unseen = [0], [two.validation_loss(by_heart)], [exam_set.validation_loss(by_heart)]
 for turn in range(4):
     again = TrainingSet(by_heart, to_learn[:2], seed=turn)
     fine_tune(by_heart, again, steps=15, batch_size=4, learning_rate=5e-3, progress=False)
     steps.append(steps[-1] + 15)
-    seen.append(two.exam_loss(by_heart))
-    unseen.append(exam_set.exam_loss(by_heart))
+    seen.append(two.validation_loss(by_heart))
+    unseen.append(exam_set.validation_loss(by_heart))
 
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 axes.plot(steps, seen, "o-", label="the two pictures")

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from helpers.pictures.files import save_image
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 
 USER_PICTURES = 150
 """Pictures kept of one visitor; then older ones go, those that are no favourites first."""
@@ -109,8 +109,10 @@ class Album:
         """Save what the face service made of a picture; None stands for an uploaded one."""
         settings = original.settings if original else {}
         settings = settings | {
-            "height": image.height, "width": image.width, "improved_times": factor,
-        }  # fmt: skip
+            "height": image.height,
+            "width": image.width,
+            "improved_times": factor,
+        }
         model, version = (original.model, original.model_version) if original else ("", "")
         return self._add(user, image, settings, model, version, "improved")
 

@@ -18,8 +18,8 @@ from PIL import Image
 from helpers.pictures.encoded import from_bytes
 from helpers.pictures.files import SETTINGS_KEY
 from helpers.pictures.parameters import PARAMETERS_KEY, settings_of_parameters
+from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
-from helpers.sampling.trajectory import Cell
 from helpers.sweeps import plan as plans
 
 PNG_BEGINS = b"\x89PNG\r\n\x1a\n"

@@ -29,8 +29,9 @@ from PIL import Image
 
 from helpers.models.fingerprint import model_fingerprint
 from helpers.sampling import stages
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import MAX_ROWS, Denoiser
-from helpers.sampling.trajectory import Cell, Trajectory
+from helpers.sampling.trajectory import Trajectory
 
 CAPACITY = 600
 """Pictures that may wait, of all users together."""

@@ -49,12 +49,15 @@ class Guard:
     """
 
     def __init__(
-        self, app, max_bytes: Callable[[str], int], names: Callable[[], Collection[str]] = tuple
+        self,
+        app: Callable,
+        max_bytes: Callable[[str], int],
+        names: Callable[[], Collection[str]] = tuple,
     ):
         self.app, self.max_bytes, self.names = app, max_bytes, names
         self._kept = 0  # bytes of bodies in memory
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         if scope["type"] not in ("http", "websocket"):
             return await self.app(scope, receive, send)
         taken = 0
@@ -74,7 +77,7 @@ class Guard:
         finally:
             self._kept -= taken
 
-    def _check(self, scope) -> None:
+    def _check(self, scope: dict) -> None:
         if ADDRESS.search(scope["path"]):
             raise Rejected("An address is not fetched.", 403)
         headers = headers_of(scope)
@@ -89,7 +92,7 @@ class Guard:
         if headers.get("sec-fetch-site") == "cross-site" and not is_link:
             raise Rejected("Other web pages may not use this server.", 403)
 
-    async def _whole(self, scope, receive) -> bytes:
+    async def _whole(self, scope: dict, receive: Callable) -> bytes:
         most = self.max_bytes(scope["path"])
         too_large = Rejected(f"The request has more than {most} bytes.", 413)
         declared = headers_of(scope).get("content-length", "0")
@@ -109,7 +112,7 @@ class Guard:
                 return bytes(body)
 
 
-def headers_of(scope) -> dict[str, str]:
+def headers_of(scope: dict) -> dict[str, str]:
     """The headers of a request, names in lower case."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
@@ -136,7 +139,9 @@ def is_own_name(name: str, further: Collection[str] = ()) -> bool:
         return bool(name) and ("." not in name or name.endswith(LOCAL_SUFFIXES) or name in own)
 
 
-async def answer(send, status: int, content: object, headers: Collection[tuple] = ()) -> None:
+async def answer(
+    send: Callable, status: int, content: object, headers: Collection[tuple] = ()
+) -> None:
     """Send a whole JSON answer."""
     body = json.dumps(content).encode()
     head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -144,7 +149,7 @@ async def answer(send, status: int, content: object, headers: Collection[tuple] 
     await send({"type": "http.response.body", "body": body})
 
 
-def _replay(body: bytes, receive):
+def _replay(body: bytes, receive: Callable) -> Callable:
     """A `receive` that gives the body once, and then what the connection tells."""
     messages = iter([{"type": "http.request", "body": body, "more_body": False}])
 

@@ -178,12 +178,15 @@ def models() -> Finding:
 
 def _fault(folder: Path) -> str:
     """What is wrong with a model's folder, or nothing. Only the heads of the files are read."""
-    from helpers.models.folder import file_fault
+    from helpers.models.folder import Fault, count_parameters
 
     files = sorted(folder.glob("**/*.safetensors"))
-    if not files:
-        return f"no weights in {folder}"
-    return next(filter(None, map(file_fault, files)), "")
+    try:
+        for file in files:
+            count_parameters(file)
+    except Fault as fault:
+        return str(fault)
+    return "" if files else f"no weights in {folder}"
 
 
 def device() -> Finding:
@@ -247,8 +250,11 @@ def _real_model():
 
 def progress() -> Finding:
     """Can the checks keep a record of your progress?"""
-    from helpers.course.progress import own_file
+    from helpers.course.progress import VARIABLE, is_off, own_file
 
+    if is_off():
+        fix = f"To keep one, unset {VARIABLE} and restart the notebook."
+        return Finding("Progress", State.NOTE, f"no record is kept: {VARIABLE} is off", fix)
     path = own_file()
     place = path if path.exists() else path.parent
     if os.access(place, os.W_OK):

@@ -33,6 +33,7 @@ OUTCOME_LOOKS = {
     Outcome.RAISED: ("⚠", "Your code raised an error", "#c2700a"),
     Outcome.CANNOT_CHECK: ("?", "Cannot be checked here", "#8066c0"),
 }
+HELPED = (Outcome.NOT_ATTEMPTED, Outcome.WRONG, Outcome.RAISED)  # their texts offer a hint
 HINT_LOOKS = ("→", "#3f7fbf")
 
 
@@ -65,6 +66,24 @@ class Result(Note):
     outcome: Outcome
 
 
+@dataclass(frozen=True, repr=False)
+class Hint(Note):
+    """A hint, below what the check just said.
+
+    A notebook shows only the last value of a cell, and in a lesson both calls are in one.
+    """
+
+    checked: Result | None
+
+    def __repr__(self) -> str:
+        above = f"{self.checked!r}\n\n" if self.checked else ""
+        return above + super().__repr__()
+
+    def _repr_html_(self) -> str:
+        above = self.checked._repr_html_() if self.checked else ""
+        return above + super()._repr_html_()
+
+
 class Exercise:
     """One exercise of a lesson, by its id. Use `exercise(id)` to get it."""
 
@@ -73,6 +92,7 @@ class Exercise:
         self._hints = hints
         self._solution = solution
         self._hints_given = 0
+        self._checked: Result | None = None  # what the check said since the last hint
 
     def __repr__(self) -> str:
         return f'exercise("{self.id}"): .check(…), .hint() or .solution()'
@@ -85,12 +105,13 @@ class Exercise:
         function = lesson_checks(self.id[:2])[self.id]
         outcome, message = judge(function, unnamed, values)
         progress.record(self.id, outcome)
-        if outcome in (Outcome.NOT_ATTEMPTED, Outcome.WRONG) and self._hints_given == 0:
+        if outcome in HELPED and self._hints_given == 0:
             message += f'\n\nStuck? Run `exercise("{self.id}").hint()`.'
         sign, title, colour = OUTCOME_LOOKS[outcome]
-        return Result(sign, title, message, colour, outcome)
+        self._checked = Result(sign, title, message, colour, outcome)
+        return self._checked
 
-    def hint(self) -> Note:
+    def hint(self) -> Hint:
         """Give the next hint, and say how many are left; after the last one the first again."""
         sign, colour = HINT_LOOKS
         total = len(self._hints)
@@ -103,7 +124,8 @@ class Exercise:
         else:
             rest = f'That was the last one. `exercise("{self.id}").solution()` shows a solution.'
         message = f"{self._hints[index]}\n\n{rest}"
-        return Note(sign, f"Hint {index + 1} of {total}", message, colour)
+        checked, self._checked = self._checked, None
+        return Hint(sign, f"Hint {index + 1} of {total}", message, colour, checked)
 
     def solution(self) -> Note:
         """Show the code of one solution."""

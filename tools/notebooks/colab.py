@@ -1,11 +1,14 @@
 """What every notebook gets after its first cell: a few links, and the set-up for Google Colab.
 
 Colab brings torch, numpy and most of the rest, so the cell only adds what is missing and holds
-those two where they are. The address of the course stands once, in pyproject.toml under
-[project.urls] as Repository.
+those two where they are. Another package called `helpers` can neither hide ours nor be hidden by
+it: the course is recognized by the name of its distribution, its folder is the first that this
+notebook looks into, and an editable installation copies nothing beside other packages. The
+address of the course stands once, in pyproject.toml under [project.urls] as Repository.
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +19,9 @@ COLAB = "https://colab.research.google.com/github"
 GITHUB = "https://github.com/"
 TAG = "colab"
 
+# JupyterLab and Colab show the cell as one closed line, so that a lesson opens with its own words.
+FOLDED = {"jupyter": {"source_hidden": True}, "cellView": "form"}
+
 TEXT = """\
 *A word is new? It is in the [glossary](../course/reading/glossary.md).*
 
@@ -24,22 +30,23 @@ it does nothing. Colab does not find other pages and pictures of the course: the
 [on GitHub]({github}).*"""
 
 CODE = """\
-# On Google Colab this fetches the course. Colab's own torch and numpy stay as they are.
+# @title On Google Colab only: fetch the course
+# Colab's own torch and numpy stay as they are.
 import os
 import subprocess
 import sys
-from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.metadata import distributions, version
 
 if "COLAB_RELEASE_TAG" in os.environ:
     course = "/content/stable-diffusion-course"
     if not os.path.exists(course):
         clone = ["git", "clone", "--quiet", "--depth=1", "{repository}", course]
         subprocess.run(clone, check=True)
-    if find_spec("helpers") is None:
+    if "stable-diffusion-course" not in {{found.name for found in distributions()}}:
         kept = [f"{{name}}=={{version(name)}}" for name in ("numpy", "torch")]
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, course]
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, "-e", course]
         subprocess.run(pip, check=True)
+    sys.path.insert(0, course)
     os.chdir(f"{{course}}/lessons")"""
 
 
@@ -67,11 +74,11 @@ def with_setup(lesson: Lesson, address: str) -> Lesson:
     first = lesson.cells[0]
     added = [
         _cell("markdown", first.start, TEXT.format(colab=colab, github=f"{address}/{notebook}")),
-        _cell("code", first.start, CODE.format(repository=address)),
+        _cell("code", first.start, CODE.format(repository=address), FOLDED),
     ]
     return replace(lesson, cells=[first, *added, *lesson.cells[1:]])
 
 
-def _cell(kind: str, start: Line, text: str) -> Cell:
+def _cell(kind: str, start: Line, text: str, metadata: Mapping[str, object] | None = None) -> Cell:
     lines = [replace(start, text=line) for line in text.split("\n")]
-    return Cell(kind, start, {"tags": [TAG]}, Forms(lines, lines, []))
+    return Cell(kind, start, {"tags": [TAG]} | (metadata or {}), Forms(lines, lines, []))

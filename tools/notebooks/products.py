@@ -13,9 +13,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from helpers.base import files
+from helpers.base.files import write_whole
 from helpers.course.checks import lesson_checks
-from tools.notebooks.colab import repository, with_setup
+from tools.notebooks.colab import FOLDED, repository, with_setup
 from tools.notebooks.marks import Line, ScriptError
 from tools.notebooks.pictures import cell_pictures
 from tools.notebooks.rules import verify
@@ -151,7 +151,8 @@ def make_notebook(lesson: Lesson, form: str) -> NotebookNode:
             "code": nbformat.v4.new_code_cell,
             "markdown": nbformat.v4.new_markdown_cell,
         }[cell.kind]
-        metadata = {key: cell.options[key] for key in NOTEBOOK_OPTIONS if key in cell.options}
+        kept = (*NOTEBOOK_OPTIONS, *FOLDED)
+        metadata = {key: cell.options[key] for key in kept if key in cell.options}
         cell_id = _cell_id(lesson, cell, taken)
         notebook.cells.append(new_cell(cell.source(form), id=cell_id, metadata=metadata))
     nbformat.validate(notebook)
@@ -184,13 +185,6 @@ def execute_solution(lesson: Lesson, folder: Path) -> NotebookNode:
             _execute_cell(client, index, cell)
     notebook.metadata = nbformat.from_dict(METADATA)  # without the version of this Python
     return notebook
-
-
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file, and its folder if need be, so that nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(path, content.encode("utf-8") if isinstance(content, str) else content)
-    return path
 
 
 def _require_title(lesson: Lesson, title: str) -> None:

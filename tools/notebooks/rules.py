@@ -97,11 +97,12 @@ def _require_pieces(lesson: Lesson, exercise: Exercise, checks: Mapping[str, Cal
             f"exercise {exercise.id!r} has no known wrong answer: add a cell "
             f'`# %% wrong="{exercise.id}" says="…"`',
         )
-    for answer in exercise.wrong_answers:
-        _require_code(answer.lines, "the wrong answer does not parse")
+    known = [("wrong", answer) for answer in exercise.wrong_answers]
+    for kind, answer in [*known, *(("right", answer) for answer in exercise.right_answers)]:
+        _require_code(answer.lines, f"the {kind} answer does not parse")
         if _same_code(answer.source, exercise.solution):
             raise ScriptError(
-                answer.start, f"this known wrong answer is the solution of {exercise.id!r}"
+                answer.start, f"this known {kind} answer is the solution of {exercise.id!r}"
             )
     if exercise.id not in checks:
         raise ScriptError(

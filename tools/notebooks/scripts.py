@@ -11,7 +11,7 @@ from tools.notebooks.marks import Forms, Line, ScriptError, apply_marks, require
 
 # What may stand in a cell's `# %%` line, besides [markdown], and the words that reach a notebook.
 NOTEBOOK_OPTIONS = ("exercise", "picture", "same_as", "differs_from", "export", "tags")
-CATALOGUE_OPTIONS = ("hint", "wrong", "says")
+CATALOGUE_OPTIONS = ("hint", "wrong", "says", "right")
 
 CELL_START = re.compile(r"#\s*%%")
 PERCENT = {"extension": ".py", "format_name": "percent", "comment_magics": False}
@@ -32,26 +32,36 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class WrongAnswer:
-    """A known wrong answer: code for the exercise's cell, and words that its message has."""
+class Answer:
+    """Code that replaces the whole cell of an exercise; `start` is its `# %%` line."""
 
     start: Line
     lines: list[Line]
-    says: str
 
     @property
     def source(self) -> str:
         return _text(self.lines)
 
 
+@dataclass(frozen=True)
+class WrongAnswer(Answer):
+    """A known wrong answer, and words that the check's message for it has."""
+
+    says: str
+
+
 @dataclass
 class Exercise:
-    """An exercise's cell, with the hints and known wrong answers that belong to it."""
+    """An exercise's cell, with the hints and the known answers that belong to it.
+
+    `right_answers` are other ways to solve it, beside the solution.
+    """
 
     id: str
     cell: Cell
     hints: list[str] = field(default_factory=list)
     wrong_answers: list[WrongAnswer] = field(default_factory=list)
+    right_answers: list[Answer] = field(default_factory=list)
 
     @property
     def solution(self) -> str:
@@ -81,7 +91,7 @@ def read_lesson(path: Path) -> Lesson:
 
     cells, exercises = [], {}
     for kind, start, options, lines in raw_cells:
-        if "hint" in options or "wrong" in options:
+        if options.keys() & {"hint", "wrong", "right"}:
             continue
         forms = apply_marks(lines) if kind == "code" else Forms(lines, lines, [])
         cell = Cell(kind, start, options, forms)
@@ -98,6 +108,8 @@ def read_lesson(path: Path) -> Lesson:
             _add_hint(_owner(exercises, start, options["hint"]), start, lines)
         elif "wrong" in options:
             _add_wrong_answer(_owner(exercises, start, options["wrong"]), start, options, lines)
+        elif "right" in options:
+            _add_right_answer(_owner(exercises, start, options["right"]), start, lines)
     return Lesson(path.stem, cells, exercises)
 
 
@@ -165,9 +177,9 @@ def _require_known_options(kind: str, start: Line, options: dict) -> None:
             raise ScriptError(start, "a hint is a [markdown] cell")
         if option not in ("hint", "tags") and kind != "code":
             raise ScriptError(start, f"{option!r} belongs to a code cell, this is {kind}")
-    if len({"exercise", "hint", "wrong"} & options.keys()) > 1:
+    if len({"exercise", "hint", "wrong", "right"} & options.keys()) > 1:
         raise ScriptError(
-            start, "a cell is one of exercise, hint and wrong answer, only one of them"
+            start, "a cell is one of exercise, hint, wrong and right answer, only one of them"
         )
 
 
@@ -201,6 +213,12 @@ def _add_wrong_answer(owner: Exercise, start: Line, options: dict, lines: list[L
     if apply_marks(lines).solution:
         raise ScriptError(start, "solution marks within a wrong answer")
     owner.wrong_answers.append(WrongAnswer(start, lines, options["says"]))
+
+
+def _add_right_answer(owner: Exercise, start: Line, lines: list[Line]) -> None:
+    if apply_marks(lines).solution:
+        raise ScriptError(start, "solution marks within a right answer: its code is complete")
+    owner.right_answers.append(Answer(start, lines))
 
 
 def _text(lines: list[Line]) -> str:

@@ -71,9 +71,11 @@ def pause_or_go_on(studio: Studio, request: gr.Request):
 def hide_or_show(studio: Studio, event: gr.EventData, request: gr.Request):
     action, id = markup.clicked(event)
     studio.feedback.hide(id, hidden=action == "hide")
-    told = "It is hidden from the class and from all exports." if action == "hide" else (
-        "It is shown again."
-    )  # fmt: skip
+    told = (
+        "It is hidden from the class and from all exports."
+        if action == "hide"
+        else ("It is shown again.")
+    )
     return [*_state(studio), *_pictures(studio), gr.skip(), markup.note(told)]
 
 

@@ -2,7 +2,7 @@
 
 A lesson's checks stand in `helpers/course/checks/lesson_NN.py`, one function an exercise:
 
-    from helpers.checks import Wrong, check
+    from helpers.course.checks import Wrong, check
 
     @check("02.same_noise")
     def same_noise(latents: torch.Tensor, latents_again: torch.Tensor) -> str:
@@ -45,6 +45,20 @@ class Wrong(Exception):
 class CannotCheck(Exception):
     """The answer cannot be judged on this machine or in this state; the text says why."""
 
+
+KINDS_IN_WORDS = {
+    "Callable": "a function",
+    "DiffusionPipeline": "a pipeline",
+    "Image": "a picture",
+    "Sweep": "a sweep, as `sweep(…)` returns it,",
+    "Tensor": "a tensor",
+    "dict": "a dictionary",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list",
+    "str": "a text",
+    "tuple": "a tuple",
+}
 
 _checks: dict[str, Callable[..., str | None]] = {}
 
@@ -196,11 +210,16 @@ def _require_types(function: Callable, values: Mapping[str, object]) -> None:
             continue
         value = values[name]
         if not isinstance(value, kind):
-            wanted = getattr(kind, "__name__", str(kind))
             raise Wrong(
-                f"`{name}` does not look like what was asked for: it should be of type "
-                f"`{wanted}`, but it is {describe(value)}.{_likely_slip(value)}"
+                f"`{name}` should be {_in_words(kind)}, but it is {describe(value)}."
+                f"{_likely_slip(value)}"
             )
+
+
+def _in_words(kind: type | types.UnionType) -> str:
+    """What a check asks for, as a learner would say it: "a list or a tuple"."""
+    names = [option.__name__ for option in typing.get_args(kind) or (kind,)]
+    return " or ".join(KINDS_IN_WORDS.get(name, f"of type `{name}`") for name in names)
 
 
 def _likely_slip(value: object) -> str:

@@ -35,10 +35,15 @@ def require_experiment(
     """
     axes = experiment.axes
     for setting, values in axes.values.items():
+        if setting not in varied and len(values) == 1:
+            raise Wrong(
+                f"In `{name}`, `{setting}` is a list with one value. A list makes it an axis of "
+                "the sweep, by which its pictures are then asked for: write the value alone."
+            )
         if setting not in varied:
             raise Wrong(
                 f"In `{name}`, `{setting}` varies as well ({_listed(values)}). When two things "
-                "change at once, nobody can say which of them did it. Give it one value."
+                "change at once, you can't tell which of them did it. Give it one value."
             )
     for setting in varied:
         if setting not in axes.values:
@@ -68,13 +73,18 @@ def _require_values(name: str, setting: str, got: tuple, wanted: tuple) -> None:
     missing = [value for value in wanted if value not in got]
     spare = [value for value in got if value not in wanted]
     if missing:
-        told = f"{_listed(missing)} is missing"
+        told = f"Missing: {_listed(missing)}."
     elif spare:
-        told = f"{_listed(spare)} is too much"
+        told = f"Not asked for: {_listed(spare)}."
     else:
-        told = "the order is another"
-    raise Wrong(f"`{name}` has not the values for `{setting}` that the text asks for: {told}.")
+        told = "They are in another order."
+    if None in missing and "None" in spare:
+        told += " In quotes, 'None' is a text like any other: write `None` without them."
+    raise Wrong(f"`{name}` does not have the `{setting}` values that the text asks for. {told}")
 
 
 def _listed(values: Iterable) -> str:
-    return ", ".join(value_label(value) for value in values)
+    """The values as code: texts in quotes, so that 'None' and None differ."""
+    return ", ".join(
+        repr(value) if isinstance(value, str | None) else value_label(value) for value in values
+    )

@@ -1,11 +1,15 @@
 """The checks of lesson 02, seeds and latents: equal tensors, shapes, and pictures drawn again."""
 
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import Callable, Sequence
+from numbers import Integral
 
 import torch
-from diffusers import DiffusionPipeline
-from diffusers.configuration_utils import FrozenDict
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from PIL import Image
 
 from helpers.course.checks import Wrong, check, describe
@@ -37,7 +41,7 @@ def shape(latents_shape: Callable, pipe: DiffusionPipeline) -> str:
     height, width = 16 * factor, 24 * factor
     asked = f"For a picture {height} pixels high and {width} wide"
     answer = _checked_shape(latents_shape(pipe, height, width), asked)
-    told = f"{asked} your function says {answer}"
+    told = f"{asked} your function returns {answer}"
     if answer == (1, channels, height, width):
         raise Wrong(f"{told}. These are still pixels: divide by `pipe.vae_scale_factor`.")
     if answer == (1, channels, 24, 16):
@@ -49,7 +53,8 @@ def shape(latents_shape: Callable, pipe: DiffusionPipeline) -> str:
             f"{told}. The second number is how many channels the latents have, "
             "`pipe.unet.config.in_channels`."
         )
-    if answer == tuple(latents_shape(pipe, width, height)):
+    turned = f"For a picture {width} pixels high and {height} wide"
+    if answer == _checked_shape(latents_shape(pipe, width, height), turned):
         raise Wrong(
             f"{told}, and for {width} by {height} pixels it says the same. Work with the `height` "
             "and the `width` that the function is given."
@@ -59,38 +64,56 @@ def shape(latents_shape: Callable, pipe: DiffusionPipeline) -> str:
             f"{told}. The order is: one picture, channels, height, width; height and width in "
             "latents."
         )
-    # A model that does not exist, so that fixed numbers are noticed.
-    other = SimpleNamespace(
-        vae_scale_factor=4,
-        unet=SimpleNamespace(config=FrozenDict(in_channels=16, sample_size=32)),
-        vae=SimpleNamespace(config=FrozenDict(latent_channels=16, block_out_channels=(8, 8, 8))),
-    )
-    answer = tuple(latents_shape(other, 128, 64))
+    asked = "For another model, with 16 channels and 4 pixels per latent, and 128 × 64 pixels"
+    answer = _checked_shape(latents_shape(_other_pipeline(pipe), 128, 64), asked)
     if answer != (1, 16, 32, 16):
         raise Wrong(
-            "It is right for this model. But for another model, with 16 channels and 4 pixels to "
-            f"a latent, 128 × 64 pixels need (1, 16, 32, 16), and your function says {answer}. "
+            "It is right for this model. But for another model, with 16 channels and 4 pixels per "
+            f"latent, 128 × 64 pixels need (1, 16, 32, 16), and your function returns {answer}. "
             "Take both numbers from the `pipe` that the function is given."
         )
     return f"Right for this model and for others. Here: {(1, channels, 16, 24)}."
 
 
+def _other_pipeline(pipe: DiffusionPipeline) -> StableDiffusionPipeline:
+    """A tiny random pipeline, so that numbers that were not read from the pipeline are noticed.
+
+    It has 16 channels and 4 pixels per latent, and its parts are real: a learner may ask any.
+    """
+    with torch.random.fork_rng(devices=[]):  # the learner's own random numbers stay as they are
+        unet = UNet2DConditionModel(
+            sample_size=32, in_channels=16, out_channels=16, block_out_channels=(8,),
+            layers_per_block=1, norm_num_groups=4, attention_head_dim=2, cross_attention_dim=8,
+            down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), mid_block_type=None,
+        )  # fmt: skip
+        vae = AutoencoderKL(
+            block_out_channels=(8, 8, 8), latent_channels=16, norm_num_groups=4, sample_size=128,
+            down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+        )  # fmt: skip
+    return StableDiffusionPipeline(
+        vae=vae, unet=unet, scheduler=pipe.scheduler, tokenizer=None, text_encoder=None,
+        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+
+
 def _checked_shape(answer: object, asked: str) -> tuple[int, ...]:
-    """The answer as a tuple of four whole numbers; Wrong when it is none."""
-    require_answer(answer)
+    """The answer as a tuple of four whole numbers; Wrong when it is anything else."""
+    require_answer(answer, f"{asked} your function")
+    if isinstance(answer, torch.Tensor) and answer.ndim == 1:
+        answer = answer.tolist()
     if not isinstance(answer, tuple | list):
-        raise Wrong(f"The function should return four numbers; it returns {describe(answer)}.")
+        raise Wrong(f"{asked} your function returns {describe(answer)}, not four numbers.")
     if len(answer) != 4:
         raise Wrong(
-            f"{asked} your function says {tuple(answer)}. A shape of latents has four numbers: "
+            f"{asked} your function returns {tuple(answer)}. A shape of latents has four numbers: "
             "how many pictures, channels, height, width."
         )
-    if not all(isinstance(number, int) for number in answer):
+    if not all(isinstance(number, Integral) for number in answer):
         raise Wrong(
-            f"{asked} your function says {tuple(answer)}. A shape needs whole numbers: divide with "
-            "`//`, since `/` always gives a decimal number."
+            f"{asked} your function returns {tuple(answer)}. A shape needs whole numbers: divide "
+            "with `//`, since `/` always gives a decimal number."
         )
-    return tuple(answer)
+    return tuple(map(int, answer))
 
 
 @check("02.same_noise")
@@ -115,7 +138,7 @@ def same_noise(latents: torch.Tensor, latents_again: torch.Tensor, seed: int, sh
     if equal(latents, expected) and equal(latents_again, next_draw):
         raise Wrong(
             "The second tensor is what comes *after* the first in the same generator: the bookmark "
-            "had moved. Make a new generator with the same seed."
+            "has moved. Make a new generator with the same seed."
         )
     even = torch.rand(shape, generator=torch.Generator().manual_seed(seed))
     if equal(latents, even):
@@ -126,12 +149,12 @@ def same_noise(latents: torch.Tensor, latents_again: torch.Tensor, seed: int, sh
     if not equal(latents, latents_again):
         raise Wrong(
             "The two tensors differ. Was one of them drawn with another seed, or with no generator "
-            "at all? Give each call a new generator, and to each of them the same seed."
+            "at all? Give each call a new generator, each with the same seed."
         )
     if not equal(latents, expected):
         raise Wrong(
             f"The two are equal, but they are not the noise of seed {seed}. Does your generator "
-            "get this seed, and does it sit on the CPU?"
+            "get this seed, and is it a generator of the CPU?"
         )
     return f"Twice the noise of seed {seed}, equal in every number."
 
@@ -159,11 +182,11 @@ def neighbour(
             "The noise is right, but the picture is not what `draw_from` makes of it with "
             "`neighbour_prompt`. Did it get another prompt, or other settings?"
         )
-    return "That is your neighbour's picture. One number was enough."
+    return "That is your neighbor's picture. One number was enough."
 
 
 @check("02.batch")
-def batch(batch_latents: object, batch_seeds: list, shape: tuple) -> str:
+def batch(batch_latents: object, batch_seeds: list | tuple | range, shape: tuple) -> str:
     if isinstance(batch_latents, list | tuple):
         raise Wrong(
             f"`batch_latents` is {describe(batch_latents)}. A pipeline wants one tensor: join them "
@@ -183,7 +206,7 @@ def batch(batch_latents: object, batch_seeds: list, shape: tuple) -> str:
     return "Each picture of the batch has its own seed and can be drawn again alone."
 
 
-def _check_layers(batch_latents: torch.Tensor, batch_seeds: list[int], shape: tuple) -> None:
+def _check_layers(batch_latents: torch.Tensor, batch_seeds: Sequence, shape: tuple) -> None:
     if equal(batch_latents, noise_of(batch_seeds[0], tuple(batch_latents.shape))):
         raise Wrong(
             "There was one generator for the whole batch, so only the first picture can be drawn "

@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Callable
+from numbers import Integral
 
 import torch
 from diffusers import DiffusionPipeline, ImagePipelineOutput
 from PIL import Image
 
 from helpers.course.checks import Wrong, check, describe
-from helpers.course.checks.answers import require_answer
+from helpers.course.checks.answers import CLOSE, require_answer
 from helpers.course.checks.experiments import require_experiment
 from helpers.sampling.latents import seeded_latents
 from helpers.sampling.schedulers import build_scheduler
@@ -18,58 +19,66 @@ GUIDANCE_SCALE = 5.0
 STEPS = 8
 
 
-class Listener:
-    """Stands for a pipeline: notes the settings of each call and draws nothing.
+def listening(pipe: DiffusionPipeline) -> tuple[DiffusionPipeline, list[dict[str, object]]]:
+    """A pipeline that draws nothing, and the list in which it notes the settings of each call.
 
-    What is not a call goes to the real pipeline. A setting that the real one does not know is
-    refused as there, with a TypeError.
+    In all but the call it is the given one, whose parts it shares.
     """
+    signature = inspect.signature(type(pipe).__call__)
+    calls: list[dict[str, object]] = []
 
-    def __init__(self, pipe: DiffusionPipeline):
-        self._pipe = pipe
-        self.calls: list[dict[str, object]] = []
+    def call(self, *unnamed: object, **settings: object) -> ImagePipelineOutput | tuple:
+        given = dict(signature.bind(self, *unnamed, **settings).arguments)
+        del given["self"]
+        calls.append(given)
+        images = [Image.new("RGB", (8, 8))]
+        in_full = given.get("return_dict", True)
+        return ImagePipelineOutput(images=images) if in_full else (images, None)
 
-    def __getattr__(self, name: str):
-        return getattr(self._pipe, name)
-
-    def __call__(self, *unnamed: object, **settings: object) -> ImagePipelineOutput:
-        call = inspect.signature(self._pipe.__call__).bind(*unnamed, **settings)
-        self.calls.append(dict(call.arguments))
-        return ImagePipelineOutput(images=[Image.new("RGB", (8, 8))])
+    kind = type(type(pipe).__name__, (type(pipe),), {"__call__": call})
+    listener = object.__new__(kind)
+    vars(listener).update(vars(pipe))
+    return listener, calls
 
 
 @check("03.one_variable")
 def one_variable(draw_steps: Callable, pipe: DiffusionPipeline, prompt: str) -> str:
-    listener = Listener(pipe)
+    listener, calls = listening(pipe)
     latents = seeded_latents(pipe, 12345)
     for steps in (3, 4):
-        _require_picture(draw_steps(listener, latents, steps))
-    if len(listener.calls) != 2:
+        _require_picture(draw_steps(listener, latents.clone(), steps))
+    if len(calls) != 2:
         raise Wrong(
-            f"In two calls your function called the pipeline that it is given "
-            f"{len(listener.calls)} times. Call `pipe(…)` once in it."
+            f"In two calls your function called the pipeline that it is given {len(calls)} times. "
+            "Call `pipe(…)` once in it."
         )
-    first, second = listener.calls
+    first, second = calls
+    _require_known_settings(first)
     _require_latents(first, latents)
     taken = [call.get("num_inference_steps") for call in (first, second)]
     if taken[0] == taken[1]:
         raise Wrong(
-            "Asked for 3 and then for 4 steps, your function told the pipeline the same number of "
-            "steps twice. Pass on the `num_inference_steps` that the function is given."
+            "Asked for 3 and then for 4 steps, your function passed the same number of steps to "
+            "the pipeline twice. Pass on the `num_inference_steps` that the function is given."
         )
     if taken != [3, 4]:
         raise Wrong(f"Asked for 3 and then for 4 steps, your function took {taken[0]}, {taken[1]}.")
     for name in sorted(first.keys() | second.keys()):
         if name != "num_inference_steps" and not _equal(first.get(name), second.get(name)):
             raise Wrong(
-                f"Between two calls with other steps, `{name}` changes too: first "
+                f"Between two calls with different steps, `{name}` changes too: first "
                 f"{describe(first.get(name))}, then {describe(second.get(name))}. Then you cannot "
                 "tell which of the two changed the picture."
             )
     if first.get("guidance_scale") != GUIDANCE_SCALE:
         given = first.get("guidance_scale", "left to its default")
         raise Wrong(f"The guidance scale is {given}; wanted is {GUIDANCE_SCALE}.")
-    if first.get("prompt") != prompt:
+    if first.get("eta"):
+        raise Wrong(
+            f"`eta` is {first['eta']}, so DDIM adds new noise in each step, and your function "
+            "gives another picture each time. Leave `eta` out."
+        )
+    if not _draws_the_prompt(first, prompt, pipe):
         raise Wrong("The pipeline got another prompt. Pass `prompt`, as section 1 does.")
     return "The same prompt, the same latents, the same guidance: only the steps change."
 
@@ -83,6 +92,26 @@ def _require_picture(drawn: object) -> None:
         elif isinstance(drawn, list):
             slip = " Take the first of the list, `[0]`."
         raise Wrong(f"The function should return one picture; it returns {describe(drawn)}.{slip}")
+
+
+def _require_known_settings(call: dict[str, object]) -> None:
+    """Pipelines swallow settings that they do not know, so a misspelt one is told here."""
+    for name in call.get("kwargs", {}):
+        raise Wrong(
+            f"A pipeline has no setting named `{name}`, and ignores it without a word. The names "
+            "are those of section 1, such as `num_inference_steps`."
+        )
+
+
+def _draws_the_prompt(call: dict[str, object], prompt: str, pipe: DiffusionPipeline) -> bool:
+    """Is it told the prompt, as a text, a list of one, or as vectors, and nothing negative?"""
+    given, vectors = call.get("prompt"), call.get("prompt_embeds")
+    if vectors is None:
+        is_told = given in (prompt, [prompt], (prompt,))
+    else:
+        wanted = pipe.encode_prompt(prompt, pipe.device, 1, False)[0]
+        is_told = vectors.shape == wanted.shape and torch.allclose(vectors, wanted, atol=CLOSE)
+    return is_told and call.get("negative_prompt") in (None, "", [""])
 
 
 def _require_latents(call: dict[str, object], latents: torch.Tensor) -> None:
@@ -144,6 +173,20 @@ CURVES = [
         "Here no distance is over the limit, so the very first number of steps is enough.",
     ),
     ([4, 8, 12], [30.0, 20.0, 0.0], 5, 12, "Here only the last picture is near enough."),
+    (
+        [1, 6, 11, 16],
+        [60.0, 20.0, 10.0, 0.0],
+        12,
+        11,
+        "Compare with the `limit` that the function is given, not with a fixed number.",
+    ),
+    (
+        [2, 3, 5, 7],
+        [9.0, 4.0, 3.0, 0.0],
+        1,
+        7,
+        "Compare with the `limit` that the function is given, not with a fixed number.",
+    ),
 ]
 
 
@@ -151,19 +194,26 @@ CURVES = [
 def enough(enough: Callable) -> str:
     for steps, distances, limit, answer, reason in CURVES:
         call = f"`enough({steps}, {distances}, limit={limit})`"
+        lists = list(steps), list(distances)
         try:
-            given = enough(list(steps), list(distances), limit)
+            given = enough(*lists, limit)
         except IndexError as error:
             raise Wrong(
                 f"{call} should be {answer}; your function stops with an IndexError ({error}). "
                 f"{reason}"
             ) from error
-        require_answer(given)
+        require_answer(given, call)
+        if lists != (steps, distances):
+            raise Wrong(
+                "Your function changes the lists that it is given, and they belong to whoever "
+                "calls it. Go through `reversed(steps)` instead of `steps.reverse()`, or work on "
+                "a copy."
+            )
         if given == answer:
             continue
-        told = f"{call} should be {answer}; your function says {given}. "
+        told = f"{call} should be {answer}; your function returns {given}. "
         if given == steps.index(answer):
-            raise Wrong(f"{told}That is the place in the list. Which number of steps stands there?")
+            raise Wrong(f"{told}That is the place in the list. Which number of steps is there?")
         if given in distances and given not in steps:
             raise Wrong(f"{told}That is one of the distances. Which number of steps belongs to it?")
         if given in steps and steps.index(given) == steps.index(answer) - 1:
@@ -175,26 +225,22 @@ def enough(enough: Callable) -> str:
 
 
 @check("03.eight_steps")
-def eight_steps(at_eight: Sweep, by_steps: Sweep, schedulers: list) -> str:
+def eight_steps(at_eight: Sweep, by_steps: Sweep, schedulers: list | tuple) -> str:
     as_before = {name: v for name, v in by_steps.axes.fixed.items() if name != "scheduler"}
     fixed = as_before | {"num_inference_steps": STEPS}
     require_experiment("at_eight", at_eight, {"scheduler": schedulers}, fixed)
-    if at_eight.header["model"] != by_steps.header["model"]:
-        raise Wrong("The two sweeps used two models. Run section 3 again with the model of now.")
+    if at_eight.header["model_fingerprint"] != by_steps.header["model_fingerprint"]:
+        raise Wrong("The two sweeps used two models. Run section 3 again with the present model.")
     return "One setting varies, and the latents are shared: the same seed, size and model."
 
 
 @check("03.fair")
-def fair(steps_for: Callable, pipe: DiffusionPipeline, schedulers: list) -> str:
+def fair(steps_for: Callable, pipe: DiffusionPipeline, schedulers: list | tuple) -> str:
     for name in schedulers:
         for budget in (2, 8, 15, 16, 25):
             steps = steps_for(name, budget)
-            if steps is None:
-                raise Wrong(
-                    f"For {name!r} your function gives back nothing (`None`). Does this case lack "
-                    "its `return`?"
-                )
-            if isinstance(steps, bool) or not isinstance(steps, int):
+            require_answer(steps, f"`steps_for({name!r}, {budget})`")
+            if isinstance(steps, bool) or not isinstance(steps, Integral):
                 raise Wrong(
                     f"`steps_for({name!r}, {budget})` is {steps!r}, which is not a whole number. "
                     "Divide with `//`."
@@ -204,9 +250,10 @@ def fair(steps_for: Callable, pipe: DiffusionPipeline, schedulers: list) -> str:
 
 
 def _require_most_steps(pipe: DiffusionPipeline, name: str, budget: int, steps: int) -> None:
-    told = f"`steps_for({name!r}, {budget})` says {steps}"
+    steps = int(steps)
+    told = f"`steps_for({name!r}, {budget})` is {steps}"
     if steps < 1:
-        raise Wrong(f"{told}, and there is no picture without a step.")
+        raise Wrong(f"{told}, and a picture needs at least one step.")
     cost = evaluations(pipe, name, steps)
     if cost > budget:
         raise Wrong(f"{told}, but in {steps} steps {name} takes {cost} evaluations.")

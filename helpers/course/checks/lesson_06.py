@@ -71,10 +71,12 @@ def clean(clean_from_velocity: Callable, pipe: DiffusionPipeline) -> str:
             "the line of the velocity.": (noisy - s * velocity) / a,
         }
         _check_latents(
-            answer, wanted, slips,
+            answer,
+            wanted,
+            slips,
             f"At timestep {timestep} these are not the clean latents. Compare with the line "
             "*velocity* of the table, and look whether a and s belong to this `timestep`.",
-        )  # fmt: skip
+        )
     return "Right at every timestep, and without a division."
 
 
@@ -93,10 +95,12 @@ def guidance(guide: Callable) -> str:
             "This is only the way. Add it to the place where you start.": scale * way,
         }
         _check_latents(
-            answer, untold + scale * way, slips,
+            answer,
+            untold + scale * way,
+            slips,
             f"With a scale of {scale:g} the result is not the untold prediction plus {scale:g} "
             "times the way to the told one.",
-        )  # fmt: skip
+        )
     return "Scale 0 ignores the prompt, 1 arrives at it, and more goes beyond."
 
 
@@ -118,9 +122,12 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
     prompt, steps, scale = "an owl in the snow, flat style", 6, 4.0
     noise = seeded_latents(pipe, 3)
     expected = pipe(
-        prompt, latents=noise.clone(), num_inference_steps=steps, guidance_scale=scale,
+        prompt,
+        latents=noise.clone(),
+        num_inference_steps=steps,
+        guidance_scale=scale,
         output_type="latent",
-    ).images  # fmt: skip
+    ).images
     answer = denoise(noise.clone(), prompt, steps, scale)
     if not isinstance(answer, torch.Tensor):
         raise Wrong(f"Your function should return latents; it returns {describe(answer)}.")
@@ -156,15 +163,18 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
     )
 
 
-def _denoised(pipe, latents: torch.Tensor, prompt: str, steps: int, scale: float) -> torch.Tensor:
+def _denoised(
+    pipe: DiffusionPipeline, latents: torch.Tensor, prompt: str, steps: int, scale: float
+) -> torch.Tensor:
     """The loop with any guidance scale, also below 1, where the pipeline would not guide."""
-    told, untold = pipe.encode_prompt(prompt, pipe.device, 1, True)
+    conditional, unconditional = pipe.encode_prompt(prompt, pipe.device, 1, True)
+    states = torch.cat([unconditional, conditional])
     pipe.scheduler.set_timesteps(steps, device=pipe.device)
     latents = latents * pipe.scheduler.init_noise_sigma
     with torch.no_grad():
         for timestep in pipe.scheduler.timesteps:
             batch = pipe.scheduler.scale_model_input(torch.cat([latents] * 2), timestep)
-            without, with_ = pipe.unet(batch, timestep, torch.cat([untold, told])).sample.chunk(2)
-            guided = without + scale * (with_ - without)
+            negative, positive = pipe.unet(batch, timestep, states).sample.chunk(2)
+            guided = negative + scale * (positive - negative)
             latents = pipe.scheduler.step(guided, timestep, latents).prev_sample
     return latents

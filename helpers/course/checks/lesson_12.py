@@ -40,10 +40,12 @@ def layer(lora_layer: Callable) -> str:
             "At weight 0 this should be the old layer alone.": plain + (1 - weight) * added,
         }
         require_close(
-            answer, plain + weight * added, slips,
+            answer,
+            plain + weight * added,
+            slips,
             "For test matrices this is not `x @ W.T` plus `weight` times the way through A and "
             "then through B.",
-        )  # fmt: skip
+        )
     return "At weight 0 it is the old layer, and B of zeros changes nothing either."
 
 
@@ -67,14 +69,16 @@ def target(training_target: Callable) -> str:
     )
     slips = {
         "This is always the noise. What does a model learn that predicts the velocity?": (
-            noise, noise
+            noise,
+            noise,
         ),
         "This is always the velocity. What does a model learn that predicts the noise?": (
-            velocity, velocity
+            velocity,
+            velocity,
         ),
         "These are the noisy latents: the question, not the answer.": (noisy, noisy),
-        "It is the other way round: \"epsilon\" is the noise.": (velocity, noise),
-    }  # fmt: skip
+        'It is the other way round: "epsilon" is the noise.': (velocity, noise),
+    }
     found = tuple(given.values())
     for message, slip in slips.items():
         if all(
@@ -94,9 +98,13 @@ def target(training_target: Callable) -> str:
 
 
 GOLD, SAND, PALE, WHITE, ROSE, TEAL = (
-    (214, 160, 32), (230, 210, 185), (255, 245, 235), (252, 250, 250), (230, 60, 120),
+    (214, 160, 32),
+    (230, 210, 185),
+    (255, 245, 235),
+    (252, 250, 250),
+    (230, 60, 120),
     (32, 164, 160),
-)  # fmt: skip
+)
 
 
 @check("12.golden")

@@ -109,7 +109,7 @@ class AccessControl:
         """Compare in a time that tells nothing; a wrong word costs time, and so does the next."""
         address = _address(scope)
         if self._tries[address] >= TRIES_AT_ONCE:
-            return False
+            return False  # not looked at: a right one is let in when it is tried again
         self._tries[address] += 1
         try:
             async with self._trying[address]:

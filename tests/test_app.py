@@ -309,6 +309,7 @@ def test_two_visitors_at_once_have_their_own_pictures_and_a_second_click_does_no
 
 def test_who_closes_the_page_frees_the_engine(browser, address, studio, slow_engine):
     page = browser.new_page()
+    page.set_default_timeout(WAIT)
     page.goto(address)
     draw(page, "a fox", seed=1, images=10, steps=100)
     expect(page.locator("#generate-status")).to_contain_text("Drawing")

@@ -45,8 +45,9 @@ def build(studio: Studio) -> Generate:
                     *LIMITS.images,
                     value=4,
                     step=1,
-                    label="Number of pictures",
+                    label="Pictures",
                     elem_id="generate-images",
+                    min_width=170,
                 )
                 run = gr.Button("Draw", variant="primary", elem_id="draw", min_width=90)
                 stop = gr.Button(

@@ -41,11 +41,10 @@ def teachers_only(handler):
     """Refuse a handler to everybody else."""
 
     @wraps(handler)
-    def checked(studio: Studio, *values):
-        request = next(value for value in values if isinstance(value, gr.Request))
+    def checked(studio: Studio, *, request: gr.Request, **values):
         if not studio.visitors.of(request).is_teacher:
             raise Problem("Only the teacher can do this: use the address printed at the start.")
-        return handler(studio, *values)
+        return handler(studio, request=request, **values)
 
     return checked
 

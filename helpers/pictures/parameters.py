@@ -54,11 +54,12 @@ def parameters_text(settings: Mapping[str, object]) -> str | None:
         label: settings[name] for name, label in FIELDS.items() if settings.get(name) is not None
     }
     if scheduler := settings.get("scheduler"):
-        entries["Sampler"] = SAMPLERS.get(scheduler, scheduler)
+        entries["Sampler"] = SAMPLERS.get(str(scheduler), scheduler)
     if settings.get("width") and settings.get("height"):
         entries["Size"] = f"{settings['width']}x{settings['height']}"
     lines.append(", ".join(f"{label}: {_quoted(value)}" for label, value in entries.items()))
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    return text.encode("utf-8", "replace").decode()  # half a letter cannot be written
 
 
 def settings_of_parameters(text: str) -> dict[str, object]:

@@ -153,6 +153,10 @@ def theme() -> gr.themes.Base:
         input_border_color_dark="*neutral_400",
         checkbox_border_color="*neutral_500",
         checkbox_border_color_dark="*neutral_400",
+        checkbox_border_color_selected="*primary_700",
+        checkbox_border_color_selected_dark="*primary_300",
+        checkbox_background_color_selected="*primary_700",
+        checkbox_background_color_selected_dark="*primary_700",
         input_placeholder_color="*neutral_600",
         input_placeholder_color_dark="*neutral_300",
     )

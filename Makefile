@@ -16,7 +16,8 @@ LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 help:
 	@echo "make lab        open the lessons in JupyterLab"
 	@echo "make app        start the web app; for a class: OPTIONS='--host 0.0.0.0 --password WORD'"
-	@echo "make test       run every solution, then the tests; one by one: OPTIONS='-n 0'"
+	@echo "make test       run every solution, then the tests; one by one: OPTIONS='-n 0';"
+	@echo "                the quick part alone: OPTIONS='-m \"not slow\"'"
 	@echo "make lint       look for mistakes and unusual layout in the code, with ruff"
 	@echo "make test-classic  try the face client against a real Gradio 3, in an environment of its own"
 	@echo "make test-colab    run tests and solutions with Colab's versions of the libraries"
@@ -60,8 +61,8 @@ app: $(VENV)/.installed
 
 # nbval compares the printed text of each solution, never its pictures: tests/test_solutions.py
 # reads those. Files are dealt out whole to several workers (tests/conftest.py says how many), of
-# which each computes with one thread. In the order given, but for the longest file, which is first:
-# solutions are long too, and come next. The bytecode of the libraries is kept even where the
+# which each computes with one thread. The solutions take longest and come first, so that no worker
+# is left alone with one at the end. The bytecode of the libraries is kept even where the
 # environment says to write none: else every worker, kernel and command translates torch, diffusers
 # and gradio anew, which takes longer than to import them.
 TEST_SETTINGS = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=

@@ -8,6 +8,7 @@ The last thing printed is a table of Markdown.
 """
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -16,7 +17,6 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tools.browser.bundle import embedded_models
 from tools.browser.chromium import PageModel, chromium, served
 from tools.browser.equality import with_blank
 from tools.notebooks.__main__ import ROOT
@@ -38,26 +38,30 @@ def main(arguments: list[str] | None = None) -> int:
             served(bundle, isolated=threads > 1) as address,
             chromium() as browser,
         ):
-            for name, model in embedded_models().items():
+            family = json.loads((bundle / "models" / "family.json").read_text(encoding="utf-8"))
+            for name, card in family["models"].items():
                 visits = [
-                    visit(browser, address, name, model, threads) for _ in range(options.visits)
+                    visit(browser, address, name, card, threads) for _ in range(options.visits)
                 ]
                 first, further = (statistics.median(times) for times in zip(*visits, strict=True))
                 print(
                     f"| {name} | {threads} | {first:.1f} s | {further:.1f} s "
-                    f"| {model.num_inference_steps} |",
+                    f"| {card['num_inference_steps']} |",
                     flush=True,
                 )
     return 0
 
 
-def visit(browser: Browser, address: str, name: str, model, threads: int) -> tuple[float, float]:
-    """Seconds from an empty browser to the first picture, and for the next one."""
+def visit(
+    browser: Browser, address: str, name: str, card: dict, threads: int
+) -> tuple[float, float]:
+    """Seconds from an empty browser to the first picture, and for the next one.
+
+    The settings are those that the page begins with for this model.
+    """
     page = browser.new_page()  # with a store of its own, so everything is fetched
-    settings = {
-        "prompt": PROMPT, "negative_prompt": "", "seed": 42, "scheduler": "dpm++",
-        "num_inference_steps": model.num_inference_steps, "guidance_scale": model.guidance_scale,
-    }  # fmt: skip
+    own = ("num_inference_steps", "guidance_scale", "scheduler")
+    settings = {"prompt": PROMPT, "negative_prompt": "", "seed": 42} | {k: card[k] for k in own}
     begin = time.perf_counter()
     loaded = PageModel(page, address, name, threads=threads)
     if threads > 1 and not page.evaluate("crossOriginIsolated"):

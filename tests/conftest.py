@@ -13,6 +13,9 @@ GIBIBYTES_A_WORKER = 3
 MOST_WORKERS = 8
 """Each loads the libraries anew, and the longest file takes as long as an eighth of them all."""
 
+COSTLY_FIXTURES = {"address", "browser", "trained"}
+"""They serve the app, open a browser or train a model."""
+
 
 @pytest.hookimpl(optionalhook=True)  # only pytest-xdist asks, and not every environment has it
 def pytest_xdist_auto_num_workers() -> int:
@@ -23,9 +26,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(1, min(os.cpu_count() or 1, fitting, MOST_WORKERS))
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m "not slow"` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file comes first, so that no worker is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != "test_exercises.py")
+    """Marks solutions and tests with a costly fixture as slow; other slow tests mark themselves."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", [])  # a notebook's cells have none
+        if item.path.suffix == ".ipynb" or COSTLY_FIXTURES.intersection(fixtures):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -16,6 +16,8 @@ from helpers.sweeps.distributed import Processes, launched_processes, partition
 from helpers.sweeps.folder import MANIFEST_NAME, PART_NAME, SHEET_NAME, SweepFolder, settings_key
 from helpers.sweeps.run import sweep
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 12
 
 

@@ -309,6 +309,7 @@ def test_two_visitors_at_once_have_their_own_pictures_and_a_second_click_does_no
 
 def test_who_closes_the_page_frees_the_engine(browser, address, studio, slow_engine):
     page = browser.new_page()
+    page.set_default_timeout(WAIT)
     page.goto(address)
     draw(page, "a fox", seed=1, images=10, steps=100)
     expect(page.locator("#generate-status")).to_contain_text("Drawing")
@@ -473,9 +474,13 @@ def test_the_teacher_pauses_drawing_and_hides_a_picture(opened, studio, address)
     pupil = opened()
     expect(pupil.get_by_role("tab", name="Teacher")).to_be_hidden()
     rating = studio.feedback.add(
-        Image.new("RGB", (8, 8), "teal"), {"prompt": "an unkind word"}, vote=1, model="tiny",
-        model_version="0", consent="class",
-    )  # fmt: skip
+        Image.new("RGB", (8, 8), "teal"),
+        {"prompt": "an unkind word"},
+        vote=1,
+        model="tiny",
+        model_version="0",
+        consent="class",
+    )
     teacher = opened(url=f"teacher?key={studio.visitors.teacher_key}")
     open_tab(teacher, "Teacher")
     try:

@@ -321,8 +321,10 @@ def test_seeds_count_up_and_stay_in_range():
     made = limits.pictures(**GOOD)
     assert [cell.seed for cell in made] == [99998, 99999, 1]
     assert (made[0].prompt, made[0].negative_prompt, made[0].num_inference_steps) == (
-        "a fox", None, 25,
-    )  # fmt: skip
+        "a fox",
+        None,
+        25,
+    )
 
 
 @pytest.mark.parametrize(
@@ -544,10 +546,17 @@ def test_the_album_keeps_settings_inside_and_goes_with_the_app():
     album = Album()
     made = keep(album)
     assert image_settings(made.path) == {
-        "prompt": "a fox", "negative_prompt": "blue", "seed": 7, "num_inference_steps": 10,
-        "guidance_scale": 3.0, "scheduler": "ddim", "height": 8, "width": 8,
-        "model": "tiny", "model_version": "v",
-    }  # fmt: skip
+        "prompt": "a fox",
+        "negative_prompt": "blue",
+        "seed": 7,
+        "num_inference_steps": 10,
+        "guidance_scale": 3.0,
+        "scheduler": "ddim",
+        "height": 8,
+        "width": 8,
+        "model": "tiny",
+        "model_version": "v",
+    }
     assert album.find("ada", made.id) is album.get(made.id) is made
     for user, id in (("ben", made.id), ("ada", "guess"), ("ada", None), ("ada", ["x"])):
         with pytest.raises(LookupError, match="not in your album"):

@@ -9,7 +9,7 @@ import numpy
 import onnx
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMScheduler
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
@@ -88,6 +88,16 @@ def test_card_says_what_the_configuration_says(own_pipe):
     assert card["latents"] == [4, 16, 16]
     assert {each["timestep_spacing"] for each in card["schedulers"].values()} == {"trailing"}
     assert card["alphas_cumprod"] == own_pipe.scheduler.alphas_cumprod.tolist()
+
+
+def test_student_is_drawn_with_its_own_scheduler_or_the_others(own_pipe):
+    own_pipe.scheduler = LCMScheduler.from_config(
+        own_pipe.scheduler.config, original_inference_steps=40
+    )
+    card = model_card("tiny", STICKERS, own_pipe)
+    assert card["scheduler"] == "lcm"
+    assert list(card["schedulers"]) == ["lcm", "ddim", "euler", "dpm++"]
+    assert card["schedulers"]["lcm"]["original_inference_steps"] == 40
 
 
 def test_schedulers_that_a_page_does_not_have_are_refused(own_pipe):

@@ -20,7 +20,7 @@ from tests.browser_pages import need_browser_tools
 need_browser_tools()
 
 from tools.browser.bundle import MOST_FIRST_BYTES, embedded_models, write_bundle  # noqa: E402
-from tools.browser.card import SCHEDULERS  # noqa: E402
+from tools.browser.card import SCHEDULERS, scheduler_card  # noqa: E402
 from tools.browser.chromium import PageModel, levels_apart, served, write_blank  # noqa: E402
 from tools.browser.equality import LEVELS, PART_TOLERANCE  # noqa: E402
 
@@ -29,6 +29,7 @@ SETTINGS = {"negative_prompt": "at night", "num_inference_steps": 4, "guidance_s
 PATIENCE = 600_000  # milliseconds, for a computer with much else to do
 
 PAGE = """<!doctype html><html lang="en"><title>Test</title>
+<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="src/live.css">
 <script defer src="src/start.js"></script><div data-live="{name}">A static picture</div>"""
 
 
@@ -94,7 +95,7 @@ def test_each_part_computes_what_pytorch_computes(model, pipe):
 def test_picture_and_attention_are_those_of_the_pipeline(model, pipe, monkeypatch, scheduler):
     latents = seeded_latents(pipe, 42)
     settings = SETTINGS | {"prompt": PROMPT}
-    drawn = model.draw(settings | {"scheduler": scheduler}, latents)
+    drawn = model.draw(settings | {"scheduler": scheduler, "seed": 42}, latents)
     monkeypatch.setattr(pipe, "scheduler", build_scheduler(pipe, scheduler))
     with watch_attention(pipe) as watched:
         expected = pipe(**settings, latents=latents).images[0]
@@ -107,10 +108,13 @@ def test_picture_and_attention_are_those_of_the_pipeline(model, pipe, monkeypatc
         assert places[word] == token_places(pipe.tokenizer, PROMPT, word), word
 
 
-def test_a_seed_gives_the_picture_of_that_seed_without_guidance(model, pipe, monkeypatch):
+@pytest.mark.parametrize("scheduler", ["dpm++", "lcm"])
+def test_a_seed_gives_the_picture_of_that_seed(model, pipe, monkeypatch, scheduler):
+    """Without guidance, and by a scheduler that draws fresh noise in every step but the last."""
+    monkeypatch.setattr(pipe, "scheduler", build_scheduler(pipe, scheduler))
     settings = {"prompt": PROMPT, "num_inference_steps": 3, "guidance_scale": 1.0}
-    drawn = model.draw(settings | {"scheduler": "dpm++", "seed": 7})
-    monkeypatch.setattr(pipe, "scheduler", build_scheduler(pipe, "dpm++"))
+    config = scheduler_card("model", pipe.scheduler)
+    drawn = model.draw(settings | {"scheduler": scheduler, "seed": 7}, config=config)
     expected = pipe(**settings, generator=torch.Generator().manual_seed(7)).images[0]
     assert levels_apart(drawn.pixels, expected) <= LEVELS
 
@@ -249,7 +253,7 @@ def test_a_figure_lives_and_follows_its_slider(context, address):
     assert "A static picture" in page.locator("[data-live]").inner_text()
     press(page, "^Let the model draw", "Drawn in")
     before = picture_in(page)
-    page.get_by_label("guidance_scale").fill("1")
+    page.get_by_role("slider", name="guidance_scale").fill("1")
     page.wait_for_function(
         """() => document.querySelector(".live-picture").ariaLabel.includes("guidance_scale 1")""",
         timeout=PATIENCE,

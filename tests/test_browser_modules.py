@@ -7,7 +7,12 @@ import json
 import numpy
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+)
 
 from helpers.models.catalogue import WEIGHTS
 from helpers.vocabulary import KNOWN_WORDS, unknown_words
@@ -22,6 +27,7 @@ CLASSES = {
     "ddim": DDIMScheduler,
     "euler": EulerDiscreteScheduler,
     "dpm++": DPMSolverMultistepScheduler,
+    "lcm": LCMScheduler,
 }
 
 
@@ -38,16 +44,25 @@ def page(browser, tmp_path_factory):
 # --- The noise of a seed -----------------------------------------------------------------------
 
 
+DRAW_TWICE = """
+return value.pairs.map(([size, seed]) => {
+  const generator = new m.Generator(BigInt(seed));
+  return [...generator.randn(size), ...generator.randn(value.again)];
+});
+"""
+
+
 def test_noise_is_that_of_torch_whatever_the_size_and_the_seed(page):
     sizes = [1, 2, 5, 14, 15, 16, 17, 24, 31, 32, 33, 47, 100, 624, 1000, 1024]
+    again = 5  # numbers that are drawn after the first ones, from the same generator
     seeds = [0, 1, 42, 2**31, 2**32 - 1, 2**32 + 42, 2**63 - 1]
     pairs = [(size, str(seed)) for size, seed in itertools.product(sizes, seeds)]
-    drawn = call(
-        page, "random.js", "return value.map(([n, seed]) => [...m.randn(n, BigInt(seed))]);", pairs
-    )
+    drawn = call(page, "random.js", DRAW_TWICE, {"pairs": pairs, "again": again})
     for (size, seed), numbers in zip(pairs, drawn, strict=True):
-        expected = torch.randn(size, generator=torch.Generator().manual_seed(int(seed)))
-        assert torch.tensor(numbers) == pytest.approx(expected, abs=2e-6), (size, seed)
+        generator = torch.Generator().manual_seed(int(seed))
+        first = torch.randn(size, generator=generator)
+        expected = torch.cat([first, torch.randn(again, generator=generator)])
+        assert torch.allclose(torch.tensor(numbers), expected, rtol=0, atol=2e-6), (size, seed)
 
 
 # --- Schedulers --------------------------------------------------------------------------------
@@ -63,10 +78,12 @@ OPTIONS = {
         {"lower_order_final": False},
         {"euler_at_final": True, "final_sigmas_type": "sigma_min"},
     ],
+    "lcm": [{}, {"clip_sample": True}, {"original_inference_steps": 100, "timestep_scaling": 3.0}],
 }
 SPACINGS = ("leading", "trailing", "linspace")
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 SIZE = 6
+SEED = 9
 
 
 def every_scheduler():
@@ -80,25 +97,30 @@ def run_in_diffusers(scheduler, start, predictions):
     """Timesteps, and the latents after every step, from a list of predictions."""
     scheduler.set_timesteps(len(predictions))
     latents, path = start * scheduler.init_noise_sigma, []
+    generator = torch.Generator().manual_seed(SEED)
     for timestep, prediction in zip(scheduler.timesteps, predictions, strict=True):
         seen = scheduler.scale_model_input(latents, timestep)
-        moved = scheduler.step(prediction * seen, timestep, latents)
+        noise = {"generator": generator} if isinstance(scheduler, LCMScheduler) else {}
+        moved = scheduler.step(prediction * seen, timestep, latents, **noise)
         latents = moved.prev_sample
         path.append(latents.tolist())
     return scheduler.timesteps.tolist(), path
 
 
-RUN = """
-return value.map(({name, config, alphas, start, factors}) => {
+RUN = f"""
+const {{ Generator }} = await import("/src/random.js");
+return value.map(({{name, config, alphas, start, factors}}) => {{
+  const generator = new Generator({SEED});
   const scheduler = m.makeScheduler(name, config, alphas, factors.length);
   let latents = Float32Array.from(start, (x) => x * scheduler.initNoiseSigma);
-  const path = factors.map((factor, i) => {
+  const path = factors.map((factor, i) => {{
     const seen = scheduler.scaleInput(latents, i);
-    latents = scheduler.step(seen.map((x, k) => x * factor[k]), i, latents).latents;
+    const prediction = seen.map((x, k) => x * factor[k]);
+    latents = scheduler.step(prediction, i, latents, (n) => generator.randn(n)).latents;
     return [...latents];
-  });
+  }});
   return [scheduler.timesteps, path];
-});
+}});
 """
 
 
@@ -202,7 +224,7 @@ def test_settings_are_json_and_survive_the_address(page):
     body = """
     const back = m.fromAddress(m.toAddress(value.settings), value.family);
     const strange = m.fromAddress("#model=none&scheduler=pndm&colour=red&seed=3", value.family);
-    return [back, m.toJson(m.checked(back.settings)), strange];
+    return [back, m.toJson(m.checked(back.settings, value.family)), strange];
     """
     back, text, strange = call(page, "settings.js", body, {"settings": settings, "family": family})
     assert back == {"settings": settings, "unknown": []}

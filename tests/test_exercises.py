@@ -3,36 +3,36 @@
 A lesson is run once, cell by cell, in one namespace, as a notebook would. At each exercise the
 run branches: the blank and each known wrong and right answer are tried, what they left behind is
 undone, and the solution goes on to the next cell. What each answer's check said is one test. Cells
-that no exercise rests on are left out, since most of them draw: nbval runs the solutions whole.
+that no exercise rests on are left out, since most of them draw.
 
-A second run leaves every blank as it is, as a learner does who only presses "run all". What the
-pictures show does not matter there, so a pipeline of 32 x 32 pixels draws them, whose U-Net is only
-computed where a lesson trains it.
+A second run leaves every blank as it is, as a learner does who only presses "run all".
+
+No check may depend on what a picture shows, so in both runs a stand-in for `stickers` draws, whose
+weights are random. With the real ones nbval runs the solutions, and compares what their checks say.
 """
 
 import ast
+import contextlib
 import copy
 import functools
 import linecache
 import symtable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-import torch
-from diffusers import StableDiffusionPipeline
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 
 import helpers
 import helpers.ranking.compare
 from helpers.course.exercises import Result
-from tests.pipelines import tiny_sd_pipeline
+from tests.pipelines import stand_in
 from tools.notebooks.__main__ import ROOT
 from tools.notebooks.rules import check_cell
 from tools.notebooks.scripts import Cell, Lesson, read_lesson
 
-LESSONS = {path.stem: path for path in sorted((ROOT / "course" / "lessons").glob("*.py"))}
+pytestmark = pytest.mark.slow
 
-LOOKS_AT_TOKENS = {"06_inside"}  # the random pipeline's tokenizer knows letters only
+LESSONS = {path.stem: path for path in sorted((ROOT / "course" / "lessons").glob("*.py"))}
 
 
 class Notebook:
@@ -190,7 +190,17 @@ def cells_for_exercises(lesson: Lesson) -> list[Cell]:
     return kept
 
 
+@contextlib.contextmanager
+def stand_ins() -> Iterator[None]:
+    """Meanwhile `load_pipeline` gives a stand-in."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (helpers, helpers.ranking.compare):
+            patch.setitem(vars(module), "load_pipeline", stand_in)
+        yield
+
+
 @functools.cache
+@stand_ins()
 def outcomes(name: str) -> dict[tuple[str, str], Result | Exception]:
     """Run a lesson, branching at each exercise; the solution comes last and stays."""
     lesson = read_lesson(LESSONS[name])
@@ -211,41 +221,18 @@ def outcomes(name: str) -> dict[tuple[str, str], Result | Exception]:
     return found
 
 
-def quick_pipeline(*name: str, **options: object) -> StableDiffusionPipeline:
-    """A tiny pipeline for pictures that nobody looks at: when it draws, its U-Net does little.
-
-    It stands in for `load_pipeline`, whose arguments mean nothing to it. Where gradients are asked
-    for, its U-Net is computed, since a lesson may train it.
-    """
-    pipe = tiny_sd_pipeline()
-    compute = pipe.unet.forward
-
-    def forward(sample, timestep, encoder_hidden_states, *rest, return_dict=True, **more):
-        if torch.is_grad_enabled():
-            more["return_dict"] = return_dict
-            return compute(sample, timestep, encoder_hidden_states, *rest, **more)
-        predicted = sample / 2 + encoder_hidden_states.mean()
-        return UNet2DConditionOutput(predicted) if return_dict else (predicted,)
-
-    pipe.unet.forward = forward
-    return pipe
-
-
 @functools.cache
+@stand_ins()
 def untouched(name: str) -> dict[int, object]:
     """Run a lesson with every blank left as it is: what each code cell gave, by script line."""
     notebook = Notebook()
     given = {}
-    with pytest.MonkeyPatch.context() as patched:
-        if name not in LOOKS_AT_TOKENS:
-            for module in (helpers, helpers.ranking.compare):
-                patched.setitem(vars(module), "load_pipeline", quick_pipeline)
-        for cell in read_lesson(LESSONS[name]).cells:
-            if cell.kind == "code":
-                try:
-                    given[cell.start.number] = notebook.run(cell.source("blank"))
-                except Exception as error:
-                    given[cell.start.number] = error
+    for cell in read_lesson(LESSONS[name]).cells:
+        if cell.kind == "code":
+            try:
+                given[cell.start.number] = notebook.run(cell.source("blank"))
+            except Exception as error:
+                given[cell.start.number] = error
     return given
 
 

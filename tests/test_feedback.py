@@ -158,17 +158,33 @@ def test_ratings_of_an_older_course_belong_to_whoever_rated_first(tmp_path):
         for step in module.MIGRATIONS[:2]:
             old.executescript(step)
         old.execute("PRAGMA user_version = 2")
-        for id, consent, settings in (("a", "class", '{"seed": 7, "eta": 0}'),
-                                      ("b", "public", '{"eta": 0, "seed": 7}')):  # fmt: skip
-            row = (id, "2026-01-01T00:00:00+00:00", 1, "a fox", None, settings, "m", "v", "x.png",
-                   "[]", "", consent, "person")  # fmt: skip
+        for id, consent, settings in (
+            ("a", "class", '{"seed": 7, "eta": 0}'),
+            ("b", "public", '{"eta": 0, "seed": 7}'),
+        ):
+            row = (
+                id,
+                "2026-01-01T00:00:00+00:00",
+                1,
+                "a fox",
+                None,
+                settings,
+                "m",
+                "v",
+                "x.png",
+                "[]",
+                "",
+                consent,
+                "person",
+            )
             marks = ", ".join("?" * len(row))
             old.execute(f"INSERT INTO ratings ({', '.join(module.COLUMNS)}) VALUES ({marks})", row)
         old.commit()
     migrated = Feedback(path)
     assert [(rating.id, rating.by_maker) for rating in migrated.ratings()] == [
-        ("a", True), ("b", False)
-    ]  # fmt: skip
+        ("a", True),
+        ("b", False),
+    ]
     assert migrated.ratings("public") == []
     assert migrated.delete("a") and migrated.ratings() == []
 
@@ -205,9 +221,21 @@ def test_no_column_tells_who_rated_and_no_metadata_of_a_picture_is_kept(feedback
         rating = rate(feedback, signed)
     assert b"Lovelace" not in (feedback.pictures_folder / rating.picture).read_bytes()
     assert set(rating.record()) == {
-        "id", "time", "vote", "prompt", "negative_prompt", "model", "model_version", "picture",
-        "tags", "comment", "consent", "origin", "seed", "guidance_scale",
-    }  # fmt: skip
+        "id",
+        "time",
+        "vote",
+        "prompt",
+        "negative_prompt",
+        "model",
+        "model_version",
+        "picture",
+        "tags",
+        "comment",
+        "consent",
+        "origin",
+        "seed",
+        "guidance_scale",
+    }
 
 
 def test_ratings_of_one_picture_are_counted_together(feedback):
@@ -488,12 +516,46 @@ def make_database(path: Path, script: str) -> None:
 # Exports
 
 HARD_TEXTS = [
-    "=cmd|' /C calc'!A0", "+1+1", "-2", "@SUM(A1)", " =1+1", "'=1", '"=1+1"', "\t=1", "\r=1",
-    "a fox,=1+1", "a fox; @x", "a fox\n=1+1", "＝1+1", "", " ", "null", "None", "true", "NaN",
-    "12", "1e5", "007", "2026-11-21", "[1]", "[" * 1999, "{}", '"', '""', "\\u003d", '"\\u003d"',
-    "a 3d sticker, no text", "../x", "\0", "<script>alert(1)</script>", "🦊", "\u2028", "\ufeff=1",
-    "a - b", "well-known",
-]  # fmt: skip
+    "=cmd|' /C calc'!A0",
+    "+1+1",
+    "-2",
+    "@SUM(A1)",
+    " =1+1",
+    "'=1",
+    '"=1+1"',
+    "\t=1",
+    "\r=1",
+    "a fox,=1+1",
+    "a fox; @x",
+    "a fox\n=1+1",
+    "＝1+1",
+    "",
+    " ",
+    "null",
+    "None",
+    "true",
+    "NaN",
+    "12",
+    "1e5",
+    "007",
+    "2026-11-21",
+    "[1]",
+    "[" * 1999,
+    "{}",
+    '"',
+    '""',
+    "\\u003d",
+    '"\\u003d"',
+    "a 3d sticker, no text",
+    "../x",
+    "\0",
+    "<script>alert(1)</script>",
+    "🦊",
+    "\u2028",
+    "\ufeff=1",
+    "a - b",
+    "well-known",
+]
 
 
 @pytest.fixture(scope="module")

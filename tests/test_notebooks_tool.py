@@ -19,6 +19,8 @@ from tools.notebooks.products import Course, build, differences, make_notebook
 from tools.notebooks.rules import verify
 from tools.notebooks.scripts import read_lesson
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = """\
 # %% [markdown]
 # # 07 · Tiny

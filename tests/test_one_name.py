@@ -17,6 +17,8 @@ from tests.pipelines import tiny_real_pipeline
 from tests.test_exercises import LESSONS, Notebook
 from tools.notebooks.scripts import read_lesson
 
+pytestmark = pytest.mark.slow
+
 OWN = 'MODEL = "stickers"'
 OTHER = 'MODEL = "sd-v1-5"'
 LESSONS_01_TO_06 = [name for name in LESSONS if name < "07"]

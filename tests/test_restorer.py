@@ -21,6 +21,8 @@ from training.export import WEIGHTS
 from training.presets import TINY
 from training.restorer import Spoiler, held_out, share_made_worse
 
+pytestmark = pytest.mark.slow
+
 
 def some_picture(width: int = 40, height: int = 24, seed: int = 0) -> Image.Image:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -15,6 +15,8 @@ from tools.notebooks.__main__ import ROOT
 from tools.site.check import problems
 from tools.site.stage import PAGES, stage
 
+pytestmark = pytest.mark.slow
+
 SOURCES = sorted(path for pattern in PAGES for path in ROOT.glob(pattern))
 LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 SHOWN = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")

@@ -12,6 +12,8 @@ from tools.slides.__main__ import main
 from tools.slides.deck import cut, shown_text
 from tools.slides.page import render
 
+pytestmark = pytest.mark.slow
+
 
 def text(source):
     return {"cell_type": "markdown", "id": source[:8], "metadata": {}, "source": source}

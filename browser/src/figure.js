@@ -16,7 +16,7 @@ export async function offerFigure(place, studio) {
   const recipe = RECIPES[place.dataset.live];
   const progress = new Progress();
   const family = await studio.family();
-  const missing = await studio.missing(family.first);
+  const missing = await studio.missing(family.figures);
   const size = missing ? ` (fetches ${megabytes(missing)} MB, once)` : "";
   const button = element("button", { type: "button" }, `Let the model draw this${size}`);
   button.addEventListener("click", () => {
@@ -31,8 +31,8 @@ class Figure {
   constructor(recipe, studio, family) {
     this.recipe = recipe;
     this.studio = studio;
-    this.model = family.first;
-    this.card = family.models[family.first];
+    this.model = family.figures;
+    this.card = family.models[family.figures];
     this.progress = new Progress();
     this.views = recipe.captions.map((caption) => new PictureView(caption));
     this.sliders = Object.entries(recipe.sliders(this.card)).map(([name, range]) => [

@@ -2,8 +2,9 @@
 
 import { Downloads, ReaderError } from "./download.js";
 import { Model, PARTS } from "./model.js";
+import { Generator } from "./random.js";
 import { startRuntime } from "./runtime.js";
-import { denoise, seededNoise } from "./sampler.js";
+import { denoise } from "./sampler.js";
 
 const NO_NUMBERS =
   "What was computed are no numbers, which happens with some graphics processors. Choose the " +
@@ -61,10 +62,10 @@ export class Painter {
   async draw(settings, tell, id) {
     const { model } = this;
     const begin = performance.now();
-    const noise = settings.latents ?? seededNoise(model.card, settings.seed);
+    const generator = new Generator(settings.seed);
     const attention = new Mean();
     let last;
-    for await (last of denoise(model, settings, noise)) {
+    for await (last of denoise(model, settings, generator, settings.latents)) {
       attention.add(last.attention);
       const isDue = last.step % settings.preview_every === 0;
       const isLast = last.step === settings.num_inference_steps;

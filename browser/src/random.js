@@ -58,30 +58,53 @@ export class MersenneTwister {
   }
 }
 
-/**
- * What `torch.randn(count, generator=torch.Generator().manual_seed(seed))` gives, within about
- * 1e-6: torch takes its logarithms and cosines with approximations of the processor's own.
- *
- * @param {number} count
- * @param {bigint | number} seed at least 0; as in torch, only its lowest 32 bits count
- * @returns {Float32Array}
- */
-export function randn(count, seed) {
-  const generator = new MersenneTwister(Number(BigInt.asUintN(32, BigInt(seed))));
-  return count < BLOCK ? oneByOne(count, generator) : inBlocks(count, generator);
-}
-
-function inBlocks(count, generator) {
-  const values = Float32Array.from({ length: count }, () => generator.uniform32());
-  const whole = count - (count % BLOCK);
-  for (let start = 0; start < whole; start += BLOCK) toNormal(values, start);
-  if (whole < count) {
-    // The last 16 are drawn again, also those of them that were finished already.
-    const start = count - BLOCK;
-    for (let i = start; i < count; i++) values[i] = generator.uniform32();
-    toNormal(values, start);
+/** `torch.Generator().manual_seed(seed)`; its numbers agree with torch's within about 1e-6. */
+export class Generator {
+  /** @param {bigint | number} seed at least 0; as in torch, only its lowest 32 bits count */
+  constructor(seed) {
+    this.twister = new MersenneTwister(Number(BigInt.asUintN(32, BigInt(seed))));
+    this.spare = null;
   }
-  return values;
+
+  /**
+   * What `torch.randn(count, generator=generator)` gives next. torch takes its logarithms and
+   * cosines with approximations of the processor's own, so the last bits differ.
+   *
+   * @returns {Float32Array}
+   */
+  randn(count) {
+    return count < BLOCK ? this.#oneByOne(count) : this.#inBlocks(count);
+  }
+
+  #inBlocks(count) {
+    const values = Float32Array.from({ length: count }, () => this.twister.uniform32());
+    const whole = count - (count % BLOCK);
+    for (let start = 0; start < whole; start += BLOCK) toNormal(values, start);
+    if (whole < count) {
+      // The last 16 are drawn again, also those of them that were finished already.
+      const start = count - BLOCK;
+      for (let i = start; i < count; i++) values[i] = this.twister.uniform32();
+      toNormal(values, start);
+    }
+    return values;
+  }
+
+  /** Numbers come in pairs; the second of a pair waits, if need be for the next call. */
+  #oneByOne(count) {
+    const values = new Float32Array(count);
+    for (let i = 0; i < count; i++) {
+      if (this.spare !== null) {
+        values[i] = this.spare;
+        this.spare = null;
+        continue;
+      }
+      const angle = 2 * Math.PI * this.twister.uniform64();
+      const radius = Math.sqrt(-2 * Math.log1p(-this.twister.uniform64()));
+      values[i] = radius * Math.cos(angle);
+      this.spare = radius * Math.sin(angle);
+    }
+    return values;
+  }
 }
 
 /** Box-Muller on 16 uniform numbers: number i forms a pair with number i + 8. */
@@ -92,15 +115,4 @@ function toNormal(values, start) {
     values[i] = radius * Math.cos(angle);
     values[i + BLOCK / 2] = radius * Math.sin(angle);
   }
-}
-
-function oneByOne(count, generator) {
-  const values = new Float32Array(count);
-  for (let i = 0; i < count; i += 2) {
-    const angle = 2 * Math.PI * generator.uniform64();
-    const radius = Math.sqrt(-2 * Math.log1p(-generator.uniform64()));
-    values[i] = radius * Math.cos(angle);
-    if (i + 1 < count) values[i + 1] = radius * Math.sin(angle);
-  }
-  return values;
 }

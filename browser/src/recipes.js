@@ -1,6 +1,7 @@
 /** What the live figures of the reading draw: their sliders, and what a picture is made of. */
 
-import { seededNoise } from "./sampler.js";
+import { Generator } from "./random.js";
+import { latentCount } from "./sampler.js";
 import { EXAMPLE } from "./settings.js";
 
 const STEPS = 12;
@@ -40,7 +41,7 @@ const forward = {
       figure.clean = drawn.latents;
     }
     const alpha = timestep > 0 ? card.alphas_cumprod[timestep] : 1;
-    const noise = seededNoise(card, SEED + 1n);
+    const noise = new Generator(SEED + 1n).randn(latentCount(card));
     const noisy = figure.clean.map(
       (value, k) => Math.sqrt(alpha) * value + Math.sqrt(1 - alpha) * noise[k],
     );

@@ -1,26 +1,26 @@
 /** The loop of a pipeline: from noise to latents, one step after the other. */
 
-import { randn } from "./random.js";
 import { makeScheduler } from "./schedulers.js";
 
-/** The noise that a seed stands for, as `helpers.seeded_latents` draws it in a notebook. */
-export function seededNoise(card, seed) {
-  const count = card.latents.reduce((product, side) => product * side);
-  return randn(count, seed);
+/** How many numbers the latents of a model's picture are. */
+export function latentCount(card) {
+  return card.latents.reduce((product, side) => product * side);
 }
 
 /**
- * Draw a picture, as `pipe(**settings)` does in a notebook.
+ * Draw a picture, as `pipe(**settings, generator=generator)` does in a notebook.
  *
  * @param {import("./model.js").Model} model
  * @param {object} settings prompt, negative_prompt, seed, num_inference_steps, guidance_scale and
  *   scheduler
- * @param {Float32Array} noise the latents to begin with, not yet scaled
+ * @param {import("./random.js").Generator} generator of the picture's seed
+ * @param {Float32Array} noise the latents to begin with, not yet scaled; drawn by default
  * @yields {{step: number, latents: Float32Array, clean: Float32Array, attention: object}} after
  *   each step: the latents, the clean latents that are predicted, and the shares of attention
  */
-export async function* denoise(model, settings, noise) {
+export async function* denoise(model, settings, generator, noise = null) {
   const { card } = model;
+  const drawn = (count) => generator.randn(count);
   const { guidance_scale } = settings;
   const scheduler = makeScheduler(
     settings.scheduler,
@@ -32,7 +32,8 @@ export async function* denoise(model, settings, noise) {
   const isGuided = guidance_scale > 1 && !card.has_guidance_input;
   const states = await model.read(settings.prompt);
   const negative = isGuided ? await model.read(settings.negative_prompt ?? "") : null;
-  let latents = noise.map((value) => value * scheduler.initNoiseSigma);
+  const start = noise ?? drawn(latentCount(card));
+  let latents = start.map((value) => value * scheduler.initNoiseSigma);
   for (const [i, timestep] of scheduler.timesteps.entries()) {
     const input = scheduler.scaleInput(latents, i);
     const conditional = await model.predict(input, timestep, states, guidance_scale);
@@ -41,7 +42,7 @@ export async function* denoise(model, settings, noise) {
       const unconditional = await model.predict(input, timestep, negative, guidance_scale);
       prediction = guided(unconditional.prediction, prediction, guidance_scale);
     }
-    const moved = scheduler.step(prediction, i, latents);
+    const moved = scheduler.step(prediction, i, latents, drawn);
     latents = moved.latents;
     yield { step: i + 1, latents, clean: moved.clean, attention: conditional.attention };
   }

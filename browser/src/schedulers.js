@@ -1,6 +1,6 @@
 /**
- * Three of diffusers' schedulers, written after its version 0.42: DDIM without added noise, Euler,
- * and DPM-Solver++ of the first and second order.
+ * Four of diffusers' schedulers, written after its version 0.42: DDIM without added noise, Euler,
+ * DPM-Solver++ of the first and second order, and the one of latent consistency models.
  *
  * A scheduler is made for one picture from the configuration that diffusers itself has for it and
  * from `alphasCumprod`, the share of the picture that is left at each training timestep. Latents
@@ -9,10 +9,13 @@
  * - `timesteps`: what the U-Net is told at each step;
  * - `initNoiseSigma`: what the noise of the start is multiplied by;
  * - `scaleInput(latents, i)`: what the U-Net sees at step i;
- * - `step(prediction, i, latents)`: the latents after step i, and the clean latents predicted in it.
+ * - `step(prediction, i, latents, drawn)`: the latents after step i, and the clean latents predicted
+ *   in it; `drawn(count)` gives fresh noise to a scheduler that adds some.
  */
 
 import { leading, linspace, round, trailing } from "./timesteps.js";
+
+const SIGMA_DATA = 0.5; // the deviation of the data that diffusers' LCMScheduler takes for granted
 
 /** DDIM with eta 0 (Song et al. 2021, arXiv:2010.02502, formula 12). */
 class DDIM {
@@ -161,11 +164,50 @@ class DPMSolverPlusPlus {
   }
 }
 
+/** For few-step students (Luo et al. 2023, arXiv:2310.04378): to the clean picture, and back. */
+class LCM {
+  constructor(config, alphasCumprod, steps) {
+    const long = config.original_inference_steps;
+    const stride = Math.floor(config.num_train_timesteps / long);
+    this.config = config;
+    this.alphas = alphasCumprod;
+    this.initNoiseSigma = 1;
+    this.timesteps = Array.from({ length: steps }, (_, i) => {
+      const place = Math.floor(i * (long / steps));
+      return (long - place) * stride - 1;
+    });
+  }
+
+  scaleInput(latents) {
+    return latents;
+  }
+
+  step(prediction, i, latents, drawn) {
+    const timestep = this.timesteps[i];
+    const alpha = this.alphas[timestep];
+    const type = this.config.prediction_type;
+    const clean = cleanLatents(prediction, latents, Math.sqrt(alpha), Math.sqrt(1 - alpha), type);
+    if (this.config.clip_sample) clamp(clean, this.config.clip_sample_range);
+    // Near timestep 0 the latents are the picture already, and the prediction counts less.
+    const scaled = timestep * this.config.timestep_scaling;
+    const kept = SIGMA_DATA ** 2 / (scaled ** 2 + SIGMA_DATA ** 2);
+    const trusted = scaled / Math.hypot(scaled, SIGMA_DATA);
+    const denoised = latents.map((value, k) => trusted * clean[k] + kept * value);
+    if (i === this.timesteps.length - 1) return { latents: denoised, clean };
+    const next = this.alphas[this.timesteps[i + 1]];
+    const noise = drawn(latents.length);
+    const moved = denoised.map(
+      (value, k) => Math.sqrt(next) * value + Math.sqrt(1 - next) * noise[k],
+    );
+    return { latents: moved, clean };
+  }
+}
+
 /** Short name, as in the course's Python, and class. */
-const SCHEDULERS = { ddim: DDIM, euler: Euler, "dpm++": DPMSolverPlusPlus };
+const SCHEDULERS = { ddim: DDIM, euler: Euler, "dpm++": DPMSolverPlusPlus, lcm: LCM };
 
 /**
- * @param {string} name "ddim", "euler" or "dpm++"
+ * @param {string} name "ddim", "euler", "dpm++" or "lcm"
  * @param {object} config diffusers' configuration of that scheduler
  * @param {number[]} alphasCumprod one number for each training timestep
  * @param {number} steps how many to take, at least 1

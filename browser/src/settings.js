@@ -59,14 +59,16 @@ export function toAddress(settings) {
  *
  * @throws {ReaderError} one sentence on the first that is wrong, and one on what to do
  */
-export function checked(settings) {
+export function checked(settings, family) {
+  const config = family.models[settings.model].schedulers[settings.scheduler];
+  const mostSteps = Math.min(MOST_STEPS, config.original_inference_steps ?? MOST_STEPS);
   if (!settings.prompt.trim()) {
     throw new ReaderError(`The prompt is empty. Say what the sticker shows, such as “${EXAMPLE}”.`);
   }
   return {
     ...settings,
     seed: checkedSeed(settings.seed),
-    num_inference_steps: checkedNumber(settings, "num_inference_steps", 1, MOST_STEPS, true),
+    num_inference_steps: checkedNumber(settings, "num_inference_steps", 1, mostSteps, true),
     guidance_scale: checkedNumber(settings, "guidance_scale", 0, LARGEST_SCALE, false),
   };
 }

@@ -10,7 +10,7 @@ import { altText, checked, fileName, fromAddress, toAddress } from "./settings.j
 import { StepsPanel } from "./steps-panel.js";
 import { hasWebGPU } from "./support.js";
 
-const PREVIEW_EVERY = 3;
+const PREVIEWS = 8;
 
 /** What a run computes on, by ONNX Runtime's name for it. */
 const PROVIDERS = { wasm: "the processor", webgpu: "the graphics processor (WebGPU)" };
@@ -61,8 +61,6 @@ class TryIt {
       name,
       `${name}: ${about}`,
     ]);
-    const [card] = Object.values(this.family.models);
-    const schedulers = Object.keys(card.schedulers).map((name) => [name, name]);
     return {
       model: element(
         "select",
@@ -74,7 +72,7 @@ class TryIt {
       seed: element("input", { type: "text", inputmode: "numeric", autocomplete: "off" }),
       num_inference_steps: element("input", { type: "number", min: 1, max: 100, step: 1 }),
       guidance_scale: element("input", { type: "number", min: 0, max: 30, step: 0.5 }),
-      scheduler: element("select", {}, ...options(Object.fromEntries(schedulers))),
+      scheduler: element("select"), // filled for each model
     };
   }
 
@@ -113,6 +111,7 @@ class TryIt {
 
   #readAddress() {
     const { settings, unknown } = fromAddress(location.hash, this.family);
+    this.#offerSchedulers(settings.model);
     for (const [name, value] of Object.entries(settings)) this.controls[name].value = value;
     this.prompt.refresh();
     if (unknown.length) {
@@ -127,8 +126,15 @@ class TryIt {
     return Object.fromEntries(entries.map(([name, control]) => [name, control.value]));
   }
 
+  #offerSchedulers(model) {
+    const names = Object.keys(this.family.models[model].schedulers);
+    const texts = Object.fromEntries(names.map((name) => [name, name]));
+    this.controls.scheduler.replaceChildren(...options(texts));
+  }
+
   #chooseModel() {
     const card = this.family.models[this.controls.model.value];
+    this.#offerSchedulers(this.controls.model.value);
     this.controls.num_inference_steps.value = card.num_inference_steps;
     this.controls.guidance_scale.value = card.guidance_scale;
     this.controls.scheduler.value = card.scheduler;
@@ -147,7 +153,7 @@ class TryIt {
   async #draw() {
     let settings;
     try {
-      settings = checked(this.#settings);
+      settings = checked(this.#settings, this.family);
     } catch (error) {
       this.progress.fail(error.message);
       return;
@@ -172,7 +178,8 @@ class TryIt {
 
   #drawn(settings) {
     this.progress.say("Starting the model");
-    const how = { ...settings, provider: this.provider.value, preview_every: PREVIEW_EVERY };
+    const preview_every = Math.max(1, Math.round(settings.num_inference_steps / PREVIEWS));
+    const how = { ...settings, provider: this.provider.value, preview_every };
     return this.studio.draw(this, how, {
       onLoad: (news) => this.progress.loading(news),
       onStep: (news) => {

@@ -355,8 +355,9 @@ for image, made_by, my_vote in zip(images, settings, my_votes, strict=True):
 # tags, a comment and consent, and shows the receipt. Its ratings go to `feedback/ratings.sqlite` in
 # the folder where you started it; `Feedback("feedback/ratings.sqlite")` opens them here.
 #
-# ![The app's page Rate: a gallery with four pictures on the left; on the right the vote, tags, a
-# comment, and the question what may be done with the rating](../course/pictures/11_rate.png)
+# ![The app's page Rate: on the left the picture that is rated and four small ones to choose from;
+# on the right the vote, tags, a comment, and the question what may be done with
+# it](../course/pictures/11_rate.png)
 #
 # ## 4 · Looking at the data
 #

@@ -240,7 +240,7 @@ pipe.unet.add_adapter(LoraConfig(r=4, lora_alpha=4, target_modules=layers))
 trained = [weights for weights in pipe.unet.parameters() if weights.requires_grad]
 count = sum(weights.numel() for weights in trained)
 share = count / sum(weights.numel() for weights in pipe.unet.parameters())
-print("small matrices in pairs:", len(trained) // 2)
+print(f"{len(trained) // 2} pairs of small matrices to train")
 print("less than 5 percent of the U-Net:", share < 0.05)
 
 # %% [markdown]

@@ -7,6 +7,7 @@ password, and a wrong password costs nothing.
 
 import asyncio
 import hmac
+import re
 import time
 from collections import Counter, defaultdict, deque
 from urllib.parse import parse_qs
@@ -24,6 +25,9 @@ TRIES_AT_ONCE = 20
 """From one address; the next is sent away."""
 
 UPLOAD = "/gradio_api/upload"
+DIRECT = re.compile(r"(/gradio_api)?/(run|api)/")
+"""Where Gradio would do some calls at once, past everybody who waits."""
+
 HOUR = 3600.0
 
 
@@ -76,6 +80,8 @@ class AccessControl:
             return await self._let_teacher_in(scope, send)
         if self.password and not (known and known.may_enter):
             return await self._send_away(scope, send)
+        if DIRECT.match(path):
+            return await answer(send, 404, {"detail": "Use /gradio_api/call/NAME."})
         who = token if known else _address(scope)
         if path == UPLOAD and not self.quota.allows(who, _size(scope)):
             told = "That is more than may be uploaded in an hour. Try again later."
@@ -109,7 +115,7 @@ class AccessControl:
         """Compare in a time that tells nothing; a wrong word costs time, and so does the next."""
         address = _address(scope)
         if self._tries[address] >= TRIES_AT_ONCE:
-            return False
+            return False  # not looked at: a right one is let in when it is tried again
         self._tries[address] += 1
         try:
             async with self._trying[address]:

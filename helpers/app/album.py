@@ -109,8 +109,10 @@ class Album:
         """Save what the face service made of a picture; None stands for an uploaded one."""
         settings = original.settings if original else {}
         settings = settings | {
-            "height": image.height, "width": image.width, "improved_times": factor,
-        }  # fmt: skip
+            "height": image.height,
+            "width": image.width,
+            "improved_times": factor,
+        }
         model, version = (original.model, original.model_version) if original else ("", "")
         return self._add(user, image, settings, model, version, "improved")
 

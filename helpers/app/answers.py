@@ -15,6 +15,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import aclosing
 
 import gradio as gr
 
@@ -70,7 +71,8 @@ def problem_of(error: Exception) -> Problem:
         return error
     if isinstance(error, Invalid):
         return Problem(str(error), error.name)
-    if isinstance(error, LookupError | EngineFull | TooMuch) and not isinstance(error, KeyError):
+    # A KeyError or an IndexError is a LookupError too, and no sentence of ours.
+    if type(error) is LookupError or isinstance(error, EngineFull | TooMuch):
         return Problem(str(error))
     reason = None
     if isinstance(error, OSError):
@@ -134,8 +136,9 @@ def _answering(studio: Studio, handler: Callable, outputs: list, page: str, note
         try:
             with studio.visitors.working(studio.visitors.of(request)):
                 if inspect.isasyncgenfunction(handler):
-                    async for result in handler(studio, **given):
-                        yield result
+                    async with aclosing(handler(studio, **given)) as results:
+                        async for result in results:
+                            yield result
                 else:
                     yield await in_thread(handler, studio, **given)
         except Exception as error:

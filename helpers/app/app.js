@@ -173,12 +173,15 @@
   function look(changes) {
     name(document);
     keepFocus();
-    for (const change of changes)
+    for (const change of changes) {
+      // Gradio changes an element in place where a new text is like the old one.
+      if (change.attributeName === "data-told") markProblem(change.target);
       for (const node of change.addedNodes) {
         const told = node.matches?.(".problem[data-field]") ? node
           : node.querySelector?.(".problem[data-field]");
         if (told) markProblem(told);
       }
+    }
   }
 
   // On a phone only the prompt, the number and Draw are open at first.
@@ -204,7 +207,7 @@
     document.documentElement.lang = "en";
     new MutationObserver(look).observe(
       document.body,
-      {childList: true, subtree: true, attributes: true, attributeFilter: ["class"]},
+      {childList: true, subtree: true, attributes: true, attributeFilter: ["class", "data-told"]},
     );
     const once = new MutationObserver(() => closeMoreOnPhones(once));
     once.observe(document.body, {childList: true, subtree: true});

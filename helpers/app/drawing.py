@@ -8,7 +8,7 @@ from helpers.app.answers import in_thread
 from helpers.app.queue import JobProgress
 from helpers.app.studio import Studio
 from helpers.app.visitors import Visitor
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 
 
 async def drawn(

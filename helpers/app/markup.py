@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import itertools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from helpers.feedback.store import RatedPicture
 from helpers.pictures.files import alt_text
 from helpers.sweeps.plan import Axes, value_label
 
+TOLD = itertools.count()
 SHOWN_SIDE = 256  # pixels: a picture inside the HTML is made this small
 
 
@@ -78,7 +80,8 @@ def note(text: str) -> str:
 
 def problem(sentence: str, page: str, field: str = "") -> str:
     """What went wrong; app.js marks the field that it is about, if there is one."""
-    marked = f' data-field="{page}-{field.replace("_", "-")}"' if field else ""
+    place = f' data-field="{page}-{field.replace("_", "-")}"' if field else ""
+    marked = f'{place} data-told="{next(TOLD)}"'  # so that the same problem is marked each time
     return f'<p class="problem" role="alert"{marked}>{html.escape(sentence)}</p>'
 
 

@@ -100,9 +100,12 @@ def build(studio: Studio) -> gr.Blocks:
             studio.engine.stop_user(visitor.id, visitor.session)
 
         blocks.load(
-            opened, None, [generating.pictures, for_teacher], api_visibility="private",
+            opened,
+            None,
+            [generating.pictures, for_teacher],
+            api_visibility="private",
             show_progress="hidden",
-        )  # fmt: skip
+        )
         blocks.unload(leave)
     for block in blocks.blocks.values():
         _take_values_as_they_come(block)

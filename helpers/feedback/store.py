@@ -102,9 +102,20 @@ MIGRATIONS = (
 must change later is a new step at the end."""
 
 COLUMNS = (
-    "id", "time", "vote", "prompt", "negative_prompt", "settings", "model", "model_version",
-    "picture", "tags", "comment", "consent", "origin",
-)  # fmt: skip
+    "id",
+    "time",
+    "vote",
+    "prompt",
+    "negative_prompt",
+    "settings",
+    "model",
+    "model_version",
+    "picture",
+    "tags",
+    "comment",
+    "consent",
+    "origin",
+)
 """Of a rating, as it is exported. Beside them the table has `picture_id` and `by_maker`."""
 
 
@@ -144,9 +155,13 @@ class Rating:
         """What this picture, with what made it, has in common with no other: 32 characters."""
         settings = json.dumps(self.settings)
         return _picture_id(
-            self.picture, self.prompt, self.negative_prompt, settings, self.model,
+            self.picture,
+            self.prompt,
+            self.negative_prompt,
+            settings,
+            self.model,
             self.model_version,
-        )  # fmt: skip
+        )
 
     def record(self) -> dict[str, object]:
         """A flat row: the settings stand among the other columns."""

@@ -1,5 +1,6 @@
 """Put together what the pages need: models, runtime, modules, and the list of it all."""
 
+import functools
 import json
 import shutil
 import tempfile
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from helpers.models.catalogue import MODELS, Model
+from helpers.models.catalogue import MODELS, Model, shipped_models
 from helpers.models.load import load_pipeline
 from tools.browser.card import model_card, tokenizer_card, vocabulary_card
 from tools.browser.export import (
@@ -49,9 +50,7 @@ LICENCES = {
 
 def embedded_models() -> dict[str, Model]:
     """The models of the catalogue that come with the course and have weights of their own."""
-    return {
-        name: model for name, model in MODELS.items() if model.is_embedded and model.lora is None
-    }
+    return {name: MODELS[name] for name in shipped_models() if MODELS[name].lora is None}
 
 
 def write_bundle(
@@ -79,7 +78,9 @@ def write_bundle(
         shutil.copytree(BROWSER / "src", built / "src")
         family = {"runtimes": _copy_packages(built), "vocabulary": vocabulary_card()}
         family["models"] = _write_models(built / "models", models, load)
-        family["first"] = min(family["models"], key=lambda name: first_bytes(family, name))
+        by_size = sorted(family["models"], key=lambda name: first_bytes(family, name))
+        family["first"] = by_size[0]
+        family["figures"] = next(filter(functools.partial(_is_guided, family), by_size), by_size[0])
         check_sizes(family)
         text = json.dumps(family, ensure_ascii=False)
         (built / "models" / "family.json").write_text(text, encoding="utf-8")
@@ -126,6 +127,11 @@ def check_sizes(family: Mapping) -> None:
             raise ValueError(
                 f"{what} must take at most {most / 1e6:.0f} MB in a page; got {size / 1e6:.1f} MB"
             )
+
+
+def _is_guided(family: Mapping, name: str) -> bool:
+    """Whether a model is drawn with guidance, which the figures of the reading show."""
+    return family["models"][name]["guidance_scale"] > 1
 
 
 def _copy_packages(built: Path) -> dict[str, dict[str, object]]:

@@ -11,12 +11,15 @@ from helpers.sampling.latents import latent_shape
 from helpers.sampling.schedulers import build_scheduler, scheduler_name
 
 SCHEDULERS = ("ddim", "euler", "dpm++")
-"""What `browser/src/schedulers.js` has."""
+"""What every model can be drawn with in a page."""
+
+OF_STUDENTS = ("lcm",)
+"""What a page has besides for models that were trained to be drawn with it."""
 
 READ = (
     "num_train_timesteps", "prediction_type", "timestep_spacing", "steps_offset", "clip_sample",
     "clip_sample_range", "set_alpha_to_one", "final_sigmas_type", "solver_order", "solver_type",
-    "lower_order_final", "euler_at_final",
+    "lower_order_final", "euler_at_final", "original_inference_steps", "timestep_scaling",
 )  # fmt: skip
 """The settings of a scheduler that the page reads."""
 
@@ -42,15 +45,15 @@ PREDICTIONS = ("epsilon", "sample", "v_prediction")
 def model_card(name: str, model: Model, pipe: StableDiffusionPipeline) -> dict[str, object]:
     """One entry of `models` in family.json, without its files.
 
-    Raises ValueError if the model's own scheduler is none that the page has.
+    Raises ValueError if the model's own scheduler is not one that a page has.
     """
     own = scheduler_name(type(pipe.scheduler))
-    if own not in SCHEDULERS:
+    if own not in (*SCHEDULERS, *OF_STUDENTS):
+        known = ", ".join((*SCHEDULERS, *OF_STUDENTS))
         raise ValueError(
-            f"the scheduler of {name} must be one that a page has, {', '.join(SCHEDULERS)}; "
-            f"got {own!r}"
+            f"the scheduler of {name} must be one that a page has, {known}; got {own!r}"
         )
-    built = {other: build_scheduler(pipe, other) for other in SCHEDULERS}
+    built = {other: build_scheduler(pipe, other) for other in dict.fromkeys((own, *SCHEDULERS))}
     return {
         "about": model.about,
         "num_inference_steps": model.num_inference_steps,

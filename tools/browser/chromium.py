@@ -155,13 +155,22 @@ class PageModel:
         )
         return _pixels(numbers, width, height)
 
-    def draw(self, settings: dict[str, object], latents: torch.Tensor | None = None) -> Drawn:
-        """A picture, from `latents` or from the noise of the seed in `settings`."""
-        value = {"preview_every": settings["num_inference_steps"], **settings}
+    def draw(
+        self,
+        settings: dict[str, object],
+        latents: torch.Tensor | None = None,
+        config: dict[str, object] | None = None,
+    ) -> Drawn:
+        """A picture, from the noise of the seed in `settings`, or from `latents` where given.
+
+        `config` is what the page reads of a scheduler that it does not offer for this model.
+        """
+        value = {"preview_every": settings["num_inference_steps"], **settings, "config": config}
         if latents is not None:
             value["latents"] = latents.flatten().tolist()
         rgba, width, height, attention, shape, words, seconds = self._call(
             "if (value.latents) value.latents = Float32Array.from(value.latents);"
+            "if (value.config) model.card.schedulers[value.scheduler] = value.config;"
             "const drawn = await window.painter.draw(value, () => {}, 1);"
             "const { picture, attention, read, seconds } = drawn;"
             "return [packed(picture.rgba), picture.width, picture.height,"

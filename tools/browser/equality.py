@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from helpers import load_pipeline, seeded_latents
-from helpers.sampling.schedulers import build_scheduler
+from helpers import MODELS, load_pipeline, seeded_latents
+from helpers.sampling.schedulers import build_scheduler, scheduler_name
 from tools.browser.bundle import embedded_models, write_bundle
 from tools.browser.card import SCHEDULERS
 from tools.browser.chromium import PageModel, chromium, levels_apart, served, write_blank
@@ -75,13 +75,15 @@ def compared(name: str, model: PageModel, steps: int) -> list[Row]:
         (name, f"U-Net at {len(TIMESTEPS)} timesteps", predictions, PART_TOLERANCE),
         (name, "VAE decoder, levels", levels_apart(model.decode(latents), decoded), LEVELS),
     ]
-    for scheduler in SCHEDULERS:
+    own = scheduler_name(type(pipe.scheduler))
+    built = {each: build_scheduler(pipe, each) for each in dict.fromkeys((own, *SCHEDULERS))}
+    for scheduler in built:
         settings = {
             "prompt": PROMPT, "negative_prompt": NEGATIVE, "num_inference_steps": steps,
-            "guidance_scale": 5.0,
+            "guidance_scale": MODELS[name].guidance_scale,
         }  # fmt: skip
         drawn = model.draw(settings | {"scheduler": scheduler, "seed": SEED})
-        pipe.scheduler = build_scheduler(pipe, scheduler)
+        pipe.scheduler = built[scheduler]
         expected = pipe(**settings, generator=torch.Generator().manual_seed(SEED)).images[0]
         levels = levels_apart(drawn.pixels, expected)
         rows.append((name, f"picture of seed {SEED} by {scheduler}, levels", levels, LEVELS))

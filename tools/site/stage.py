@@ -46,6 +46,7 @@ course/reading/latent-diffusion
 course/reading/prompt-writing
 course/reading/guidance
 course/reading/distillation
+course/reading/many-pictures
 course/reading/models-and-licences
 course/reading/limits
 course/reading/getting-help

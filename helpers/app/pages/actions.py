@@ -24,12 +24,18 @@ def build(
     listener = gr.HTML(js_on_load=LISTENS, elem_classes="listener")
     settings = generating.settings
     outputs = [
-        tabs, settings.prompt, settings.seed, improving.chosen, improving.shown, improving.album,
-        rating.which, rating.chosen, rating.shown, rating.pictures,
-    ]  # fmt: skip
-    connect(
-        studio, listener.click, act, None, outputs, page="generate", api_visibility="private"
-    )  # fmt: skip
+        tabs,
+        settings.prompt,
+        settings.seed,
+        improving.chosen,
+        improving.shown,
+        improving.album,
+        rating.which,
+        rating.chosen,
+        rating.shown,
+        rating.pictures,
+    ]
+    connect(studio, listener.click, act, None, outputs, page="generate", api_visibility="private")
 
 
 def act(studio: Studio, event: gr.EventData, request: gr.Request):

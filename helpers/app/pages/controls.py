@@ -9,7 +9,7 @@ from helpers.app.answers import connect
 from helpers.app.limits import LIMITS, SCHEDULERS
 from helpers.app.studio import WITH, Studio
 from helpers.models.catalogue import MODELS
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from helpers.vocabulary import STYLES
 
 PROMPT = "a 3d sticker of a fox on a teal background"
@@ -107,9 +107,7 @@ def further_controls(studio: Studio, page: str, prompt: gr.Textbox, counted: gr.
         label="Scheduler",
         elem_id=f"{page}-scheduler",
     )
-    found = Settings(
-        prompt, negative_prompt, style, model, lora, guidance, steps, seed, scheduler
-    )  # fmt: skip
+    found = Settings(prompt, negative_prompt, style, model, lora, guidance, steps, seed, scheduler)
     _connect(studio, page, found, counted)
     return found
 
@@ -177,9 +175,18 @@ def starting_values(model: str) -> tuple[float, int]:
 
 
 def asked_for(
-    studio: Studio, prompt, negative_prompt, style, model, lora, guidance_scale,
-    num_inference_steps, seed, scheduler, images=1,
-) -> tuple[str, list[Cell]]:  # fmt: skip
+    studio: Studio,
+    prompt,
+    negative_prompt,
+    style,
+    model,
+    lora,
+    guidance_scale,
+    num_inference_steps,
+    seed,
+    scheduler,
+    images=1,
+) -> tuple[str, list[Cell]]:
     """The engine's name of the model, and the pictures that the controls describe."""
     limits.choice("model", model, studio.models)
     preset = PRESETS[limits.choice("style", style, PRESETS)]

@@ -64,23 +64,50 @@ def build(studio: Studio) -> None:
         trigger_mode="once",
     )
     connect(
-        studio, stop.click, stop_all, None, [status], page=PAGE, note=status,
+        studio,
+        stop.click,
+        stop_all,
+        None,
+        [status],
+        page=PAGE,
+        note=status,
         api_visibility="private",
-    )  # fmt: skip
+    )
 
 
 async def explore(
-    studio: Studio, rows, row_values, columns, column_values, prompt, negative_prompt, style, model,
-    lora, guidance_scale, num_inference_steps, seed, scheduler, request: gr.Request,
-):  # fmt: skip
+    studio: Studio,
+    rows,
+    row_values,
+    columns,
+    column_values,
+    prompt,
+    negative_prompt,
+    style,
+    model,
+    lora,
+    guidance_scale,
+    num_inference_steps,
+    seed,
+    scheduler,
+    request: gr.Request,
+):
     for name, field in ((rows, "rows"), (columns, "columns")):
         limits.choice(field, name, AXIS_NAMES)
     if rows == columns:
         raise Invalid("Rows and columns must be two different settings.", "columns")
     name, [cell] = asked_for(
-        studio, prompt, negative_prompt, style, model, lora, guidance_scale, num_inference_steps,
-        seed, scheduler,
-    )  # fmt: skip
+        studio,
+        prompt,
+        negative_prompt,
+        style,
+        model,
+        lora,
+        guidance_scale,
+        num_inference_steps,
+        seed,
+        scheduler,
+    )
     axes, cells = limits.sweep(
         {
             rows: limits.axis_values(rows, row_values, "row_values"),
@@ -124,9 +151,7 @@ def _axis(studio: Studio, place: str, name: str) -> tuple[gr.Dropdown, gr.Textbo
             max_length=LIMITS.axis_text,
             elem_id=f"{PAGE}-{place.removesuffix('s')}-values",
         )
-    connect(
-        studio, setting.input, example, setting, [values], page=PAGE, api_visibility="private"
-    )  # fmt: skip
+    connect(studio, setting.input, example, setting, [values], page=PAGE, api_visibility="private")
     return setting, values
 
 

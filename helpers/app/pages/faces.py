@@ -54,6 +54,7 @@ def build(studio: Studio, tab: gr.Tab) -> Faces:
             upload = gr.File(
                 label="Or upload a PNG, JPEG or WebP picture",
                 file_types=[".png", ".jpg", ".jpeg", ".webp"],
+                height=120,
                 elem_id="faces-upload",
             )
             gr.HTML(markup.heading("Your album", 3))

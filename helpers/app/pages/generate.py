@@ -45,8 +45,9 @@ def build(studio: Studio) -> Generate:
                     *LIMITS.images,
                     value=4,
                     step=1,
-                    label="Number of pictures",
+                    label="Pictures",
                     elem_id="generate-images",
+                    min_width=170,
                 )
                 run = gr.Button("Draw", variant="primary", elem_id="draw", min_width=90)
                 stop = gr.Button(
@@ -92,14 +93,33 @@ def build(studio: Studio) -> Generate:
 
 
 async def generate(
-    studio: Studio, prompt, negative_prompt, style, model, lora, guidance_scale,
-    num_inference_steps, seed, scheduler, images, request: gr.Request,
-):  # fmt: skip
+    studio: Studio,
+    prompt,
+    negative_prompt,
+    style,
+    model,
+    lora,
+    guidance_scale,
+    num_inference_steps,
+    seed,
+    scheduler,
+    images,
+    request: gr.Request,
+):
     """Draw; for programs, the last of the three results lists the pictures and their settings."""
     name, cells = asked_for(
-        studio, prompt, negative_prompt, style, model, lora, guidance_scale, num_inference_steps,
-        seed, scheduler, images,
-    )  # fmt: skip
+        studio,
+        prompt,
+        negative_prompt,
+        style,
+        model,
+        lora,
+        guidance_scale,
+        num_inference_steps,
+        seed,
+        scheduler,
+        images,
+    )
     visitor = studio.visitors.of(request)
     async with aclosing(drawn(studio, visitor, name, cells)) as progresses:
         async for progress, made, is_new in progresses:
@@ -128,19 +148,32 @@ def settings_of_file(studio: Studio, path):
     is_offered = isinstance(name, str) and name in studio.engine.pipes
     model, _, lora = (name if is_offered else studio.models[0]).partition(WITH)
     [cell] = limits.pictures(
-        found.get("prompt"), found.get("negative_prompt") or "", 1, found.get("guidance_scale"),
-        found.get("num_inference_steps"), found.get("seed"), found.get("scheduler"),
-    )  # fmt: skip
+        found.get("prompt"),
+        found.get("negative_prompt") or "",
+        1,
+        found.get("guidance_scale"),
+        found.get("num_inference_steps"),
+        found.get("seed"),
+        found.get("scheduler"),
+    )
     told = "The controls are set: press Draw to make the picture again."
     if not is_offered:
         told += " It was made by a model that is not offered here, so it will look different."
     elif found.get("model_version") != studio.engine.versions[name]:
         told += " It was made by other weights of this model, so it will look different."
     return [
-        cell.prompt, cell.negative_prompt or "", NO_STYLE, model, lora or NO_LORA,
-        cell.guidance_scale, cell.num_inference_steps, str(cell.seed),
-        cell.scheduler or OWN_SCHEDULER, 1, markup.note(told),
-    ]  # fmt: skip
+        cell.prompt,
+        cell.negative_prompt or "",
+        NO_STYLE,
+        model,
+        lora or NO_LORA,
+        cell.guidance_scale,
+        cell.num_inference_steps,
+        str(cell.seed),
+        cell.scheduler or OWN_SCHEDULER,
+        1,
+        markup.note(told),
+    ]
 
 
 def latest(studio: Studio, user: str) -> str:

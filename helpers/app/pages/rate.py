@@ -95,7 +95,7 @@ def build(studio: Studio, tab: gr.Tab) -> Rate:
     )
     connect(
         studio, delete.click, forget, receipt, [deleted], page=PAGE, note=deleted, api_name="delete"
-    )  # fmt: skip
+    )
     listed = gr.JSON(visible=False)
     connect(studio, [], list_pictures, which, [listed], page=PAGE, api_name="pictures")
     return Rate(which, chosen, shown, pictures)
@@ -171,17 +171,19 @@ def rate(studio: Studio, which, picture, vote, tags, comment, consent, request: 
         rating, replaced = _rate_own(studio, user, picture, said)
     else:
         rating, replaced = _rate_of_class(studio, user, picture, said)
-    return [
-        _thanks(rating, replaced), None, [], "", *views_of(studio, user, which, None)
-    ]  # fmt: skip
+    return [_thanks(rating, replaced), None, [], "", *views_of(studio, user, which, None)]
 
 
 def _rate_own(studio: Studio, user: str, id, said: dict) -> tuple[Rating, bool]:
     made = studio.album.find(user, id)
     rating = studio.feedback.add(
-        made.image(), made.settings, model=made.model, model_version=made.model_version,
-        replaces=studio.voted.get((user, made.id)), **said,
-    )  # fmt: skip
+        made.image(),
+        made.settings,
+        model=made.model,
+        model_version=made.model_version,
+        replaces=studio.voted.get((user, made.id)),
+        **said,
+    )
     # The same picture is the maker's among the class's pictures too, whoever finds it there.
     replaced = _note_vote(studio, user, made.id, rating)
     _note_vote(studio, user, rating.picture_id, rating)

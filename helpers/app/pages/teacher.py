@@ -41,11 +41,10 @@ def teachers_only(handler):
     """Refuse a handler to everybody else."""
 
     @wraps(handler)
-    def checked(studio: Studio, *values):
-        request = next(value for value in values if isinstance(value, gr.Request))
+    def checked(studio: Studio, *, request: gr.Request, **values):
         if not studio.visitors.of(request).is_teacher:
             raise Problem("Only the teacher can do this: use the address printed at the start.")
-        return handler(studio, *values)
+        return handler(studio, request=request, **values)
 
     return checked
 
@@ -71,9 +70,11 @@ def pause_or_go_on(studio: Studio, request: gr.Request):
 def hide_or_show(studio: Studio, event: gr.EventData, request: gr.Request):
     action, id = markup.clicked(event)
     studio.feedback.hide(id, hidden=action == "hide")
-    told = "It is hidden from the class and from all exports." if action == "hide" else (
-        "It is shown again."
-    )  # fmt: skip
+    told = (
+        "It is hidden from the class and from all exports."
+        if action == "hide"
+        else ("It is shown again.")
+    )
     return [*_state(studio), *_pictures(studio), gr.skip(), markup.note(told)]
 
 

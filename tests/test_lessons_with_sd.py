@@ -16,6 +16,8 @@ from tests.pipelines import tiny_sd_pipeline
 from tests.test_exercises import LESSONS, Notebook
 from tools.notebooks.scripts import read_lesson
 
+pytestmark = pytest.mark.slow
+
 FEWER_STEPS = {'"num_inference_steps": 25': '"num_inference_steps": 10'}
 INPAINTING = "a model that was trained to inpaint"
 

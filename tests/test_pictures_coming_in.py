@@ -39,7 +39,7 @@ def cut_out() -> Image.Image:
 
 
 def palette() -> Image.Image:
-    picture = cut_out().convert("RGB").convert("P")
+    picture = cut_out().convert("RGB").quantize(4)
     picture.info["transparency"] = picture.getpixel((20, 5))
     return picture
 

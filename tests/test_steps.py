@@ -11,7 +11,7 @@ from helpers.sweeps.run import sweep
 TRAINED = 1000  # timesteps of the training, as in Stable Diffusion
 
 
-@pytest.mark.parametrize("scheduler", sorted(set(SHORT_NAMES) - {"lcm"}))  # it has 50 in all
+@pytest.mark.parametrize("scheduler", SHORT_NAMES)
 def test_more_steps_than_the_training_had(tiny_pipe, scheduler):
     for steps in (TRAINED + 1, 10**9):
         cell = Cell("a fox", num_inference_steps=steps, scheduler=scheduler)
@@ -39,12 +39,18 @@ def test_steps_that_would_stand_still(tiny_pipe):
         Denoiser(tiny_pipe).cost(Cell("a fox", num_inference_steps=1000, scheduler=leading))
 
 
-@pytest.mark.parametrize("scheduler", sorted(set(SHORT_NAMES) - {"lcm"}))
-@pytest.mark.parametrize("steps", [1, 2, 3, 50, 200, 499])
-def test_usual_numbers_of_steps_are_left_alone(tiny_pipe, scheduler, steps):
-    built = fresh_copy(build_scheduler(tiny_pipe, scheduler), seed=1)
-    set_steps(built, steps)
-    assert len(built.timesteps) >= steps
+@pytest.mark.parametrize("scheduler", sorted(set(SHORT_NAMES) - {"lcm", "tcd"}))
+def test_usual_numbers_of_steps_are_left_alone(tiny_pipe, scheduler):
+    for steps in (1, 2, 3, 50, 200, 499):
+        built = fresh_copy(build_scheduler(tiny_pipe, scheduler), seed=1)
+        set_steps(built, steps)
+        assert len(built.timesteps) >= steps
+
+
+@pytest.mark.parametrize("scheduler", ["lcm", "tcd"])
+def test_schedulers_of_few_steps_say_how_many_they_have(tiny_pipe, scheduler):
+    with pytest.raises(ValueError, match="num_inference_steps.*51.*50"):
+        Denoiser(tiny_pipe).submit(Cell("a fox", num_inference_steps=51, scheduler=scheduler))
 
 
 def test_every_timestep_of_the_training_can_be_taken_without_an_offset(tiny_pipe):

@@ -10,20 +10,22 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compil
 # Jupyter refuses to start for root, which is who one is in a container.
 LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab app test test-classic test-colab notebooks site slides guide bench train
+.PHONY: help lab app test lint lock test-classic test-colab notebooks browser-tools site slides guide bench \
+  train
 
 help:
 	@echo "make lab        open the lessons in JupyterLab"
 	@echo "make app        start the web app; for a class: OPTIONS='--host 0.0.0.0 --password WORD'"
 	@echo "make test       run every solution, then the tests; one by one: OPTIONS='-n 0'"
+	@echo "make lint       look for mistakes and unusual layout in the code, with ruff"
 	@echo "make test-classic  try the face client against a real Gradio 3, in an environment of its own"
 	@echo "make test-colab    run tests and solutions with Colab's versions of the libraries"
 	@echo "make notebooks  build lessons/ and solutions/ from course/"
-	@echo "make site       build the website into site/: reading, lessons, solutions, search"
+	@echo "make site       build the website into site/, with the model in its pages (needs Node.js)"
 	@echo "make slides     build slides/*.html, one deck a lesson"
 	@echo "make guide      measure and write the tables of the instructor's guide"
 	@echo "make bench      time sweeps against plain loops; short: OPTIONS='steps --rounds 1'"
-	@echo "make train      train the sticker models (hours): OPTIONS='--sitting N', '--preset gpu'"
+	@echo "make train      train the sticker models (hours): OPTIONS='--run N', '--preset gpu'"
 
 # The stamps say what is installed; pip runs again when these files are newer than a stamp.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -70,6 +72,14 @@ test: $(VENV)/.installed
 	$(RUN) -m tools.notebooks --check
 	$(TEST_SETTINGS) $(RUN) $(PYTEST)
 
+lint: $(VENV)/.installed
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+# After a change of constraints.txt's first part: pins all that the named libraries bring along.
+lock: $(VENV)/.installed-site $(VENV)/.installed-train $(VENV)/.installed-browser
+	$(RUN) -m tools.lock
+
 # Gradio 3 cannot be installed beside the course's Gradio. The first run needs the network.
 CLASSIC := .venv-classic
 $(CLASSIC)/.installed: tests/classic/requirements.txt
@@ -101,7 +111,15 @@ $(VENV)/.installed-site: $(VENV)/.installed
 	$(INSTALL) ".[site]"
 	@touch $@
 
-site: $(VENV)/.installed-site
+# The pages that run the model: torch's exporter writes with Python packages, and what computes in
+# the browser comes from npm. npm compares each package with its checksum in package-lock.json.
+browser-tools: $(VENV)/.installed-browser
+$(VENV)/.installed-browser: browser/package-lock.json $(VENV)/.installed
+	$(INSTALL) ".[browser]"
+	npm ci --prefix browser
+	@touch $@
+
+site: $(VENV)/.installed-site $(VENV)/.installed-browser
 	$(RUN) -m tools.site
 
 slides: $(VENV)/.installed

@@ -35,7 +35,7 @@ from PIL import Image
 
 from helpers import load_pipeline
 from helpers.app.limits import LIMITS
-from helpers.app.pages.controls import OWN_SCHEDULER
+from helpers.app.pages.controls import NO_LORA, NO_STYLE, OWN_SCHEDULER
 from helpers.app.pages.rate import CLASS, MINE, UP
 from helpers.feedback.store import Feedback
 
@@ -62,9 +62,17 @@ class Wish:
     def inputs(self, model: str, images: int = 1) -> list:
         """As the endpoint /generate takes it."""
         return [
-            self.prompt, "", model, images, self.guidance_scale, self.steps, self.seed, False,
+            self.prompt,
+            "",
+            NO_STYLE,
+            model,
+            NO_LORA,
+            self.guidance_scale,
+            self.steps,
+            self.seed,
             OWN_SCHEDULER,
-        ]  # fmt: skip
+            images,
+        ]
 
 
 class Server:
@@ -187,10 +195,11 @@ def many_at_once(server: Server, wishes: list[Wish]) -> Drawn:
     def ask(number: int) -> None:
         began = time.perf_counter()
         asked = wishes[number].inputs(server.model)
-        _, gallery, seed = clients[number].predict(*asked, api_name="/generate")
+        *_, [one] = clients[number].predict(*asked, api_name="/generate")
+        content = httpx.get(server.address + one["url"].lstrip("/"), timeout=PATIENCE).content
         waits[number] = time.perf_counter() - began
-        assert seed == wishes[number].seed
-        pictures[number] = numpy.asarray(Image.open(gallery[0]["image"])).astype(int)
+        assert one["settings"]["seed"] == wishes[number].seed
+        pictures[number] = numpy.asarray(Image.open(io.BytesIO(content))).astype(int)
 
     began = time.perf_counter()
     at_once(ask, len(wishes))
@@ -270,14 +279,13 @@ def clients_that_leave(server: Server, count: int, one: Wish) -> Row:
 def raters(server: Server, count: int) -> Row:
     """Many people rate one picture at the same moment."""
     first = server.client()
-    first.predict(*wish(0, 10).inputs(server.model), api_name="/generate")
-    send(first, MINE)
+    *_, [one] = first.predict(*wish(0, 10).inputs(server.model), api_name="/generate")
+    send(first, MINE, one["id"])
+    [shared] = first.predict(CLASS, api_name="/pictures")
     clients = [server.client() for _ in range(count)]
-    for client in clients:
-        client.predict(CLASS, api_name="/pictures")
     receipts: list[str] = []
     began = time.perf_counter()
-    at_once(lambda number: receipts.append(send(clients[number], CLASS)), count)
+    at_once(lambda number: receipts.append(send(clients[number], CLASS, shared["id"])), count)
     seconds = time.perf_counter() - began
     stored = {rating.id for rating in Feedback(server.ratings).ratings()}
     kept(
@@ -296,16 +304,14 @@ def restart(server: Server) -> Row:
     away, back = 0.0, threading.Event()
 
     def rate_on(number: int) -> None:
-        client = None
         while time.monotonic() < ends or not back.is_set():
             try:
-                if client is None:
-                    client = server.client()
-                    client.predict(CLASS, api_name="/pictures")
-                receipts.append(send(client, CLASS))
+                # A new visitor each time: of one, each vote would replace the one before.
+                client = server.client()
+                [shared] = client.predict(CLASS, api_name="/pictures")
+                receipts.append(send(client, CLASS, shared["id"]))
             except Exception as error:  # the server is gone; the page would try again as well
                 failed.append(error)
-                client = None
                 time.sleep(0.3)
 
     def kill_and_start() -> None:
@@ -332,9 +338,9 @@ def restart(server: Server) -> Row:
     )
 
 
-def send(client: Client, which: str) -> str:
-    """Rate picture 1; the receipt."""
-    answer, _ = client.predict(which, 1, f"👍 {UP}", [], "a comment", "class", api_name="/rate")
+def send(client: Client, which: str, picture: str) -> str:
+    """Rate a picture; the receipt."""
+    answer, *_ = client.predict(which, picture, UP, [], "a comment", "class", api_name="/rate")
     return answer.split('class="receipt">')[1].split("<")[0]
 
 

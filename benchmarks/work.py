@@ -8,9 +8,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.sampling import stages
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
 from helpers.sampling.latents import seeded_latents
-from helpers.sampling.trajectory import Cell
 from helpers.sweeps.plan import find_axes
 
 

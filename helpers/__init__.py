@@ -7,6 +7,11 @@ torch nor diffusers.
 import warnings
 from importlib import import_module
 
+from helpers.base.surroundings import keep_uploads_apart, reach_own_addresses_directly
+
+reach_own_addresses_directly()
+keep_uploads_apart()
+
 # Gradio 6.24, which Colab has, forgets one `await`: harmless, and told in the middle of a lesson.
 warnings.filterwarnings("ignore", "coroutine '.*get_current_user' was never", RuntimeWarning)
 
@@ -18,6 +23,7 @@ _NAMES = {
     "faces.client.improve": ["improve_face"],
     "faces.examples": ["example_portrait"],
     "faces.quality": ["psnr", "ssim"],
+    "faces.restorer": ["Restorer"],
     "faces.service.server": ["start_face_service: start"],
     "feedback.export": ["read_ratings: read_csv"],
     "feedback.store": ["CONSENTS", "Feedback"],
@@ -37,13 +43,14 @@ _NAMES = {
     "pictures.files": ["alt_text", "image_settings", "save_image"],
     "pictures.grid": ["enlarge", "image_grid"],
     "pictures.show": ["show_images"],
+    "pictures.small": ["SMALL_SUBJECTS", "small_drawings"],
     "ranking.compare": ["compare"],
     "ranking.ranker": ["load_ranker", "r_precision"],
     "sampling.attention": ["heat_map", "watch_attention"],
     "sampling.denoiser": ["Denoiser"],
     "sampling.diagnose": ["why_black"],
     "sampling.latents": ["interpolate", "seeded_latents"],
-    "sampling.trajectory": ["Cell"],
+    "sampling.cell": ["Cell"],
     "sweeps.run": ["sweep"],
     "vocabulary": [
         "BACKGROUNDS",

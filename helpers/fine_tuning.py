@@ -10,15 +10,18 @@ arXiv:2106.09685). The same code trains the sticker model on a CPU and Stable Di
 GPU.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from diffusers.training_utils import cast_training_params
+from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageOps
@@ -28,7 +31,12 @@ from helpers.base.counts import checked_count
 from helpers.base.quiet import quiet
 from helpers.models.lora import STANDARD_NAME
 from helpers.models.sizes import native_size
+from helpers.models.switches import own_scale
 from helpers.pictures.check import upright
+from helpers.pictures.encoded import from_bytes
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline, UNet2DConditionModel
 
 ATTENTION_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 """The layers of attention: what diffusers' own training scripts put a LoRA on."""
@@ -37,7 +45,10 @@ LAYERS = (*ATTENTION_LAYERS, "conv1", "conv2")
 """With the convolutions of the residual blocks. The sticker model has no attention at its full
 resolution, and learned more of a style with these (`LoraSettings` in training/presets.py)."""
 
-EXAM_TIMESTEPS = (150, 350, 550, 750)
+VALIDATION_TIMESTEPS = (150, 350, 550, 750)
+
+MAX_PIXELS = 100_000_000
+"""Of a picture to learn from: more than a good camera takes."""
 
 
 class Captioned(NamedTuple):
@@ -53,13 +64,13 @@ class Batch(NamedTuple):
     Attributes:
         noisy: Latents with noise, (pictures, channels, height / 8, width / 8).
         timesteps: How noisy each is, (pictures).
-        states: What the U-Net is told, (pictures, tokens, width).
+        encoder_hidden_states: Of the prompts, (pictures, tokens, width).
         target: Noise or velocity, of the shape of `noisy`.
     """
 
     noisy: torch.Tensor
     timesteps: torch.Tensor
-    states: torch.Tensor
+    encoder_hidden_states: torch.Tensor
     target: torch.Tensor
 
 
@@ -91,7 +102,9 @@ def read_pictures(folder: str | Path) -> list[Captioned]:
     return [_captioned(folder, f"{metadata}, line {number}", line) for number, line in numbered]
 
 
-def add_lora(pipe, rank: int = 4, seed: int = 0, layers: Sequence[str] = LAYERS) -> int:
+def add_lora(
+    pipe: DiffusionPipeline, rank: int = 4, seed: int = 0, layers: Sequence[str] = LAYERS
+) -> int:
     """Freeze a pipeline's U-Net and put a LoRA on it, which does nothing until it is trained.
 
     Args:
@@ -101,7 +114,7 @@ def add_lora(pipe, rank: int = 4, seed: int = 0, layers: Sequence[str] = LAYERS)
         layers: The ends of the names of the layers that get one; `ATTENTION_LAYERS` takes fewer.
 
     Returns:
-        How many numbers there are to train.
+        How many parameters there are to train.
 
     Raises:
         TypeError: `rank` is no whole number.
@@ -114,7 +127,7 @@ def add_lora(pipe, rank: int = 4, seed: int = 0, layers: Sequence[str] = LAYERS)
         raise ValueError("pipe has a LoRA already. Load the pipeline anew")
     if pipe.unet.config.addition_embed_type is not None:
         raise ValueError(
-            "pipe must be of the family of Stable Diffusion 1 and 2, whose U-Net is told one text; "
+            "pipe must be of the family of Stable Diffusion 1 and 2, with one text encoder; "
             f"got a {type(pipe).__name__}. diffusers' own scripts train others"
         )
     pipe.unet.requires_grad_(False)
@@ -135,7 +148,11 @@ class TrainingSet:
     """
 
     def __init__(
-        self, pipe, pictures: Sequence[Captioned], empty_share: float = 0.1, seed: int = 0
+        self,
+        pipe: DiffusionPipeline,
+        pictures: Sequence[Captioned],
+        empty_share: float = 0.1,
+        seed: int = 0,
     ) -> None:
         """
         Args:
@@ -159,7 +176,7 @@ class TrainingSet:
         with quiet(progress_bars=False):
             self.scheduler = DDPMScheduler.from_config(pipe.scheduler.config)
         self.latents = encode_pictures(pipe, [one.image for one in pictures])
-        self.states = encode_prompts(pipe, [one.prompt for one in pictures])
+        self.encoder_hidden_states = encode_prompts(pipe, [one.prompt for one in pictures])
         self.empty = encode_prompts(pipe, [""])
 
     def __len__(self) -> int:
@@ -169,28 +186,28 @@ class TrainingSet:
         """The pictures of one step, each with a noise and a timestep of its own."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         chosen = torch.tensor([self._picture(step * batch_size + i) for i in range(batch_size)])
-        untold = torch.rand(batch_size, generator=generator) < self.empty_share
-        states = self.states[chosen]
-        states[untold] = self.empty
+        unconditional = torch.rand(batch_size, generator=generator) < self.empty_share
+        states = self.encoder_hidden_states[chosen]
+        states[unconditional] = self.empty
         count = self.scheduler.config.num_train_timesteps
         timesteps = torch.randint(0, count, (batch_size,), generator=generator)
         return self._noisy(self.latents[chosen], timesteps, states, generator)
 
     @torch.no_grad()
-    def exam_loss(self, pipe) -> float:
-        """Mean loss over all pictures, told their prompts, at four timesteps with fixed noise.
+    def validation_loss(self, pipe: DiffusionPipeline) -> float:
+        """Mean loss over all pictures with their prompts, at four timesteps with fixed noise.
 
         The loss of a step jumps with its noise and timesteps. This one has the same noise each
         time, so two of its values compare.
         """
         losses = []
-        for timestep in EXAM_TIMESTEPS:
+        for timestep in VALIDATION_TIMESTEPS:
             generator = torch.Generator().manual_seed(timestep)
             timesteps = torch.full((len(self),), timestep)
-            exam = self._noisy(self.latents, timesteps, self.states, generator)
-            for part in zip(*(tensor.split(16) for tensor in exam), strict=True):
+            noisy = self._noisy(self.latents, timesteps, self.encoder_hidden_states, generator)
+            for part in zip(*(tensor.split(16) for tensor in noisy), strict=True):
                 losses.append(_loss(pipe.unet, Batch(*part)) * len(part[0]))
-        return (torch.stack(losses).sum() / len(self) / len(EXAM_TIMESTEPS)).item()
+        return (torch.stack(losses).sum() / len(self) / len(VALIDATION_TIMESTEPS)).item()
 
     def _picture(self, number: int) -> int:
         """The picture that comes at this place: all of them once a round, each round shuffled."""
@@ -198,7 +215,13 @@ class TrainingSet:
         order = torch.Generator().manual_seed(self.seed + turn)
         return int(torch.randperm(len(self), generator=order)[place])
 
-    def _noisy(self, latents, timesteps, states, generator) -> Batch:
+    def _noisy(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        states: torch.Tensor,
+        generator: torch.Generator,
+    ) -> Batch:
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         timesteps = timesteps.to(latents.device)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
@@ -229,7 +252,7 @@ def target_of(
 
 
 def fine_tune(
-    pipe,
+    pipe: DiffusionPipeline,
     training_set: TrainingSet,
     steps: int,
     batch_size: int = 4,
@@ -290,23 +313,66 @@ def fine_tune(
     return losses
 
 
-def save_lora(pipe, folder: str | Path) -> Path:
+def save_lora(
+    pipe: DiffusionPipeline, folder: str | Path, adapter_name: str | None = None
+) -> Path:
     """Write a pipeline's LoRA in float16, as diffusers loads it; return the file.
 
-    Raises ValueError if the pipeline has none.
+    It may be one of `add_lora` or one that was loaded, trained further or not. What it changes in
+    a text encoder is written too.
+
+    Args:
+        pipe: The pipeline.
+        folder: Where; made if need be.
+        adapter_name: Which LoRA, where the pipeline has several (`pipe.get_list_adapters()`).
+
+    Raises:
+        ValueError: The pipeline has none, several and no `adapter_name`, or none of this name.
     """
-    if not getattr(pipe.unet, "peft_config", None):
-        raise ValueError("pipe has no LoRA to save: call add_lora(pipe) and train it first")
+    name = _adapter_to_save(pipe, adapter_name)
+    parts = {"unet": pipe.unet}
+    parts |= {n: pipe.components.get(n) for n in ("text_encoder", "text_encoder_2")}
     layers = {
-        name: weights.half() for name, weights in get_peft_model_state_dict(pipe.unet).items()
+        f"{part_name}_lora_layers": _lora_layers(part, name)
+        for part_name, part in parts.items()
+        if name in (getattr(part, "peft_config", None) or {})
     }
     folder = Path(folder).expanduser()
-    type(pipe).save_lora_weights(folder, unet_lora_layers=layers)
+    type(pipe).save_lora_weights(folder, **layers)
     return folder / STANDARD_NAME
 
 
+def _adapter_to_save(pipe: DiffusionPipeline, wanted: str | None) -> str:
+    names = list(getattr(pipe.unet, "peft_config", None) or {})
+    if not names:
+        raise ValueError("pipe has no LoRA to save: call add_lora(pipe) and train it first")
+    if wanted is None and len(names) > 1:
+        raise ValueError(
+            f"adapter_name must be given where pipe has several LoRAs ({', '.join(names)}); a "
+            "file holds one"
+        )
+    if wanted is not None and wanted not in names:
+        raise ValueError(f"adapter_name must be one of {', '.join(names)}; got {wanted!r}")
+    return wanted or names[0]
+
+
 @torch.no_grad()
-def encode_pictures(pipe, images: Sequence[Image.Image]) -> torch.Tensor:
+def _lora_layers(part: torch.nn.Module, name: str) -> dict[str, torch.Tensor]:
+    """A LoRA's matrices in one part of a pipeline, under diffusers' names.
+
+    The file says nothing of alpha, and who finds none takes it for the rank. So the factor goes
+    into the second matrix, and the LoRA is as strong as before.
+    """
+    weights = get_peft_model_state_dict(part, adapter_name=name)
+    for path, layer in part.named_modules():
+        second = f"{path}.lora_B.weight"
+        if second in weights and (scale := own_scale(layer, name)) != 1:
+            weights[second] = weights[second] * scale
+    return convert_state_dict_to_diffusers({key: w.half() for key, w in weights.items()})
+
+
+@torch.no_grad()
+def encode_pictures(pipe: DiffusionPipeline, images: Sequence[Image.Image]) -> torch.Tensor:
     """The latents of pictures, as the U-Net meets them, on the pipeline's device.
 
     Of each picture the middle is kept, in the shape and size that the model was trained on.
@@ -321,23 +387,23 @@ def encode_pictures(pipe, images: Sequence[Image.Image]) -> torch.Tensor:
 
 
 @torch.no_grad()
-def encode_prompts(pipe, prompts: Sequence[str]) -> torch.Tensor:
-    """What the text encoder tells the U-Net of each prompt, (prompts, tokens, width)."""
-    told = [
+def encode_prompts(pipe: DiffusionPipeline, prompts: Sequence[str]) -> torch.Tensor:
+    """The encoder hidden states of each prompt, (prompts, tokens, width)."""
+    states = [
         pipe.encode_prompt(prompt, pipe.device, 1, do_classifier_free_guidance=False)[0]
         for prompt in prompts
     ]
-    return torch.cat(told)
+    return torch.cat(states)
 
 
-def _loss(unet, batch: Batch) -> torch.Tensor:
+def _loss(unet: UNet2DConditionModel, batch: Batch) -> torch.Tensor:
     half = unet.dtype != torch.float32
     with torch.autocast(unet.device.type, unet.dtype if half else None, enabled=half):
-        predicted = unet(batch.noisy, batch.timesteps, batch.states).sample
+        predicted = unet(batch.noisy, batch.timesteps, batch.encoder_hidden_states).sample
     return F.mse_loss(predicted.float(), batch.target.float())
 
 
-def _check_whole(pipe) -> None:
+def _check_whole(pipe: DiffusionPipeline) -> None:
     """Raise ValueError if accelerate's hooks bring the U-Net to the GPU and take it away again."""
     if any(hasattr(module, "_hf_hook") for module in pipe.unet.modules()):
         raise ValueError(
@@ -346,7 +412,7 @@ def _check_whole(pipe) -> None:
         )
 
 
-def _trained(unet) -> list[torch.nn.Parameter]:
+def _trained(unet: UNet2DConditionModel) -> list[torch.nn.Parameter]:
     return [weights for weights in unet.parameters() if weights.requires_grad]
 
 
@@ -366,7 +432,6 @@ def _captioned(folder: Path, where: str, line: str) -> Captioned:
     if not file.is_file():
         raise FileNotFoundError(f"{where}: there is no {file}")
     try:
-        with Image.open(file) as image:
-            return Captioned(upright(image), prompt)
-    except (OSError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{where}: {name!r} is no picture ({error})") from error
+        return Captioned(from_bytes(file.read_bytes(), MAX_PIXELS), prompt)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{where}: {name!r} is not a picture: it {error}") from error

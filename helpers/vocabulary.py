@@ -8,20 +8,28 @@ that the model has never seen.
 import hashlib
 import re
 
-SUBJECTS = (
-    "airplane", "alien", "apple", "astronaut", "avocado", "balloon", "banana", "bee", "bicycle",
-    "bus", "butterfly", "cactus", "cake", "camera", "car", "castle", "cat", "clown", "crown",
-    "dinosaur", "dog", "donut", "elephant", "fish", "fox", "frog", "ghost", "gift", "guitar",
-    "hamburger", "heart", "horse", "house", "ice cream", "lion", "monkey", "moon", "mountain",
-    "mushroom", "octopus", "owl", "palm tree", "panda", "parrot", "penguin", "pig", "pizza",
-    "poodle", "rabbit", "rainbow", "robot", "rocket", "rose", "sailboat", "snowman", "soccer ball",
-    "star", "strawberry", "sun", "sunflower", "tiger", "tokyo tower", "train", "tree", "turtle",
-    "umbrella", "unicorn", "volcano", "watermelon", "whale",
-)  # fmt: skip
+
+def _phrases(listed: str) -> tuple[str, ...]:
+    return tuple(" ".join(phrase.split()) for phrase in listed.split(","))
+
+
+SUBJECTS = _phrases(
+    """
+    airplane, alien, apple, astronaut, avocado, balloon, banana, bee, bicycle, bus, butterfly,
+    cactus, cake, camera, car, castle, cat, clown, crown, dinosaur, dog, donut, elephant, fish,
+    fox, frog, ghost, gift, guitar, hamburger, heart, horse, house, ice cream, lion, monkey,
+    moon, mountain, mushroom, octopus, owl, palm tree, panda, parrot, penguin, pig, pizza,
+    poodle, rabbit, rainbow, robot, rocket, rose, sailboat, snowman, soccer ball, star,
+    strawberry, sun, sunflower, tiger, tokyo tower, train, tree, turtle, umbrella, unicorn,
+    volcano, watermelon, whale
+    """
+)
 STYLES = ("3d", "flat", "cartoon", "simple")
-COLOURS = (
-    "red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "white", "grey", "black",
-)  # fmt: skip
+COLOURS = _phrases(
+    """
+    red, orange, yellow, green, teal, blue, purple, pink, white, grey, black
+    """
+)
 SCENES = {
     "beach": ("on the beach", "at the beach"),
     "night": ("under the night sky", "at night"),
@@ -43,10 +51,12 @@ SKIN_TONES = ("light", "tan", "brown", "dark")
 SHIRT_COLOURS = COLOURS
 
 # The words that hold a caption together.
-CAPTION_WORDS = (
-    "a", "an", "and", "background", "beard", "front", "hair", "in", "of", "on", "portrait",
-    "shirt", "skin", "sticker", "style", "wall", "with",
-)  # fmt: skip
+CAPTION_WORDS = _phrases(
+    """
+    a, an, and, background, beard, front, hair, in, of, on, portrait, shirt, skin, sticker,
+    style, wall, with
+    """
+)
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
@@ -64,12 +74,22 @@ def words_of(prompt: str) -> list[str]:
 KNOWN_WORDS = frozenset(
     word
     for phrases in (
-        CAPTION_WORDS, SUBJECTS, STYLES, COLOURS, *SCENES.values(), *HAIR.values(), HAIR,
-        HAIR_COLOURS, EXPRESSIONS, EYEWEAR[1:], SKIN_TONES, SHIRT_COLOURS,
+        CAPTION_WORDS,
+        SUBJECTS,
+        STYLES,
+        COLOURS,
+        *SCENES.values(),
+        *HAIR.values(),
+        HAIR,
+        HAIR_COLOURS,
+        EXPRESSIONS,
+        EYEWEAR[1:],
+        SKIN_TONES,
+        SHIRT_COLOURS,
     )
     for phrase in phrases
     for word in words_of(phrase)
-)  # fmt: skip
+)
 """Every word that a caption can have; "ice cream" counts as two."""
 
 

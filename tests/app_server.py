@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import gradio
-
 from helpers.app.queue import Engine
-from helpers.app.server import serve
+from helpers.app.server import AppServer
 from helpers.app.studio import Studio
 from helpers.feedback.store import Feedback
 
@@ -28,11 +26,6 @@ def tiny_studio(pipe, folder: Path) -> Iterator[Studio]:
         studio.close()
 
 
-@contextmanager
-def served(studio: Studio, **options) -> Iterator[gradio.Blocks]:
-    """The app while it is served; `options` are those of `helpers.app.server.serve`."""
-    blocks = serve(studio, block=False, **options)
-    try:
-        yield blocks
-    finally:
-        blocks.close(verbose=False)
+def served(studio: Studio, **options) -> AppServer:
+    """The app while it is served; `options` are those of `AppServer`."""
+    return AppServer(studio, port=0, **options)

@@ -74,8 +74,8 @@ def address(studio):
     """Where the app of `studio` is served on this computer."""
     from tests.app_server import served
 
-    with served(studio) as blocks:
-        yield blocks.local_url
+    with served(studio) as server:
+        yield f"{server.url}/"
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import torch
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
+    DPMSolverMultistepScheduler,
     PNDMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
@@ -26,8 +27,9 @@ from transformers import (
     CLIPTokenizer,
 )
 
+from helpers.models.catalogue import MODELS
+from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
-from helpers.sampling.trajectory import Cell
 
 TEXT_WIDTH = 32
 """Width of one text encoder's states; an SDXL pipeline has two side by side."""
@@ -44,7 +46,7 @@ def tiny_sd_pipeline(seed: int = 0, **unet_options) -> StableDiffusionPipeline:
     torch.manual_seed(seed)
     pipe = StableDiffusionPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(tiny_text_config()),
+        text_encoder=CLIPTextModel(tiny_text_config(tiny_tokenizer())),
         tokenizer=tiny_tokenizer(),
         unet=_unet(cross_attention_dim=TEXT_WIDTH, **unet_options),
         scheduler=_scheduler(),
@@ -72,10 +74,33 @@ def tiny_real_pipeline(generation: int, seed: int = 0) -> StableDiffusionPipelin
         )
     pipe = StableDiffusionPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(tiny_text_config(REAL_MAX_TOKENS)),
+        text_encoder=CLIPTextModel(tiny_text_config(tiny_tokenizer(REAL_MAX_TOKENS))),
         tokenizer=tiny_tokenizer(REAL_MAX_TOKENS),
         unet=_unet(cross_attention_dim=TEXT_WIDTH, **options),
         scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    return _quiet(pipe)
+
+
+def stand_in(*name: str, **options: object) -> StableDiffusionPipeline:
+    """`stickers` with parts so small that they compute nearly nothing, and with random weights.
+
+    It takes the place of `load_pipeline`: sizes, shapes, words and scheduler are those that the
+    lessons speak of. Its pictures are noise, yet each prompt, seed and setting has its own.
+    """
+    torch.manual_seed(0)
+    shipped = MODELS["stickers"].source
+    tokenizer = CLIPTokenizer.from_pretrained(shipped / "tokenizer")
+    student = {"mid_block_type": None} if name == ("stickers-distilled",) else {}
+    pipe = StableDiffusionPipeline(
+        vae=_vae(size=128, channels=(4, 8, 8, 8)),
+        text_encoder=CLIPTextModel(tiny_text_config(tokenizer)),
+        tokenizer=tokenizer,
+        unet=_unet(cross_attention_dim=TEXT_WIDTH, **student),
+        scheduler=DPMSolverMultistepScheduler.from_pretrained(shipped / "scheduler"),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -89,8 +114,8 @@ def tiny_sdxl_pipeline(seed: int = 0) -> StableDiffusionXLPipeline:
     size_width, sizes = 8, 6
     pipe = StableDiffusionXLPipeline(
         vae=_vae(),
-        text_encoder=CLIPTextModel(tiny_text_config()),
-        text_encoder_2=CLIPTextModelWithProjection(tiny_text_config()),
+        text_encoder=CLIPTextModel(tiny_text_config(tiny_tokenizer())),
+        text_encoder_2=CLIPTextModelWithProjection(tiny_text_config(tiny_tokenizer())),
         tokenizer=tiny_tokenizer(),
         tokenizer_2=tiny_tokenizer(),
         unet=_unet(
@@ -168,14 +193,14 @@ def _unet(**options) -> UNet2DConditionModel:
     )
 
 
-def _vae() -> AutoencoderKL:
+def _vae(size: int = 32, channels: tuple[int, ...] = (8, 16)) -> AutoencoderKL:
     return AutoencoderKL(
-        sample_size=32,
-        block_out_channels=(8, 16),
+        sample_size=size,
+        block_out_channels=channels,
         norm_num_groups=4,
         latent_channels=4,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
     )
 
 
@@ -204,17 +229,16 @@ def tiny_tokenizer(max_tokens: int = MAX_TOKENS) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=max_tokens)
 
 
-def tiny_text_config(max_tokens: int = MAX_TOKENS) -> CLIPTextConfig:
-    vocabulary_size = len(tiny_tokenizer())
+def tiny_text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
     return CLIPTextConfig(
-        vocab_size=vocabulary_size,
+        vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
         projection_dim=TEXT_WIDTH,
         intermediate_size=2 * TEXT_WIDTH,
         num_hidden_layers=2,
         num_attention_heads=4,
-        max_position_embeddings=max_tokens,
-        bos_token_id=vocabulary_size - 2,
-        eos_token_id=vocabulary_size - 1,
-        pad_token_id=vocabulary_size - 1,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
     )

@@ -12,20 +12,19 @@ import pytest
 from PIL import Image
 
 from helpers.pictures.files import image_settings
-from helpers.sweeps.distributed import Processes, deal, launched_processes
-from helpers.sweeps.folder import MANIFEST_NAME, PART_NAME, SweepFolder, settings_key
-from helpers.sweeps.result import SHEET_NAME
+from helpers.sweeps.distributed import Processes, launched_processes, partition
+from helpers.sweeps.folder import MANIFEST_NAME, PART_NAME, SHEET_NAME, SweepFolder, settings_key
 from helpers.sweeps.run import sweep
 
 PICTURES = 12
 
 
 def test_deal_by_cost():
-    assert deal([1, 1, 8, 1, 4, 1], 2) == [[2], [4, 0, 1, 3, 5]]
-    assert deal([5.0], 3) == [[0], [], []]
-    assert deal([], 2) == [[], []]
+    assert partition([1, 1, 8, 1, 4, 1], 2) == [[2], [4, 0, 1, 3, 5]]
+    assert partition([5.0], 3) == [[0], [], []]
+    assert partition([], 2) == [[], []]
     costs = [(7 * i) % 13 + 1 for i in range(40)]
-    hands = deal(costs, 4)
+    hands = partition(costs, 4)
     assert sorted(number for hand in hands for number in hand) == list(range(40))
     sums = [sum(costs[number] for number in hand) for hand in hands]
     assert max(sums) - min(sums) <= max(costs)

@@ -6,18 +6,21 @@ Most tests turn the engine by hand, so that nothing depends on how fast the comp
 import asyncio
 import io
 import struct
+import zipfile
 import zlib
+from pathlib import Path
 
 import numpy
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin
 
-from helpers.app import limits, markup
-from helpers.app.album import SHEETS, USER_PICTURES, Album
+from helpers.app import album as album_module
+from helpers.app import limits, markup, words
+from helpers.app.album import Album
 from helpers.app.queue import Engine, EngineFull
 from helpers.models.catalogue import MODELS
 from helpers.pictures.files import image_settings
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from tests.pipelines import plain_call, tiny_sd_pipeline
 
 SECONDS = 300  # a computer that is busy with other things is no fault
@@ -259,6 +262,48 @@ def test_shutdown_ends_all_jobs_and_the_thread(tiny_pipe):
         engine.submit("ada", "tiny", cells(1))
 
 
+def test_one_address_cannot_fill_the_queue_for_the_others(engine):
+    for user in ("ada", "ben"):
+        engine.submit(user, "tiny", cells(10), address="10.0.0.1")
+    with pytest.raises(EngineFull, match="20 pictures are waiting for people at your network"):
+        engine.submit("cy", "tiny", cells(1), address="10.0.0.1")
+    engine.submit("dan", "tiny", cells(10), address="10.0.0.2")
+
+
+def test_one_window_is_stopped_and_the_others_of_its_visitor_are_not(engine):
+    first = engine.submit("ada", "tiny", cells(1), session="one")
+    second = engine.submit("ada", "tiny", cells(1), session="two")
+    engine.stop_user("ada", "one")
+    assert (engine.progress(first).finished, engine.progress(second).finished) == (True, False)
+
+
+def test_a_pause_ends_nothing_and_begins_nothing(engine):
+    begun = engine.submit("ada", "tiny", cells(2))
+    engine.turn()
+    engine.pause()
+    waits = engine.submit("ben", "tiny", cells(1))
+    turn_until(engine, lambda: engine.progress(begun).finished)
+    for _ in range(3):
+        engine.turn()
+    assert done(engine, begun) == 2 and engine.load == (0, 1)
+    assert "paused by the teacher" in markup.sentence(engine.progress(waits))
+    engine.pause(False)
+    turn_until(engine, lambda: engine.progress(waits).finished)
+    assert done(engine, waits) == 1
+
+
+def test_a_paused_engine_rests_and_goes_on_when_it_is_told(served, monkeypatch):
+    served.pause()
+    turns, turn = [], served.turn
+    monkeypatch.setattr(served, "turn", lambda: (turns.append(1), turn())[1])
+    job = served.submit("ada", "tiny", cells(1))
+    with pytest.raises(TimeoutError):
+        served.wait(job, timeout=0.5)
+    assert turns == []
+    served.pause(False)
+    assert served.wait(job, SECONDS).count("done") == 1
+
+
 # Limits
 
 GOOD = {
@@ -288,9 +333,9 @@ def test_seeds_count_up_and_stay_in_range():
         ({"prompt_text": "x" * 10_000}, "Prompt may have 500 characters; this one has 10000"),
         ({"prompt_text": None}, "Prompt must be a text"),
         ({"prompt_text": ["a fox"]}, "Prompt must be a text"),
-        ({"prompt_text": "\ud800"}, "characters that are no text"),
+        ({"prompt_text": "\ud800"}, "characters that are not text"),
         ({"negative_prompt": 3}, "Negative prompt must be a text"),
-        ({"images": 11}, "Number of images must be from 1 to 10; got 11"),
+        ({"images": 11}, "Number of pictures must be from 1 to 10; got 11"),
         ({"images": 0}, "from 1 to 10"),
         ({"images": 2.5}, "must be a whole number; got 2.5"),
         ({"images": "4"}, "must be a number from 1 to 10"),
@@ -301,7 +346,10 @@ def test_seeds_count_up_and_stay_in_range():
         ({"num_inference_steps": 1000}, "Steps must be from 1 to 100; got 1000"),
         ({"num_inference_steps": 0}, "Steps must be from 1 to 100; got 0"),
         ({"seed": 0}, "Seed must be from 1 to 99999"),
-        ({"seed": None}, "Seed must be a number"),
+        ({"seed": "one"}, "Seed must be a number"),
+        ({"seed": "7.5"}, "Seed must be a number"),
+        ({"seed": "9" * 30}, "Seed must be from 1 to 99999"),
+        ({"seed": [7]}, "Seed must be a number"),
         ({"scheduler": "../ddim"}, "Scheduler must be one of"),
         ({"scheduler": {}}, "Scheduler must be one of"),
     ],
@@ -323,6 +371,7 @@ def test_axis_values_are_read_as_people_write_them():
     assert limits.axis_values("guidance_scale", "1,7.5") == (1.0, 7.5)
     assert limits.axis_values("scheduler", "DDIM, dpm++") == ("ddim", "dpm++")
     assert limits.axis_values("prompt", "a fox, red\n\nan owl") == ("a fox, red", "an owl")
+    assert limits.axis_values("negative_prompt", "None\nflat, red") == (None, "flat, red")
 
 
 @pytest.mark.parametrize(
@@ -368,12 +417,18 @@ def test_an_upload_must_be_a_picture_of_sensible_size(tmp_path):
     cut = tmp_path / "cut.png"
     Image.effect_noise((64, 64), 50).save(cut)
     cut.write_bytes(cut.read_bytes()[:500])
-    for path in (text, svg, cut, tmp_path / "missing.png"):
-        with pytest.raises(ValueError, match="no picture that can be read"):
+    for path, says in (
+        (text, "no PNG, JPEG or WebP"),
+        (svg, "no PNG, JPEG or WebP"),
+        (cut, "damaged picture"),
+        (tmp_path / "missing.png", "not here any more"),
+    ):
+        with pytest.raises(limits.Invalid, match=says) as caught:
             limits.uploaded_image(path)
+        assert caught.value.name == "upload"
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(png_that_claims_to_be(20_000, 20_000))
-    with pytest.raises(ValueError, match="no picture that can be read"):
+    with pytest.raises(ValueError, match="megapixels"):
         limits.uploaded_image(bomb)
     wide = tmp_path / "wide.png"
     Image.new("1", (2049, 8)).save(wide)
@@ -381,6 +436,51 @@ def test_an_upload_must_be_a_picture_of_sensible_size(tmp_path):
         limits.uploaded_image(wide)
     with pytest.raises(ValueError, match="no picture yet"):
         limits.uploaded_image(None)
+
+
+# Every format that Pillow knows beside the three: it decodes some inside Image.open, and starts
+# Ghostscript for one.
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
+        b"qoif\x00\x00\x00\x08\x00\x00\x00\x08\x03\x00" + b"\xfe\x00\x00\x00" * 64,
+        b"P6 8 8 255 " + bytes(192),
+        b"farbfeld" + bytes(8),
+        b"#define im_width 8\n#define im_height 8\nstatic char im_bits[] = {\n0x00};\n",
+        b"/* XPM */\nstatic char *x[] = {\n",
+    ],
+)
+def test_formats_that_pillow_knows_and_the_app_does_not_are_never_opened(
+    tmp_path, content, monkeypatch
+):
+    def opened(*arguments, **options):
+        pytest.fail("Ghostscript was started")
+
+    monkeypatch.setattr("subprocess.check_call", opened)
+    path = tmp_path / "face.png"
+    path.write_bytes(content)
+    with pytest.raises(limits.Invalid, match="no PNG, JPEG or WebP"):
+        limits.uploaded_image(path)
+    with pytest.raises(limits.Invalid, match="holds no settings"):
+        limits.uploaded_settings(path)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "PPM", "ICNS", "TGA"])
+def test_other_formats_are_refused_whatever_they_are_called(tmp_path, kind):
+    path = tmp_path / "face.png"
+    Image.new("RGB", (16, 16)).save(path, format=kind)
+    with pytest.raises(limits.Invalid, match="no PNG, JPEG or WebP"):
+        limits.uploaded_image(path)
+
+
+def test_settings_are_read_from_a_png_only(tmp_path):
+    path = tmp_path / "fox.png"
+    exif = Image.Exif()
+    exif[ExifTags.Base.ImageDescription] = "settings"
+    Image.new("RGB", (8, 8)).save(path, format="JPEG", exif=exif)
+    with pytest.raises(limits.Invalid, match="holds no settings"):
+        limits.uploaded_settings(path)
 
 
 def test_an_upload_is_upright(tmp_path):
@@ -426,35 +526,98 @@ def test_the_settings_of_an_upload_are_settings(tmp_path):
 # Album
 
 
-def test_the_album_keeps_settings_inside_and_forgets_the_oldest():
+CELL = Cell("a fox", "blue", 7, 10, 3.0, "ddim")
+
+
+@pytest.fixture
+def kept():
     album = Album()
-    cell = Cell("a fox", "blue", 7, 10, 3.0, "ddim")
-    made = [
-        album.keep("ada", Image.new("RGB", (8, 8)), cell, "tiny", "v")
-        for _ in range(USER_PICTURES + 2)
-    ]
-    assert image_settings(made[-1].path) == {
+    yield album
+    album.close()
+
+
+def keep(album: Album, user: str = "ada"):
+    return album.keep(user, Image.new("RGB", (8, 8)), CELL, "tiny", "v")
+
+
+def test_the_album_keeps_settings_inside_and_goes_with_the_app():
+    album = Album()
+    made = keep(album)
+    assert image_settings(made.path) == {
         "prompt": "a fox", "negative_prompt": "blue", "seed": 7, "num_inference_steps": 10,
         "guidance_scale": 3.0, "scheduler": "ddim", "height": 8, "width": 8,
         "model": "tiny", "model_version": "v",
     }  # fmt: skip
-    assert [one.number for one in album.of("ada")][:2] == [USER_PICTURES + 2, USER_PICTURES + 1]
-    assert not made[0].path.exists()
-    assert album.find("ada", 3) == made[2]
-    for user, number in (("ada", 1), ("ben", 3), ("ada", None)):
-        with pytest.raises(LookupError, match="no picture of this number"):
-            album.find(user, number)
+    assert album.find("ada", made.id) is album.get(made.id) is made
+    for user, id in (("ben", made.id), ("ada", "guess"), ("ada", None), ("ada", ["x"])):
+        with pytest.raises(LookupError, match="not in your album"):
+            album.find(user, id)
     album.close()
-    assert not made[-1].path.exists()
+    assert not made.path.exists()
 
 
-def test_the_album_keeps_the_newest_sheets_alone():
-    album = Album()
-    sheet = Image.new("RGB", (8, 8))
-    kept = [album.keep_sheet(sheet, {"prompt": "a fox"}) for _ in range(SHEETS + 2)]
-    assert [path.exists() for path in kept] == [False, False] + [True] * SHEETS
-    assert len(list(kept[-1].parent.parent.iterdir())) == SHEETS  # no empty folder is left
-    assert {path.name for path in kept} == {"sweep.png"}
-    assert image_settings(kept[-1]) == {"prompt": "a fox"}
-    album.close()
-    assert not kept[-1].exists()
+def test_a_full_album_forgets_the_oldest_that_is_no_favorite(kept, monkeypatch):
+    monkeypatch.setattr(album_module, "USER_PICTURES", 3)
+    made = [keep(kept) for _ in range(3)]
+    made[0].is_favourite = True
+    newest = keep(kept)
+    assert kept.of("ada") == [newest, made[2], made[0]]
+    assert not made[1].path.parent.exists() and kept.get(made[1].id) is None
+
+
+def test_a_deleted_picture_is_gone_and_a_classmate_cannot_delete(kept):
+    first, second = keep(kept), keep(kept)
+    with pytest.raises(LookupError):
+        kept.delete("ben", first.id)
+    kept.delete("ada", first.id)
+    assert kept.of("ada") == [second]
+    assert not first.path.parent.exists() and kept.get(first.id) is None
+
+
+@pytest.mark.parametrize("bound, value", [("USERS", 2), ("TOTAL_BYTES", 1)])
+def test_who_came_longest_ago_makes_room(kept, monkeypatch, bound, value):
+    monkeypatch.setattr(album_module, bound, value)
+    made = {user: keep(kept, user) for user in ("ada", "ben", "cy")}
+    assert kept.of("ada") == [] and kept.of("cy") == [made["cy"]]
+    assert kept.get(made["ada"].id) is None
+
+
+def test_what_is_improved_and_whole_sweeps_are_in_the_album_too(kept):
+    image, original = Image.new("RGB", (16, 16)), keep(kept)
+    improved = kept.keep_improved("ada", image, original, 2)
+    assert (improved.kind, improved.settings["prompt"]) == ("improved", "a fox")
+    assert improved.settings["improved_times"] == 2
+    assert "upload" in kept.keep_improved("ada", image, None, 2).caption
+    sweep = kept.keep_sweep("ada", image, {"axes": ["seed"], "prompt": "a fox"}, "tiny", "v")
+    assert sweep.path.name == "sweep.png" and sweep.caption.startswith("a sweep over seed")
+    with zipfile.ZipFile(kept.zip("ada")) as archive:
+        assert len(archive.namelist()) == 4 and archive.testzip() is None
+
+
+def test_a_picture_that_cannot_be_saved_leaves_nothing(kept, monkeypatch):
+    def full(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(album_module, "save_image", full)
+    with pytest.raises(OSError):
+        keep(kept)
+    assert kept.of("ada") == [] and not list(Path(kept._folder.name).iterdir())
+
+
+# Words
+
+
+def test_a_prompt_is_counted_and_what_is_not_read_is_told(tiny_pipe):
+    read, most, cut = words.tokens_of(tiny_pipe, "a fox")
+    assert 0 < read <= most == tiny_pipe.tokenizer.model_max_length - 2 and cut == ""
+    long = " ".join(f"fox{i}" for i in range(200))
+    read, most, cut = words.tokens_of(tiny_pipe, long)
+    ids = tiny_pipe.tokenizer(long, truncation=True).input_ids
+    kept_text = long[: len(long) - len(cut)]
+    assert read > most and tiny_pipe.tokenizer(kept_text).input_ids[:-1] == ids[:-1]
+
+
+def test_unknown_words_are_marked_for_the_models_that_come_with_the_course(tiny_pipe):
+    told = words.note(tiny_pipe, "stickers", "a badger & a <fox>")
+    assert "<mark>badger</mark>" in told and "<fox>" not in told
+    assert "<mark>" not in words.note(tiny_pipe, "sd-v1-5", "a badger")

@@ -13,11 +13,9 @@ PROMPT = "a fox"
 STEPS = 2
 
 
-def draw(pipe, guidance_scale=5.0, prompt=PROMPT):
-    generator = torch.Generator().manual_seed(0)
-    return pipe(
-        prompt, num_inference_steps=STEPS, guidance_scale=guidance_scale, generator=generator
-    ).images[0]
+def draw(pipe, guidance_scale=5.0, prompt=PROMPT, **size):
+    settings = {"num_inference_steps": STEPS, "guidance_scale": guidance_scale, **size}
+    return pipe(prompt, generator=torch.Generator().manual_seed(0), **settings).images[0]
 
 
 @pytest.fixture
@@ -46,6 +44,17 @@ def test_every_layer_and_call_is_recorded(tiny_pipe, attention):
 
 def test_each_place_shares_out_all_its_attention(attention):
     for shares in attention.maps:
+        torch.testing.assert_close(shares.sum(0), torch.ones(shares.shape[1:]))
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 64), (64, 32), (48, 48), (16, 32)])
+def test_a_picture_of_another_size_has_maps_of_its_shape(tiny_pipe, height, width):
+    with watch_attention(tiny_pipe) as attention:
+        draw(tiny_pipe, height=height, width=width)
+    tokens, scale = tiny_pipe.tokenizer.model_max_length, tiny_pipe.vae_scale_factor
+    assert attention.of_tokens().shape == (tokens, height // scale, width // scale)
+    for shares in attention.maps:
+        assert shares.shape[1] * width == shares.shape[2] * height
         torch.testing.assert_close(shares.sum(0), torch.ones(shares.shape[1:]))
 
 

@@ -27,7 +27,12 @@ from helpers.base.quiet import quiet
 from helpers.models import hub
 from helpers.models import load as models
 from helpers.models.catalogue import Model
-from tests.pipelines import tiny_sd_pipeline, tiny_sdxl_pipeline, tiny_text_config
+from tests.pipelines import (
+    tiny_sd_pipeline,
+    tiny_sdxl_pipeline,
+    tiny_text_config,
+    tiny_tokenizer,
+)
 
 with quiet(progress_bars=False):  # it speaks of a missing torchvision
     from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
@@ -53,11 +58,18 @@ def with_safety_checker(seed: int, **unet_options):
     """An SD 1.x pipeline with the two parts that only the published ones have."""
     pipe = tiny_sd_pipeline(seed, **unet_options)
     vision = CLIPVisionConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
-        image_size=32, patch_size=16, projection_dim=32,
-    )  # fmt: skip
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=16,
+        projection_dim=32,
+    )
     config = CLIPConfig(
-        text_config=tiny_text_config().to_dict(), vision_config=vision.to_dict(), projection_dim=32
+        text_config=tiny_text_config(tiny_tokenizer()).to_dict(),
+        vision_config=vision.to_dict(),
+        projection_dim=32,
     )
     pipe.register_modules(
         safety_checker=StableDiffusionSafetyChecker(config),
@@ -283,7 +295,7 @@ def answer(kind: str, status: int = 401) -> Exception:
 )
 def test_what_the_hub_answers_becomes_one_message(monkeypatch, error, token, kind, words):
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: token)
-    found = hub.explained("o/m", error, "Load 'stickers'.")
+    found = hub.Repository("o/m", instead=lambda: "Load 'stickers'.").explained(error)
     assert type(found) is kind
     with pytest.raises(kind, match=words):
         raise found

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 
@@ -26,6 +27,7 @@ def cell(notebook, monkeypatch):
     commands, folders = [], []
     monkeypatch.setattr(subprocess, "run", lambda command, check: commands.append(command))
     monkeypatch.setattr("os.chdir", folders.append)
+    monkeypatch.setattr(sys, "path", [*sys.path])
 
     def run() -> tuple[list, list]:
         exec(notebook.cells[2].source, {})
@@ -57,11 +59,11 @@ def test_anywhere_else_the_cell_does_nothing(cell, monkeypatch, capsys):
 def test_on_colab_torch_and_numpy_stay(cell, monkeypatch):
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
     monkeypatch.setattr("os.path.exists", lambda path: False)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: [])
     (clone, pip), folders = cell()
     course = "/content/stable-diffusion-course"
     assert clone[:2] == ["git", "clone"] and clone[-2:] == [ADDRESS, course]
-    assert pip[:4] == [sys.executable, "-m", "pip", "install"] and pip[-1] == course
+    assert pip[:4] == [sys.executable, "-m", "pip", "install"] and pip[-2:] == ["-e", course]
     assert f"torch=={version('torch')}" in pip and f"numpy=={version('numpy')}" in pip
     assert "--upgrade" not in pip
     assert folders == [f"{course}/lessons"]
@@ -70,14 +72,26 @@ def test_on_colab_torch_and_numpy_stay(cell, monkeypatch):
 def test_on_colab_an_installation_that_broke_off_is_made_up_for(cell, monkeypatch):
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
     monkeypatch.setattr("os.path.exists", lambda path: True)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: [])
     (pip,), _ = cell()
     assert pip[:4] == [sys.executable, "-m", "pip", "install"]
+
+
+def test_on_colab_another_package_of_that_name_is_in_nobodys_way(cell, monkeypatch):
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    others = [SimpleNamespace(name="helpers"), SimpleNamespace(name="numpy")]
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: others)
+    (pip,), _ = cell()
+    assert "-e" in pip  # nothing is copied beside the other package
+    assert sys.path[0] == "/content/stable-diffusion-course"  # and ours is found first
 
 
 def test_on_colab_a_second_run_fetches_nothing(cell, monkeypatch):
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
     monkeypatch.setattr("os.path.exists", lambda path: True)
+    here = [SimpleNamespace(name="stable-diffusion-course")]
+    monkeypatch.setattr("importlib.metadata.distributions", lambda: here)
     commands, folders = cell()
     assert commands == [] and len(folders) == 1
 

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 import weakref
-from concurrent.futures import CancelledError, as_completed
+from concurrent.futures import BrokenExecutor, CancelledError, as_completed
 from dataclasses import replace
 
 import numpy
@@ -12,13 +12,14 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
+from helpers.models.causes import is_out_of_memory
+from helpers.sampling import cpu_workers, stages
 from helpers.sampling import denoiser as denoise
+from helpers.sampling.cell import Cell
 from helpers.sampling.cpu_workers import Workers
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.out_of_memory import is_out_of_memory
 from helpers.sampling.schedulers import SHORT_NAMES, scheduler_class, scheduler_name
 from helpers.sampling.stages import TRUNCATION_LOGGERS
-from helpers.sampling.trajectory import Cell
 from tests.pipelines import plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 pytestmark = pytest.mark.filterwarnings(
@@ -123,8 +124,14 @@ def test_fast_mode_deals_the_rows_of_a_call_over_one_thread_each(own_pipe, two_t
 def test_workers_keep_the_order_and_hand_errors_on(two_threads):
     workers = Workers()
     assert workers.run(lambda some: [2 * item for item in some], list(range(7))) == [
-        0, 2, 4, 6, 8, 10, 12,
-    ]  # fmt: skip
+        0,
+        2,
+        4,
+        6,
+        8,
+        10,
+        12,
+    ]
     assert workers.run(list, [1]) == [1] and workers.run(list, []) == []
     ended = []
 
@@ -262,14 +269,17 @@ def test_rows_share_calls_up_to_max_rows(own_pipe, calls):
 ALIKE = [Cell("a fox", "blue", 1, 3, guidance, "ddim") for guidance in (1.0, 4.0, 7.5)]
 
 
-@pytest.mark.parametrize("cells, rows", [
-    (ALIKE, [2, 5, 5]),  # the prompt's row for three, the negative prompt's for two
-    ([replace(ALIKE[1], prompt="an owl"), ALIKE[1]], [3, 4, 4]),  # one row of "blue"
-    ([replace(ALIKE[1], negative_prompt=None), ALIKE[1]], [3, 4, 4]),
-    ([replace(ALIKE[1], scheduler="lcm"), ALIKE[1]], [4, 4, 4]),  # starts at another timestep
-    ([replace(ALIKE[1], scheduler="euler"), ALIKE[1]], [4, 4, 4]),  # other noise
-    ([replace(ALIKE[1], seed=2), ALIKE[1]], [4, 4, 4]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "cells, rows",
+    [
+        (ALIKE, [2, 5, 5]),  # the prompt's row for three, the negative prompt's for two
+        ([replace(ALIKE[1], prompt="an owl"), ALIKE[1]], [3, 4, 4]),  # one row of "blue"
+        ([replace(ALIKE[1], negative_prompt=None), ALIKE[1]], [3, 4, 4]),
+        ([replace(ALIKE[1], scheduler="lcm"), ALIKE[1]], [4, 4, 4]),  # starts at another timestep
+        ([replace(ALIKE[1], scheduler="euler"), ALIKE[1]], [4, 4, 4]),  # other noise
+        ([replace(ALIKE[1], seed=2), ALIKE[1]], [4, 4, 4]),
+    ],
+)
 def test_what_begins_alike_is_computed_once(with_alike, calls, cells, rows):
     for trajectory in finished(Denoiser(with_alike), cells):
         assert_close(with_alike, trajectory)
@@ -300,8 +310,13 @@ def with_alike(own_pipe):
     """`own_pipe`, with references taken before its calls are counted."""
     for guidance in (1.0, 4.0, 7.5):
         reference(own_pipe, replace(ALIKE[0], guidance_scale=guidance))
-    for change in ({"prompt": "an owl"}, {"negative_prompt": None}, {"seed": 2},
-                   {"scheduler": "lcm"}, {"scheduler": "euler"}):  # fmt: skip
+    for change in (
+        {"prompt": "an owl"},
+        {"negative_prompt": None},
+        {"seed": 2},
+        {"scheduler": "lcm"},
+        {"scheduler": "euler"},
+    ):
         reference(own_pipe, replace(ALIKE[1], **change))
     return own_pipe
 
@@ -679,3 +694,31 @@ def test_scheduler_names_go_both_ways():
         kind = scheduler_class(name)
         assert kind.__name__ == class_name and scheduler_name(kind) == name
         assert scheduler_class(class_name) is kind
+
+
+def test_a_worker_that_does_not_begin_is_an_error_and_no_endless_wait(monkeypatch, two_threads):
+    """As where the system allows no further thread."""
+    pool = cpu_workers.ThreadPoolExecutor
+    monkeypatch.setattr(cpu_workers, "PATIENCE", 0.1)
+    monkeypatch.setattr(cpu_workers, "ThreadPoolExecutor", lambda count, *rest: pool(1, *rest))
+    with pytest.raises(BrokenExecutor):
+        Workers()
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory"), KeyboardInterrupt()]
+)
+def test_the_vae_of_sdxl_is_back_in_float16_after_a_decoding_that_failed(monkeypatch, error):
+    pipe = tiny_sdxl_pipeline()
+    pipe.vae.to(torch.float16)
+    pipe.vae.register_to_config(force_upcast=True)
+    seen = []
+
+    def fail(latents, **options):
+        seen.append(pipe.vae.dtype)
+        raise error
+
+    monkeypatch.setattr(pipe.vae, "decode", fail)
+    with pytest.raises(type(error)):
+        stages.decode(pipe, torch.zeros(1, 4, 8, 8, dtype=torch.float16))
+    assert (seen, pipe.vae.dtype) == ([torch.float32], torch.float16)

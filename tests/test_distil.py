@@ -34,11 +34,15 @@ def random_unet(channels, seed=0):
     torch.manual_seed(seed)
     deeper = len(channels) - 1
     return UNet2DConditionModel(
-        sample_size=16, block_out_channels=channels, layers_per_block=1, cross_attention_dim=32,
-        attention_head_dim=4, norm_num_groups=8,
+        sample_size=16,
+        block_out_channels=channels,
+        layers_per_block=1,
+        cross_attention_dim=32,
+        attention_head_dim=4,
+        norm_num_groups=8,
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * deeper),
         up_block_types=(*["CrossAttnUpBlock2D"] * deeper, "UpBlock2D"),
-    )  # fmt: skip
+    )
 
 
 def inputs(seed=1):
@@ -64,11 +68,13 @@ def test_a_student_starts_with_the_teachers_weights(teacher):
     torch.nn.init.uniform_(teacher.up_blocks[1].resnets[0].norm1.weight)  # untrained, all are 1
     student = distil.new_student(teacher, 2)
     theirs, own = teacher.state_dict(), student.state_dict()
-    assert torch.equal(own["down_blocks.1.resnets.0.conv1.weight"],
-                       theirs["down_blocks.1.resnets.0.conv1.weight"])  # fmt: skip
+    assert torch.equal(
+        own["down_blocks.1.resnets.0.conv1.weight"], theirs["down_blocks.1.resnets.0.conv1.weight"]
+    )
     # The last block up is number 1 of the student and number 2 of the teacher.
-    assert torch.equal(own["up_blocks.1.resnets.1.conv1.weight"],
-                       theirs["up_blocks.2.resnets.1.conv1.weight"])  # fmt: skip
+    assert torch.equal(
+        own["up_blocks.1.resnets.1.conv1.weight"], theirs["up_blocks.2.resnets.1.conv1.weight"]
+    )
     # Less comes from below into its first block up; the part for the skip connection is the same.
     weight = own["up_blocks.0.resnets.0.conv1.weight"]
     assert torch.equal(weight[:, -32:], theirs["up_blocks.1.resnets.0.conv1.weight"][:, -32:])
@@ -132,9 +138,7 @@ def train(folder, teacher, latents, steps=40, stop_at=None, **settings):
             return batch(step)
 
         latents.batch = die
-    return distil.train_student(
-        settings, student, teacher, latents, folder, "distil", TINY.machine
-    )  # fmt: skip
+    return distil.train_student(settings, student, teacher, latents, folder, "distil", TINY.machine)
 
 
 class Batches:
@@ -224,7 +228,7 @@ def test_a_student_of_the_shipped_teacher_learns_in_the_shipped_latents(
     recipe, monkeypatch, tmp_path
 ):
     fresh = Recipe(TINY, tmp_path / "checkpoints", recipe.weights, records=tmp_path / "records")
-    for part in ("vae", "clip", "tokenizer"):  # in a first sitting, these train new ones
+    for part in ("vae", "clip", "tokenizer"):  # in a first run, these train new ones
         monkeypatch.setattr(fresh, part, lambda part=part: pytest.fail(f"trains {part}"))
     fresh.distil()
     stored = torch.load(fresh.folder / "latents-1.pt", weights_only=True)

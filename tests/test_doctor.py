@@ -109,7 +109,9 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("helpers.models.catalogue.MODELS", {"stickers": model})
     finding = doctor.models()
     assert finding.state == State.PROBLEM
-    assert f"stickers: {weights} is damaged" in finding.message
+    assert f"stickers: {weights} is only a pointer of Git LFS" in finding.message
+    weights.write_bytes(b"\0" * 64)
+    assert f"stickers: {weights} is damaged" in doctor.models().message
     weights.unlink()
     assert "no weights in" in doctor.models().message
 
@@ -170,6 +172,13 @@ def test_progress_that_cannot_be_written_is_a_note(tmp_path, monkeypatch):
     assert doctor.progress().state == State.OK
     monkeypatch.setattr(doctor.os, "access", lambda path, mode: False)
     assert doctor.progress().state == State.NOTE
+
+
+def test_a_record_that_is_switched_off_is_told(monkeypatch):
+    monkeypatch.setenv("COURSE_PROGRESS", "off")
+    finding = doctor.progress()
+    assert finding.state == State.NOTE and "COURSE_PROGRESS is off" in finding.message
+    assert "unset COURSE_PROGRESS" in finding.fix
 
 
 def test_nothing_is_sent_unless_asked_for(fake_torch, monkeypatch):

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from helpers.pictures.grid import enlarge
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from helpers.widgets.explorer import Explorer, explorer
 from helpers.widgets.notebook import WIDGET
 from tests.pipelines import plain_call
@@ -61,6 +61,18 @@ def test_it_shows_controls_and_then_the_first_picture(tiny_pipe, shown):
         'Generated picture for the prompt "a fox", seed 1, num inference steps 4, '
         "guidance scale 7.5"
     )
+
+
+def test_no_thread_is_left_when_the_picture_is_done(tiny_pipe, shown):
+    tool = Explorer(tiny_pipe, SETTINGS)
+    tool.show()
+    for _ in range(2):  # a second press begins a second thread
+        tool.draw()
+        worker = tool._worker
+        assert worker.is_alive()
+        worker.join(WAIT)
+        assert not worker.is_alive()
+        assert tool.trajectory.state == "done"
 
 
 def test_draw_uses_the_controls_and_keeps_the_rest(tiny_pipe, shown):

@@ -98,6 +98,13 @@ def test_at_once_out_of_range(at_once):
         improve_faces(pictures(5), url=URL, at_once=at_once)
 
 
+@pytest.mark.parametrize("factor", [7, 0, 2.0, "2", True])
+def test_a_wrong_factor_is_told_before_anything_is_sent(calls, factor):
+    with pytest.raises(ValueError, match=f"factor must be 1, 2, 3 or 4; got {factor!r}"):
+        improve_faces(pictures(5), factor=factor, url=URL)
+    assert calls.done == 0
+
+
 def test_wrong_arguments():
     with pytest.raises(TypeError, match="at_once must be a whole number; got 2.0"):
         improve_faces(pictures(5), url=URL, at_once=2.0)

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import threading
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -19,11 +20,14 @@ import requests
 from PIL import Image
 
 from helpers.__main__ import main
+from helpers.base import web_guard
+from helpers.commands.faces import about
 from helpers.faces import contract
 from helpers.faces.client import improve as client
 from helpers.faces.client.batch import improve_faces
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.client.improve import improve_face
+from helpers.faces.restorer import Restorer, RestorerNetwork
 from helpers.faces.service import server
 from helpers.faces.service.server import Limits, start
 from tests.faulty_server import FaultyServer, data_url, png
@@ -317,7 +321,7 @@ def test_the_client_tells_whose_side_a_refusal_is(service):
 
 
 def test_a_body_that_never_ends_is_given_up(service, monkeypatch):
-    monkeypatch.setattr(server, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(web_guard, "BODY_SECONDS", 0.3)
     address = service.url.removeprefix("http://")
     connection = http.client.HTTPConnection(address, timeout=SECONDS)
     connection.putrequest("POST", "/api/predict")
@@ -367,6 +371,124 @@ def test_callers_who_leave_give_their_place_back(image):
         assert improve_face(image, url=f"{service.url}/api/predict").size == (24, 20)
 
 
+class InParts:
+    """Does a large picture in parts, each of which waits for a permit; a small one at once."""
+
+    def __init__(self):
+        self.permits = threading.Semaphore(0)
+        self.begun, self.ended = threading.Semaphore(0), threading.Semaphore(0)
+        self.done = []  # widths, in the order of finishing
+
+    def improve(self, image, factor, go_on):
+        large = image.width > 100
+        self.begun.release()
+        try:
+            for _ in range(1000 if large else 1):
+                go_on()
+                if large:
+                    assert self.permits.acquire(timeout=SECONDS)
+        finally:
+            self.ended.release()
+        self.done.append(image.width)
+        return image
+
+
+@pytest.fixture
+def large():
+    return Image.new("RGB", (1200, 1000))
+
+
+@pytest.mark.parametrize("path", ["", "/api/predict"])
+def test_the_work_ends_when_its_caller_is_gone(large, path):
+    restorer = InParts()
+    with start(restorer, port=0, limits=Limits(at_once=1)) as service:
+        gives_up = threading.Thread(target=_call_and_give_up, args=(large, service.url + path))
+        gives_up.start()
+        assert restorer.begun.acquire(timeout=SECONDS)
+        gives_up.join(SECONDS)
+        # Each part must be asked for, so that only the caller's leaving can end the work.
+        deadline = time.monotonic() + SECONDS
+        while not restorer.ended.acquire(timeout=0.3):
+            restorer.permits.release()
+            assert time.monotonic() < deadline
+        assert restorer.done == []
+        assert improve_face(Image.new("RGB", (8, 8)), 1, service.url + path).size == (8, 8)
+
+
+def _call_and_give_up(image, url):
+    with pytest.raises(FaceServiceError, match="No result within"):
+        improve_face(image, 1, url=url, timeout=2)
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_small_calls_pass_large_ones(large, image, at_once):
+    restorer = InParts()
+    with (
+        start(restorer, port=0, limits=Limits(at_once=at_once)) as service,
+        ThreadPoolExecutor() as pool,
+    ):
+        url = f"{service.url}/api/predict"
+        slow = [pool.submit(improve_face, large, 1, url) for _ in range(at_once)]
+        assert restorer.begun.acquire(timeout=SECONDS)
+        small = pool.submit(improve_face, image, 1, url)
+        while not small.done():
+            restorer.permits.release()  # the large one comes to the end of a part
+            time.sleep(0.1)
+        assert small.result().size == image.size and restorer.done == [image.width]
+        assert not any(call.done() for call in slow)
+        restorer.permits.release(1000 * at_once)
+        assert {call.result(SECONDS).size for call in slow} == {large.size}
+
+
+def test_a_call_that_takes_too_long_is_ended(large):
+    restorer = InParts()
+    restorer.permits.release(10_000)
+    with start(restorer, port=0, limits=Limits(seconds=0)) as service:
+        with pytest.raises(FaceServiceError, match="takes more than 0 seconds") as caught:
+            improve_face(large, 1, url=f"{service.url}/api/predict")
+    assert caught.value.status == 413
+
+
+def test_the_network_ends_between_its_parts():
+    class GivenUp(Exception):
+        pass
+
+    parts = iter([None, None, GivenUp()])
+
+    def go_on():
+        if error := next(parts):
+            raise error
+
+    with pytest.raises(GivenUp):
+        Restorer(RestorerNetwork(4, ((4, 1),))).improve(Image.new("RGB", (1500, 900)), 1, go_on)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Host": "evil.example:7870"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"},
+    ],
+)
+def test_a_foreign_web_page_cannot_use_it(service, headers):
+    for path in ("/api/predict", "/gradio_api/call/improve", "/gradio_api/upload"):
+        answer = requests.post(service.url + path, json={"data": []}, headers=headers, timeout=9)
+        assert answer.status_code in (403, 421)
+        assert "access-control-allow-origin" not in answer.headers
+    assert requests.get(f"{service.url}/config", headers=headers, timeout=9).status_code >= 400
+
+
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1", "192.168.1.20", "[::1]", "localhost", "teachers-laptop", "x.local"]
+)
+def test_names_of_this_computer_are_let_in(service, name):
+    for headers in ({"Host": name}, {"Host": f"{name}:7870", "Origin": f"http://{name}:7870"}):
+        answer = requests.get(f"{service.url}/about", headers=headers, timeout=9)
+        assert answer.status_code == 200
+
+
 # --- Start, stop, and where the client looks -----------------------------------------------------
 
 
@@ -396,7 +518,10 @@ def test_the_command_serves_until_ctrl_c(capsys, monkeypatch):
     run_command(0)
     assert served == [contract.NAME]
     printed = capsys.readouterr().out
-    assert "improve_face(image) finds it" in printed and "/api/predict" in printed
+    assert "/api/predict" in printed and "improve_face(image) finds it" not in printed
+    assert re.search(r'improve_face\(image, url="http://127\.0\.0\.1:[1-9]\d*"\)', printed)
+    where_it_looks = about(client.CLASS_URL, "127.0.0.1")
+    assert "improve_face(image) finds it" in where_it_looks
 
 
 def test_the_service_on_this_computer_is_found(service, image, monkeypatch):

@@ -65,6 +65,114 @@ def stored_bytes(feedback: Feedback) -> bytes:
     return b"".join(path.read_bytes() for path in files if path.is_file())
 
 
+# Whose a picture is
+
+
+def others_rating(feedback, mine, consent="public", vote=1, **options):
+    return feedback.rate(mine.picture_id, consent=consent, vote=vote, **options)
+
+
+def ways_out(feedback, folder, consent):
+    """How many pictures each way out gives."""
+    exported = feedback.export_images(folder / f"{len(list(folder.iterdir()))}", consent)
+    return [
+        len(feedback.ratings(consent)),
+        len(feedback.table(consent)),
+        len(read_csv(feedback.export_csv(folder / "ratings.csv", consent))),
+        len(feedback.export_jsonl(folder / "ratings.jsonl", consent).read_text().splitlines()),
+        len([path for path in exported.iterdir() if path.suffix == ".png"]),
+    ]
+
+
+def test_nobody_can_widen_what_the_maker_agreed_to(feedback, tmp_path):
+    mine = rate(feedback, consent="class")
+    others_rating(feedback, mine, consent="public")
+    (tmp_path / "out").mkdir()
+    for consent in ("training", "public"):
+        assert ways_out(feedback, tmp_path / "out", consent) == [0] * 5
+    assert [rating.by_maker for rating in feedback.ratings()] == [True, False]
+    assert feedback.delete(mine.id)
+    assert ways_out(feedback, tmp_path / "out", "class") == [0] * 5
+    assert feedback.pictures() == [] and list(feedback.pictures_folder.iterdir()) == []
+    assert b"a fox" not in stored_bytes(feedback)
+
+
+def test_a_rating_is_used_no_further_than_who_gave_it_agreed_to(feedback):
+    mine = rate(feedback, consent="public")
+    others_rating(feedback, mine, consent="class", vote=-1)
+    [public] = feedback.pictures("public")
+    assert (public.ups, public.downs) == (1, 0)
+    [shown] = feedback.pictures("class")
+    assert (shown.ups, shown.downs) == (1, 1)
+
+
+def test_of_several_makers_the_narrowest_consent_holds(feedback):
+    first, second = rate(feedback, consent="public"), rate(feedback, consent="class")
+    assert feedback.ratings("public") == []
+    feedback.delete(second.id)
+    assert [rating.id for rating in feedback.ratings("public")] == [first.id]
+
+
+def test_a_picture_that_is_gone_cannot_be_rated(feedback):
+    gone = rate(feedback)
+    feedback.delete(gone.id)
+    with pytest.raises(LookupError, match="deleted or hidden"):
+        others_rating(feedback, gone)
+    with pytest.raises(ValueError, match="vote must be 1"):
+        others_rating(feedback, rate(feedback), vote=2)
+    assert len(feedback.ratings()) == 1
+
+
+def test_a_second_rating_comes_instead_of_the_first(feedback):
+    first = rate(feedback, vote=1)
+    other = others_rating(feedback, first)
+    # The maker finds the own picture among the class's.
+    changed = others_rating(feedback, first, "training", vote=-1, replaces=first.id)
+    assert {rating.id for rating in feedback.ratings()} == {other.id, changed.id}
+    assert changed.by_maker  # who made the picture has still made it
+    assert not feedback.delete(first.id)
+    again = others_rating(feedback, changed, vote=-1, replaces=other.id)
+    [shown] = feedback.pictures()
+    assert (shown.ups, shown.downs) == (0, 2) and not again.by_maker
+    with pytest.raises(ValueError, match="replaces must be a rating of the same picture"):
+        rate(feedback, settings=SETTINGS | {"seed": 8}, replaces=again.id)
+    assert len(feedback.ratings()) == 2
+
+
+def test_a_hidden_picture_is_nowhere_until_it_is_shown_again(feedback, tmp_path):
+    rating = rate(feedback, consent="public")
+    feedback.hide(rating.picture_id)
+    (tmp_path / "out").mkdir()
+    assert ways_out(feedback, tmp_path / "out", "class") == [0] * 5
+    assert [picture.id for picture in feedback.pictures(hidden=True)] == [rating.picture_id]
+    with pytest.raises(LookupError, match="deleted or hidden"):
+        others_rating(feedback, rating)
+    assert feedback.find(rating.picture_id) is None
+    feedback.hide(rating.picture_id, hidden=False)
+    assert feedback.ratings() == feedback.find(rating.picture_id).ratings == [rating]
+
+
+def test_ratings_of_an_older_course_belong_to_whoever_rated_first(tmp_path):
+    path = tmp_path / "ratings.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        for step in module.MIGRATIONS[:2]:
+            old.executescript(step)
+        old.execute("PRAGMA user_version = 2")
+        for id, consent, settings in (("a", "class", '{"seed": 7, "eta": 0}'),
+                                      ("b", "public", '{"eta": 0, "seed": 7}')):  # fmt: skip
+            row = (id, "2026-01-01T00:00:00+00:00", 1, "a fox", None, settings, "m", "v", "x.png",
+                   "[]", "", consent, "person")  # fmt: skip
+            marks = ", ".join("?" * len(row))
+            old.execute(f"INSERT INTO ratings ({', '.join(module.COLUMNS)}) VALUES ({marks})", row)
+        old.commit()
+    migrated = Feedback(path)
+    assert [(rating.id, rating.by_maker) for rating in migrated.ratings()] == [
+        ("a", True), ("b", False)
+    ]  # fmt: skip
+    assert migrated.ratings("public") == []
+    assert migrated.delete("a") and migrated.ratings() == []
+
+
 # What is kept
 
 
@@ -181,11 +289,11 @@ def test_a_picture_stays_while_somebody_elses_rating_needs_it(feedback):
 def test_opening_removes_the_picture_of_an_add_that_died_and_nothing_else(feedback, monkeypatch):
     kept = rate(feedback)
 
-    def die(rating):
+    def die(connection, rating):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_as_row", die)  # the picture is written, its row is not
+        patch.setattr(module, "_insert", die)  # the picture is written, its row is not
         with pytest.raises(KeyboardInterrupt):
             rate(feedback, picture("red"))
     [orphan] = set(feedback.pictures_folder.iterdir()) - {feedback.pictures_folder / kept.picture}
@@ -350,7 +458,7 @@ def test_a_migration_that_fails_changes_nothing(feedback, monkeypatch):
 
 def test_a_newer_or_foreign_database_is_refused(feedback, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MIGRATIONS", ())
-    with pytest.raises(ValueError, match="schema version 2, and this course knows up to 0"):
+    with pytest.raises(ValueError, match="schema version 3, and this course knows up to 0"):
         Feedback(feedback.path)
     monkeypatch.undo()
     folder = tmp_path / "foreign"

@@ -6,7 +6,10 @@ import pytest
 import torch
 from accelerate import cpu_offload
 from diffusers import DDPMScheduler
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from PIL import ExifTags, Image
+from safetensors import safe_open
 
 from helpers import fine_tuning, load_pipeline
 from helpers.feedback.store import Feedback
@@ -52,9 +55,10 @@ def prediction(pipe):
 @pytest.mark.parametrize("name", ["prompt", "text"])
 def test_an_image_folder_is_read_in_the_order_of_its_lines(tmp_path, name):
     lines = [
-        {"file_name": "teal.png", name: "a teal square"}, "\n",
+        {"file_name": "teal.png", name: "a teal square"},
+        "\n",
         {"file_name": "red.png", name: "a red square", "ups": 2},
-    ]  # fmt: skip
+    ]
     teal, red = read_pictures(write_folder(tmp_path, lines))
     assert (teal.prompt, red.prompt) == ("a teal square", "a red square")
     assert red.image.mode == "RGB" and red.image.getpixel((3, 3)) == (255, 0, 0)
@@ -82,9 +86,13 @@ def test_the_export_of_ratings_is_such_a_folder(tmp_path):
     feedback = Feedback(tmp_path / "ratings.sqlite")
     for seed, one in enumerate(pictures()):
         feedback.add(
-            one.image, {"prompt": one.prompt, "seed": seed}, vote=1 if seed else -1,
-            model="tiny", model_version="0", consent="training",
-        )  # fmt: skip
+            one.image,
+            {"prompt": one.prompt, "seed": seed},
+            vote=1 if seed else -1,
+            model="tiny",
+            model_version="0",
+            consent="training",
+        )
     folder = feedback.export_images(tmp_path / "set", consent="training", minimum_score=1)
     found = read_pictures(folder)
     assert {one.prompt for one in found} == set(PROMPTS[1:])
@@ -101,7 +109,7 @@ def test_the_export_of_ratings_is_such_a_folder(tmp_path):
         ([{"file_name": "red.png", "prompt": 3}], ValueError, "line 1: must be"),
         ([{"file_name": "../red.png", "prompt": "a"}], ValueError, "must be a file of the folder"),
         ([{"file_name": "none.png", "prompt": "a"}], FileNotFoundError, "line 1: there is no"),
-        ([{"file_name": "metadata.jsonl", "prompt": "a"}], ValueError, "is no picture"),
+        ([{"file_name": "metadata.jsonl", "prompt": "a"}], ValueError, "is not a picture"),
     ],
 )
 def test_folders_that_cannot_be_learned_from(tmp_path, lines, error, words):
@@ -179,13 +187,13 @@ def test_a_share_of_the_captions_is_empty(pipe, share):
     torch.testing.assert_close(states[~empty], own.expand_as(states[~empty]))
 
 
-def test_an_exam_can_be_repeated_and_counts_every_picture_alike(pipe):
+def test_a_validation_loss_can_be_repeated_and_counts_every_picture_alike(pipe):
     both = TrainingSet(pipe, pictures()[:1] * 20)  # more than one part
-    assert both.exam_loss(pipe) == both.exam_loss(pipe)
+    assert both.validation_loss(pipe) == both.validation_loss(pipe)
     with torch.no_grad():
         for weights in pipe.unet.conv_out.parameters():
             weights.zero_()  # predicts zeros, so the loss is the mean square of the noise
-    assert both.exam_loss(pipe) == pytest.approx(1.0, abs=0.05)
+    assert both.validation_loss(pipe) == pytest.approx(1.0, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -227,9 +235,9 @@ def test_training_learns_and_leaves_the_model_itself_alone(pipe):
     frozen = {name: value.clone() for name, value in pipe.unet.state_dict().items()}
     add_lora(pipe, rank=4)
     training_set = TrainingSet(pipe, pictures())
-    before = training_set.exam_loss(pipe)
+    before = training_set.validation_loss(pipe)
     losses = fine_tune(pipe, training_set, 40, learning_rate=2e-2, progress=False)
-    assert len(losses) == 40 and training_set.exam_loss(pipe) < 0.97 * before
+    assert len(losses) == 40 and training_set.validation_loss(pipe) < 0.97 * before
     assert not pipe.unet.training
     for name, value in pipe.unet.state_dict().items():
         if "lora_" not in name:
@@ -337,3 +345,51 @@ def test_a_saved_lora_loads_again_and_its_weight_can_be_turned(pipe, tmp_path):
 def test_without_a_lora_there_is_nothing_to_save(pipe, tmp_path):
     with pytest.raises(ValueError, match="no LoRA to save"):
         save_lora(pipe, tmp_path)
+
+
+def foreign_lora(pipe, folder, layers):
+    """A LoRA as others publish it: of rank 4 with alpha 1 in the U-Net and the text encoder."""
+    config = LoraConfig(r=4, lora_alpha=1, target_modules=layers, init_lora_weights=False)
+    saved = {}
+    for name, part in (("unet", pipe.unet), ("text_encoder", pipe.text_encoder)):
+        part.add_adapter(config)
+        saved[f"{name}_lora_layers"] = get_peft_model_state_dict(part, adapter_name="default")
+        saved[f"{name}_lora_adapter_metadata"] = part.peft_config["default"].to_dict()
+    type(pipe).save_lora_weights(folder, **saved)
+    return folder
+
+
+def text_states(pipe):
+    with torch.no_grad():
+        return pipe.text_encoder(torch.arange(6)[None]).last_hidden_state
+
+
+def test_a_loaded_lora_can_be_trained_further_and_saved(pipe, tmp_path):
+    pipe.save_pretrained(tmp_path / "model")
+    torch.manual_seed(3)
+    folder = foreign_lora(tiny_sd_pipeline(), tmp_path / "foreign", ["to_q", "q_proj"])
+    loaded = load_pipeline(tmp_path / "model", device="cpu", lora=folder)
+    ((name,),) = {tuple(names) for names in loaded.get_list_adapters().values()}
+    assert name != "default"
+    before, words = prediction(loaded), text_states(loaded)
+    assert (words - text_states(pipe)).abs().max() > 0.01
+    fine_tune(loaded, TrainingSet(loaded, pictures()), 4, learning_rate=0.1, progress=False)
+    trained = prediction(loaded)
+    assert (trained - before).abs().max() > 0.01
+    loaded.set_adapters(name, 0.3)  # a knob, which is not written
+    again = load_pipeline(
+        tmp_path / "model", device="cpu", lora=save_lora(loaded, tmp_path / "further")
+    )
+    torch.testing.assert_close(prediction(again), trained, atol=2e-3, rtol=1e-2)
+    torch.testing.assert_close(text_states(again), words, atol=2e-3, rtol=1e-2)
+
+
+def test_of_several_loras_one_is_named(pipe, tmp_path):
+    add_lora(pipe, rank=2)
+    pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_k"]), adapter_name="other")
+    with pytest.raises(ValueError, match=r"adapter_name must be given .*\(default, other\)"):
+        save_lora(pipe, tmp_path)
+    with pytest.raises(ValueError, match="adapter_name must be one of default, other; got 'o'"):
+        save_lora(pipe, tmp_path, adapter_name="o")
+    with safe_open(save_lora(pipe, tmp_path, adapter_name="other"), "numpy") as file:
+        assert all("to_k" in key for key in file.keys())

@@ -9,11 +9,11 @@ import nbclient
 import nbformat
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageFont
+from PIL import ExifTags, Image
 
 from helpers import alt_text, enlarge, image_grid, image_settings, save_image, show_images
 from helpers.pictures import files
-from helpers.pictures import grid as grids
+from helpers.pictures.table import GAP, MAX_LINES, label_font, wrapped
 
 
 def picture(colour="red", size=(64, 64), mode="RGB"):
@@ -26,8 +26,8 @@ def picture(colour="red", size=(64, 64), mode="RGB"):
 def test_grid_places_pictures_row_by_row():
     colours = ["red", "green", "blue", "orange", "purple", "black"]
     grid = image_grid([picture(colour) for colour in colours], rows=2, cols=3)
-    step = 64 + grids.GAP
-    assert grid.size == (3 * step - grids.GAP, 2 * step - grids.GAP)
+    step = 64 + GAP
+    assert grid.size == (3 * step - GAP, 2 * step - GAP)
     for i, colour in enumerate(colours):
         left, top = i % 3 * step, i // 3 * step
         assert grid.crop((left, top, left + 64, top + 64)) == picture(colour)
@@ -36,7 +36,7 @@ def test_grid_places_pictures_row_by_row():
 def test_grid_of_enlarged_pictures():
     grid = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"], min_width=100)
     plain = image_grid([picture("red"), picture("blue")], rows=1, labels=["a", "b"])
-    assert grid.size == (4 * 64 + grids.GAP, plain.height + 64)
+    assert grid.size == (4 * 64 + GAP, plain.height + 64)
     assert grid.crop((0, 0, 128, 128)) == picture("red").resize((128, 128))
 
 
@@ -61,15 +61,15 @@ def test_grid_shape(count, options, rows_and_cols):
     rows, cols = rows_and_cols
     grid = image_grid([picture()] * count, **options)
     assert grid.size == (
-        cols * (64 + grids.GAP) - grids.GAP,
-        rows * (64 + grids.GAP) - grids.GAP,
+        cols * (64 + GAP) - GAP,
+        rows * (64 + GAP) - GAP,
     )
 
 
 def test_labels_stand_under_their_picture_and_leave_it_alone():
     grid = np.asarray(image_grid([picture("red")] * 2, labels=["one", ""]))
     assert (grid[:64, :64] == (255, 0, 0)).all()
-    under_first, under_second = grid[64:, :64], grid[64:, 64 + grids.GAP :]
+    under_first, under_second = grid[64:, :64], grid[64:, 64 + GAP :]
     assert under_first.min() < 100
     assert under_second.min() == 255
 
@@ -89,23 +89,27 @@ def test_labels_may_be_anything_that_can_be_printed():
     ],
 )
 def test_long_labels_stay_in_their_cell(text):
-    font = ImageFont.load_default(size=14)
-    lines = grids._wrapped(text, 128, font)
-    assert 1 <= len(lines) <= grids.MAX_LABEL_LINES
+    font = label_font(12)
+    lines = wrapped(text, 128, font)
+    assert 1 <= len(lines) <= MAX_LINES
     assert all(font.getlength(line) <= 128 for line in lines)
     whole = "".join(lines) == text.replace(" ", "") or " ".join(lines) == text
     assert whole or lines[-1].endswith("...")
 
 
 def test_a_label_that_fits_is_whole():
-    font = ImageFont.load_default(size=14)
-    assert grids._wrapped("a fox in a meadow", 128, font) == ["a fox in a meadow"]
-    assert grids._wrapped("seed 6421725739674010", 128, font) == ["seed", "6421725739674010"]
-    assert grids._wrapped("", 128, font) == []
+    font = label_font(12)
+    assert wrapped("a fox in a meadow", 128, font) == ["a fox in a meadow"]
+    assert wrapped("seed 6421725739674010", 128, font) == ["seed", "6421725739674010"]
+    assert wrapped("num_inference_steps 1", 100, font) == ["num_inference_", "steps 1"]
+    assert wrapped("KDPM2AncestralDiscrete", 128, font) == ["KDPM2Ancestral", "Discrete"]
+    assert wrapped("0.12345678901234567890", 128, font)[0].startswith("0.12")
+    assert wrapped("", 128, font) == []
 
 
-def test_letters_that_the_font_lacks_are_replaced():
-    assert grids.as_ascii("café naïve … 猫") == "cafe naive ... ?"
+def test_labels_have_accents_and_other_scripts():
+    labelled = [image_grid([picture()], labels=[text]) for text in ("öl", "ol", "Лиса", "Сова")]
+    assert len({grid.tobytes() for grid in labelled}) == 4
 
 
 def test_transparent_becomes_white():
@@ -203,8 +207,10 @@ show_images(pictures)
 def test_labels_are_escaped(shown):
     assert "<b>" not in shown[0]
     assert re.findall("<h4[^>]*>(.*?)</h4>", shown[0]) == [
-        "&lt;b&gt;fox&lt;/b&gt;", "a &quot;b&quot;", "7",
-    ]  # fmt: skip
+        "&lt;b&gt;fox&lt;/b&gt;",
+        "a &quot;b&quot;",
+        "7",
+    ]
 
 
 def test_every_picture_is_shown_once_and_in_order(shown):
@@ -432,12 +438,21 @@ def test_only_pictures_are_saved(tmp_path):
         save_image([picture()], tmp_path)
 
 
+def test_no_program_is_started_for_a_picture_of_another_format(tmp_path, monkeypatch):
+    """Pillow hands an EPS file to Ghostscript, whatever its name is."""
+    eps = tmp_path / "fox.png"
+    picture().convert("RGB").save(eps, format="EPS")
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("started"))
+    with pytest.raises(ValueError, match="must be a PNG picture"):
+        image_settings(eps)
+
+
 def test_files_without_settings(tmp_path):
     picture().save(tmp_path / "plain.png")
     (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
     with pytest.raises(ValueError, match="plain.png holds no settings"):
         image_settings(tmp_path / "plain.png")
-    with pytest.raises(ValueError, match="must be a picture"):
+    with pytest.raises(ValueError, match="must be a PNG picture"):
         image_settings(tmp_path / "text.png")
     with pytest.raises(FileNotFoundError):
         image_settings(tmp_path / "none.png")

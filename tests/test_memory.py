@@ -10,11 +10,12 @@ from accelerate import cpu_offload
 from helpers import load_pipeline, seeded_latents
 from helpers.models import devices, memory
 from helpers.models import load as models
-from helpers.models.catalogue import GIB, WEIGHTS
+from helpers.models.catalogue import GIB
 from helpers.models.fingerprint import model_fingerprint
+from helpers.models.main_memory import Room
 from helpers.models.memory import Need, Plan, need_of, place, plan
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.trajectory import Cell
 from tests.pipelines import tiny_sd_pipeline
 
 SDXL = Need(weights=int(6.5 * GIB), largest=int(4.8 * GIB), decoding=2 * GIB)
@@ -142,15 +143,11 @@ def test_tiles_give_a_picture_of_the_same_size():
 
 
 def test_too_little_main_memory_is_seen_before_the_load(monkeypatch, no_network):
-    monkeypatch.setattr(memory, "free_main_memory", lambda: 10**6)
+    monkeypatch.setattr(models, "main_memory", lambda: Room(10**6, "a limit", "Ask for more."))
     monkeypatch.setattr(models, "_load_folder", lambda *args: pytest.fail("it was loaded"))
-    with pytest.raises(MemoryError, match=r"'stickers' take \d.*float32, and 0\.0 GiB are free"):
+    says = r"'stickers' take \d.*float32; there are 0\.0 GiB free under a limit\. Ask for more\."
+    with pytest.raises(MemoryError, match=says):
         load_pipeline(device="cpu")
-
-
-def test_main_memory_that_cannot_be_asked_stops_nobody(monkeypatch):
-    monkeypatch.setattr(memory, "free_main_memory", lambda: None)
-    models._check_main_memory("stickers", WEIGHTS / "stickers", None, torch.float32)
 
 
 def test_a_full_gpu(monkeypatch, tiny_pipe):

@@ -13,7 +13,7 @@ import transformers
 import helpers
 from helpers import load_pipeline, seeded_latents
 from helpers.models import devices
-from helpers.models import folder as folders
+from helpers.models.folder import Fault, whole_model
 from tests.pipelines import tiny_sdxl_pipeline
 
 
@@ -104,11 +104,14 @@ def test_progress_bars_are_off_for_our_models_only(monkeypatch, saved_model):
     assert disabled == [True, False]
 
 
-@pytest.mark.parametrize(("cuda", "mps", "expected"), [
-    (True, True, ("cuda", torch.float16)),
-    (False, True, ("mps", torch.float32)),
-    (False, False, ("cpu", torch.float32)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [
+        (True, True, ("cuda", torch.float16)),
+        (False, True, ("mps", torch.float32)),
+        (False, False, ("cpu", torch.float32)),
+    ],
+)
 def test_device_and_dtype_follow_the_computer(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))
@@ -187,7 +190,7 @@ def test_one_part_of_a_model(saved_model):
 
 def test_a_folder_with_a_broken_model_index(model_folder):
     (model_folder / "model_index.json").write_text("{", encoding="utf-8")
-    with pytest.raises(ValueError, match="model_index.json is no valid JSON"):
+    with pytest.raises(ValueError, match="model_index.json is not valid JSON"):
         load_pipeline(model_folder)
 
 
@@ -204,16 +207,18 @@ def test_a_folder_without_its_tokenizers_words(model_folder):
     with pytest.raises(ValueError, match="tokenizer lacks tokenizer.json or vocab.json and merg"):
         load_pipeline(model_folder, device="cpu")
     for name in ("vocab.json", "merges.txt"):
-        assert folders.fault(model_folder)
+        with pytest.raises(Fault):
+            whole_model(model_folder)
         (tokenizer / name).write_text("", encoding="utf-8")
-    assert folders.fault(model_folder) is None  # as the models of the hub are
+    assert whole_model(model_folder).base == model_folder  # as the models of the hub are
 
 
 def test_the_second_tokenizer_must_be_whole_too(tmp_path):
     tiny_sdxl_pipeline().save_pretrained(tmp_path)
-    assert folders.fault(tmp_path) is None
+    assert whole_model(tmp_path).parameters["tokenizer_2"] == 0
     (tmp_path / "tokenizer_2" / "tokenizer.json").unlink()
-    assert "tokenizer_2 lacks tokenizer.json" in folders.fault(tmp_path)
+    with pytest.raises(Fault, match="tokenizer_2 lacks tokenizer.json"):
+        whole_model(tmp_path)
 
 
 def test_a_tokenizer_in_the_folder_that_parts_are_taken_from(model_folder):
@@ -221,9 +226,11 @@ def test_a_tokenizer_in_the_folder_that_parts_are_taken_from(model_folder):
     shutil.copytree(model_folder / "unet", student / "unet")
     entries = {"_parts_from": "model", "unet": ["diffusers", "UNet2DConditionModel"]}
     (student / "model_index.json").write_text(json.dumps(entries), encoding="utf-8")
-    assert folders.fault(student) is None
+    found = whole_model(student)
+    assert (found.folder, found.base.name) == (student, "model") and found.parameters["vae"] > 0
     (model_folder / "tokenizer" / "tokenizer.json").unlink()
-    assert "model/tokenizer lacks" in folders.fault(student).replace("\\", "/")
+    with pytest.raises(Fault, match=r"model[/\\]tokenizer lacks"):
+        whole_model(student)
 
 
 def test_a_folder_without_weights(model_folder):

@@ -15,7 +15,7 @@ from PIL import Image
 from tools.notebooks.__main__ import main
 from tools.notebooks.marks import ScriptError
 from tools.notebooks.pictures import cell_pictures
-from tools.notebooks.products import Course, build, differences, make_notebook, write_whole
+from tools.notebooks.products import Course, build, differences, make_notebook
 from tools.notebooks.rules import verify
 from tools.notebooks.scripts import read_lesson
 
@@ -390,101 +390,168 @@ def test_title_must_match(course):
         course.read()
 
 
-def test_write_whole_keeps_the_old_file_when_it_fails(tmp_path, monkeypatch):
-    path = write_whole(tmp_path / "a.txt", "old")
-    monkeypatch.setattr("os.replace", lambda *paths: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 # --- scripts broken on purpose ------------------------------------------------------------------
 
 LOOP = '"07.loop"'
 TOTAL = "total = first + second + 0  # SOLUTION"
 
 
-@pytest.mark.parametrize(("old", "new", "at", "message"), [
-    # Marks.
-    ("    # END SOLUTION\n\n# %%", "\n# %%", "    # BEGIN SOLUTION", "is never closed"),
-    ("    # BEGIN SOLUTION\n", "", "    # END SOLUTION", "closes nothing"),
-    ("    squares.append(square)", "    # BEGIN SOLUTION  ", "    # BEGIN SOLUTION  ",
-     "do not nest"),
-    ("    squares.append(square)", "    squares.append(1)  # SOLUTION", "append(1)", "do not nest"),
-    ("    squares.append(square)", "    # END STUB", None, "do not nest"),
-    ("# END STUB\n", "", "# BEGIN STUB", "is never closed"),
-    ("# END SOLUTION\n\n# BEGIN STUB", "# END SOLUTION\nx = 1\n# BEGIN STUB", "# BEGIN STUB",
-     "directly after"),
-    ("#     ...  # half of it", "return 3", "return 3", "every line of a stub is a comment"),
-    ("    # BEGIN SOLUTION", "    # Begin solution", "# Begin solution", "looks like a mark"),
-    ("    # BEGIN SOLUTION", "    #BEGIN SOLUTION", "    #BEGIN SOLUTION", "looks like a mark"),
-    (TOTAL, "total = first + second  # solution", "# solution", "looks like a mark"),
-    (TOTAL, "total += 1  # SOLUTION", "total += 1", "one whole statement"),
-    (TOTAL, "total = (1 +  # SOLUTION\n2)", "(1 +", "one whole statement"),
-    (TOTAL, "for total in (1, 2):  # SOLUTION\n    pass", "for total", "one whole statement"),
-    (TOTAL, "a, *b = 1, 2  # SOLUTION", "a, *b", "one whole statement"),
-    ("    square = number * number + 0\n    squares.append(square)\n", "", "    # BEGIN SOLUTION",
-     "opens an empty block"),
-    (TOTAL, "total = 7", 'exercise="07.total"', "has no solution mark"),
-    ('# %% exercise="07.total"', "# %%", TOTAL, "a cell that is no exercise"),
-    ("total = 3 - 4", "total = 3 - 4  # SOLUTION", 'wrong="07.total"', "within a wrong answer"),
-    (TOTAL, "# BEGIN SOLUTION\n# seven\n# END SOLUTION", "# BEGIN SOLUTION", "only a comment"),
-    ("# Add two numbers.", "# Add.\n# BEGIN SOLUTION\n# x = 1", None, "in a [markdown] cell"),
-    ("# Add two numbers.", "# # BEGIN SOLUTION\nx = 1\n# # END SOLUTION", "# # BEGIN",
-     "in a [markdown] cell"),
-    ("# Add two numbers.", "# total = 7  # SOLUTION", "total = 7", "in a [markdown] cell"),
-    ("# Divide.", "# # END SOLUTION", "# # END", "in a [markdown] cell"),
-    # Code.
-    ("# def halve(number):", "# def halve(number:", "# def halve(number:", "does not parse"),
-    ("#     ...  # half of it", "#", "print(halve(4))", "the blank, with its stub, does not parse"),
-    ("total = 3 - 4", "total = 3 -", "total = 3 -", "the wrong answer does not parse"),
-    ("print(halve(4))", "%matplotlib inline", "%matplotlib", "the cell does not parse"),
-    # Pieces.
-    ('# %% [markdown] hint="07.loop"\n# Multiply.\n', "", 'exercise="07.loop"', "has no hint"),
-    ('# %% wrong="07.loop" says="doubled"\nsquares = [2, 4]\n', "", 'exercise="07.loop"',
-     "has no known wrong answer"),
-    ("# Multiply.", "# ", 'hint="07.loop"', "this hint of '07.loop' is empty"),
-    ("total = 3 - 4", "first, second = (3,  4)\ntotal = first+second + 0  # yes",
-     'wrong="07.total"', "this known wrong answer is the solution of '07.total'"),
-    (' says="doubled"', "", 'wrong="07.loop"', "needs says="),
-    ("total = sum((3, 4))", "total = sum((3, 4))  # SOLUTION", 'right="07.total"',
-     "within a right answer"),
-    ("total = sum((3, 4))", "total = sum(", "total = sum(", "the right answer does not parse"),
-    ("total = sum((3, 4))", "first, second = (3,  4)\ntotal = first+second + 0",
-     'right="07.total"', "this known right answer is the solution of '07.total'"),
-    ('right="07.total"', 'right="07.totl"', "07.totl", "no exercise '07.totl' in this lesson"),
-    ('exercise("07.loop").check(squares=squares)', "print(squares)", 'exercise="07.loop"',
-     "is not checked"),
-    ('exercise("07.loop").check(squares=squares)', 'x = exercise("07.loop").check(squares=squares)',
-     'exercise="07.loop"', "is not checked"),
-    ('exercise("07.loop").check(', 'exercise("07.total").check(', 'exercise="07.loop"',
-     "is not checked"),
-    ("check(squares=squares)", "check(square=squares)", None, "takes squares by name"),
-    ("check(squares=squares)", "check(squares)", None, "takes squares by name"),
-    ("squares = []\n", "", 'exercise="07.loop"', "never defines 'squares'"),
-    # Ids and options.
-    ('hint="07.loop"', 'hint="07.lop"', 'hint="07.lop"', "no exercise '07.lop' in this lesson"),
-    ('wrong="07.loop"', 'wrong="07.lop"', 'wrong="07.lop"', "no exercise '07.lop' in this lesson"),
-    ("print(halve(4))", 'exercise("07.lop").hint()', None, "no exercise '07.lop' in this lesson"),
-    ('exercise="07.loop"', 'exercise="07.total"', 'exercise="07.total"', "stands twice"),
-    ("# %% picture=", "# %% pictre=", "pictre", "unknown option 'pictre'"),
-    ('[markdown] hint="07.loop"', 'hint="07.loop"', 'hint="07.loop"', "a hint is a [markdown]"),
-    ("# %% [markdown]\n# Add", "# %% [raw]\n# Add", "[raw]", "a cell is code or [markdown]"),
-    ('tags=["wide"]', 'tags="wide"', 'tags="wide"', "tags are a list of texts"),
-    ('tags=["wide"]', "tags=[1]", "tags=[1]", "tags are a list of texts"),
-    (' says="doubled"', " says=2", "says=2", "'says' is a text in quotes; got 2"),
-    ("# %% [markdown]\n# Add", '# %% [markdown] picture="07.a"\n# Add', "07.a",
-     "belongs to a code"),
-    ('wrong="07.loop"', 'exercise="07.x" wrong="07.loop"', "07.x", "only one of them"),
-    ("# %% [markdown]\n# Add two", "# %%\n\n# %% [markdown]\n# Add two", None, "cell is empty"),
-    ("# %% [markdown]\n# # 07", "x = 1\n# %% [markdown]\n# # 07", "x = 1", "belongs to no cell"),
-    # Pictures.
-    ('picture="07.red"', 'picture="red"', 'picture="red"', 'a name is "07.name"'),
-    ('picture="07.red"', 'picture="07.red" same_as="07.blue"', "07.blue", "no earlier cell"),
-    ('picture="07.red" export', "export", "07_red.png", "'export' needs picture="),
-    ("07_red.png", "../red.png", "../red.png", "a plain file name"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("old", "new", "at", "message"),
+    [
+        # Marks.
+        ("    # END SOLUTION\n\n# %%", "\n# %%", "    # BEGIN SOLUTION", "is never closed"),
+        ("    # BEGIN SOLUTION\n", "", "    # END SOLUTION", "closes nothing"),
+        (
+            "    squares.append(square)",
+            "    # BEGIN SOLUTION  ",
+            "    # BEGIN SOLUTION  ",
+            "do not nest",
+        ),
+        (
+            "    squares.append(square)",
+            "    squares.append(1)  # SOLUTION",
+            "append(1)",
+            "do not nest",
+        ),
+        ("    squares.append(square)", "    # END STUB", None, "do not nest"),
+        ("# END STUB\n", "", "# BEGIN STUB", "is never closed"),
+        (
+            "# END SOLUTION\n\n# BEGIN STUB",
+            "# END SOLUTION\nx = 1\n# BEGIN STUB",
+            "# BEGIN STUB",
+            "directly after",
+        ),
+        ("#     ...  # half of it", "return 3", "return 3", "every line of a stub is a comment"),
+        ("    # BEGIN SOLUTION", "    # Begin solution", "# Begin solution", "looks like a mark"),
+        ("    # BEGIN SOLUTION", "    #BEGIN SOLUTION", "    #BEGIN SOLUTION", "looks like a mark"),
+        (TOTAL, "total = first + second  # solution", "# solution", "looks like a mark"),
+        (TOTAL, "total += 1  # SOLUTION", "total += 1", "one whole statement"),
+        (TOTAL, "total = (1 +  # SOLUTION\n2)", "(1 +", "one whole statement"),
+        (TOTAL, "for total in (1, 2):  # SOLUTION\n    pass", "for total", "one whole statement"),
+        (TOTAL, "a, *b = 1, 2  # SOLUTION", "a, *b", "one whole statement"),
+        (
+            "    square = number * number + 0\n    squares.append(square)\n",
+            "",
+            "    # BEGIN SOLUTION",
+            "opens an empty block",
+        ),
+        (TOTAL, "total = 7", 'exercise="07.total"', "has no solution mark"),
+        ('# %% exercise="07.total"', "# %%", TOTAL, "a cell that is no exercise"),
+        ("total = 3 - 4", "total = 3 - 4  # SOLUTION", 'wrong="07.total"', "within a wrong answer"),
+        (TOTAL, "# BEGIN SOLUTION\n# seven\n# END SOLUTION", "# BEGIN SOLUTION", "only a comment"),
+        ("# Add two numbers.", "# Add.\n# BEGIN SOLUTION\n# x = 1", None, "in a [markdown] cell"),
+        (
+            "# Add two numbers.",
+            "# # BEGIN SOLUTION\nx = 1\n# # END SOLUTION",
+            "# # BEGIN",
+            "in a [markdown] cell",
+        ),
+        ("# Add two numbers.", "# total = 7  # SOLUTION", "total = 7", "in a [markdown] cell"),
+        ("# Divide.", "# # END SOLUTION", "# # END", "in a [markdown] cell"),
+        # Code.
+        ("# def halve(number):", "# def halve(number:", "# def halve(number:", "does not parse"),
+        (
+            "#     ...  # half of it",
+            "#",
+            "print(halve(4))",
+            "the blank, with its stub, does not parse",
+        ),
+        ("total = 3 - 4", "total = 3 -", "total = 3 -", "the wrong answer does not parse"),
+        ("print(halve(4))", "%matplotlib inline", "%matplotlib", "the cell does not parse"),
+        # Pieces.
+        ('# %% [markdown] hint="07.loop"\n# Multiply.\n', "", 'exercise="07.loop"', "has no hint"),
+        (
+            '# %% wrong="07.loop" says="doubled"\nsquares = [2, 4]\n',
+            "",
+            'exercise="07.loop"',
+            "has no known wrong answer",
+        ),
+        ("# Multiply.", "# ", 'hint="07.loop"', "this hint of '07.loop' is empty"),
+        (
+            "total = 3 - 4",
+            "first, second = (3,  4)\ntotal = first+second + 0  # yes",
+            'wrong="07.total"',
+            "this known wrong answer is the solution of '07.total'",
+        ),
+        (' says="doubled"', "", 'wrong="07.loop"', "needs says="),
+        (
+            "total = sum((3, 4))",
+            "total = sum((3, 4))  # SOLUTION",
+            'right="07.total"',
+            "within a right answer",
+        ),
+        ("total = sum((3, 4))", "total = sum(", "total = sum(", "the right answer does not parse"),
+        (
+            "total = sum((3, 4))",
+            "first, second = (3,  4)\ntotal = first+second + 0",
+            'right="07.total"',
+            "this known right answer is the solution of '07.total'",
+        ),
+        ('right="07.total"', 'right="07.totl"', "07.totl", "no exercise '07.totl' in this lesson"),
+        (
+            'exercise("07.loop").check(squares=squares)',
+            "print(squares)",
+            'exercise="07.loop"',
+            "is not checked",
+        ),
+        (
+            'exercise("07.loop").check(squares=squares)',
+            'x = exercise("07.loop").check(squares=squares)',
+            'exercise="07.loop"',
+            "is not checked",
+        ),
+        (
+            'exercise("07.loop").check(',
+            'exercise("07.total").check(',
+            'exercise="07.loop"',
+            "is not checked",
+        ),
+        ("check(squares=squares)", "check(square=squares)", None, "takes squares by name"),
+        ("check(squares=squares)", "check(squares)", None, "takes squares by name"),
+        ("squares = []\n", "", 'exercise="07.loop"', "never defines 'squares'"),
+        # Ids and options.
+        ('hint="07.loop"', 'hint="07.lop"', 'hint="07.lop"', "no exercise '07.lop' in this lesson"),
+        (
+            'wrong="07.loop"',
+            'wrong="07.lop"',
+            'wrong="07.lop"',
+            "no exercise '07.lop' in this lesson",
+        ),
+        (
+            "print(halve(4))",
+            'exercise("07.lop").hint()',
+            None,
+            "no exercise '07.lop' in this lesson",
+        ),
+        ('exercise="07.loop"', 'exercise="07.total"', 'exercise="07.total"', "stands twice"),
+        ("# %% picture=", "# %% pictre=", "pictre", "unknown option 'pictre'"),
+        ('[markdown] hint="07.loop"', 'hint="07.loop"', 'hint="07.loop"', "a hint is a [markdown]"),
+        ("# %% [markdown]\n# Add", "# %% [raw]\n# Add", "[raw]", "a cell is code or [markdown]"),
+        ('tags=["wide"]', 'tags="wide"', 'tags="wide"', "tags are a list of texts"),
+        ('tags=["wide"]', "tags=[1]", "tags=[1]", "tags are a list of texts"),
+        (' says="doubled"', " says=2", "says=2", "'says' is a text in quotes; got 2"),
+        (
+            "# %% [markdown]\n# Add",
+            '# %% [markdown] picture="07.a"\n# Add',
+            "07.a",
+            "belongs to a code",
+        ),
+        ('wrong="07.loop"', 'exercise="07.x" wrong="07.loop"', "07.x", "only one of them"),
+        ("# %% [markdown]\n# Add two", "# %%\n\n# %% [markdown]\n# Add two", None, "cell is empty"),
+        (
+            "# %% [markdown]\n# # 07",
+            "x = 1\n# %% [markdown]\n# # 07",
+            "x = 1",
+            "belongs to no cell",
+        ),
+        # Pictures.
+        ('picture="07.red"', 'picture="red"', 'picture="red"', 'a name is "07.name"'),
+        ('picture="07.red"', 'picture="07.red" same_as="07.blue"', "07.blue", "no earlier cell"),
+        ('picture="07.red" export', "export", "07_red.png", "'export' needs picture="),
+        ("07_red.png", "../red.png", "../red.png", "a plain file name"),
+    ],
+)
 def test_broken_script(tmp_path, old, new, at, message):
     script = changed(old, new)
     error = error_of(tmp_path, script)
@@ -628,11 +695,14 @@ def test_no_leak(tmp_path, harmless):
 # --- running a solution -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("code", "line", "message"), [
-    ("x = 1\n\ny = x / 0", 6, "the solution fails: ZeroDivisionError: division by zero"),
-    ("import sys\nprint('oh', file=sys.stderr)", 3, "writes to stderr: 'oh"),
-    ("import os\nos._exit(1)", 3, "the kernel died"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "line", "message"),
+    [
+        ("x = 1\n\ny = x / 0", 6, "the solution fails: ZeroDivisionError: division by zero"),
+        ("import sys\nprint('oh', file=sys.stderr)", 3, "writes to stderr: 'oh"),
+        ("import os\nos._exit(1)", 3, "the kernel died"),
+    ],
+)
 def test_solution_that_fails(tmp_path, code, line, message):
     fails_to_build(tmp_path, code, line, message)
 
@@ -663,12 +733,19 @@ def test_pictures_of_a_cell():
     file = BytesIO()
     Image.new("RGB", (2, 2)).save(file, "PNG")
     encoded = base64.b64encode(file.getvalue()).decode()
-    cell = {"outputs": [
-        {"output_type": "stream", "name": "stdout", "text": "hello"},
-        {"output_type": "display_data", "data": {"image/png": encoded, "text/html": "<img>"}},
-        {"output_type": "display_data", "data": {"text/html": [
-            f'<img src="data:image/png;base64,{encoded}">',
-            f"<img src='data:image/png;base64,{encoded}'>",
-        ]}},
-    ]}  # fmt: skip
+    cell = {
+        "outputs": [
+            {"output_type": "stream", "name": "stdout", "text": "hello"},
+            {"output_type": "display_data", "data": {"image/png": encoded, "text/html": "<img>"}},
+            {
+                "output_type": "display_data",
+                "data": {
+                    "text/html": [
+                        f'<img src="data:image/png;base64,{encoded}">',
+                        f"<img src='data:image/png;base64,{encoded}'>",
+                    ]
+                },
+            },
+        ]
+    }
     assert cell_pictures(cell) == [file.getvalue()] * 3

@@ -1,3 +1,5 @@
+import ast
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -5,9 +7,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import helpers
 from helpers.__main__ import main
+from tools.lock import LINE, closure, declared, pinned
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,13 +68,49 @@ def test_models_command_lists_every_model_with_its_licence(capsys):
         assert re.search(rf"^{re.escape(name)}\n.*\n.*{re.escape(model.licence)}", printed, re.M)
 
 
-def test_every_dependency_has_one_tested_version():
+def test_all_that_the_course_needs_has_one_tested_version():
+    """Also what its libraries bring along; `make lock` writes those."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    by_hand = pinned(text.partition(LINE)[0])
+    assert {canonicalize_name(Requirement(line).name) for line in declared()} <= by_hand
+    assert closure(declared()).keys() <= pinned(text)
+    assert text.count("==") == len(pinned(text))  # each once
+
+
+@pytest.mark.parametrize(
+    "folder, extras",
+    [
+        ("helpers", []),
+        ("training", ["train"]),
+        ("benchmarks", ["test"]),
+        ("tools", None),
+        ("tests", None),
+    ],
+)
+def test_everything_that_is_imported_is_declared(folder, extras):
+    """A library that only comes along with another one may stop doing so."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["lab"], *extras["test"], *extras["train"]]
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    pinned = {line.split("==")[0].replace("_", "-") for line in lines if "==" in line}
-    assert {re.match(r"[\w-]+", line)[0].replace("_", "-") for line in wanted} <= pinned
+    optional = project["optional-dependencies"]
+    chosen = optional if extras is None else extras
+    wanted = [*project["dependencies"], *sum((optional[extra] for extra in chosen), [])]
+    known = {canonicalize_name(Requirement(line).name) for line in wanted}
+    origins = importlib.metadata.packages_distributions()
+    for name, file in imported_packages(ROOT / folder):
+        declared_by = {canonicalize_name(origin) for origin in origins.get(name, [])}
+        assert declared_by & known, f"{file} imports {name}, which pyproject.toml does not name"
+
+
+def imported_packages(folder: Path) -> set[tuple[str, str]]:
+    """The libraries that the modules in a folder import, each with one of these modules."""
+    own = {"helpers", "training", "tools", "tests", "benchmarks", *sys.stdlib_module_names}
+    found = {}
+    for file in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            found |= {name.partition(".")[0]: file.name for name in names}
+    return {(name, file) for name, file in found.items() if name not in own}
 
 
 def test_conda_brings_every_dependency():

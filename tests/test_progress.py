@@ -138,16 +138,36 @@ def test_summary_of_a_class(tmp_path):
     learners = [read_progress(path) for path in progress.find_files([a_class(tmp_path)])]
     table = class_table(learners, IDS)
     assert table.to_dict("index") == {
-        "anna": {"lesson 01": 2, "lesson 02": 1, "right": 3, "of": 3, "alone": 2, "tries": 4,
-                 "hints": 1, "solutions seen": 0},
-        "ben": {"lesson 01": 1, "lesson 02": 0, "right": 1, "of": 3, "alone": 0, "tries": 2,
-                "hints": 0, "solutions seen": 1},
-    }  # fmt: skip
+        "anna": {
+            "lesson 01": 2,
+            "lesson 02": 1,
+            "right": 3,
+            "of": 3,
+            "alone": 2,
+            "tries": 4,
+            "hints": 1,
+            "solutions seen": 0,
+        },
+        "ben": {
+            "lesson 01": 1,
+            "lesson 02": 0,
+            "right": 1,
+            "of": 3,
+            "alone": 0,
+            "tries": 2,
+            "hints": 0,
+            "solutions seen": 1,
+        },
+    }
     by_exercise = exercise_table(learners, IDS)
     assert list(by_exercise.index) == ["01.guidance", "01.grid", "02.same_noise"]
     assert by_exercise.loc["01.grid"].to_dict() == {
-        "tried": 2, "right": 2, "tries each": 1.5, "took hints": 0, "saw solution": 1,
-    }  # fmt: skip
+        "tried": 2,
+        "right": 2,
+        "tries each": 1.5,
+        "took hints": 0,
+        "saw solution": 1,
+    }
 
 
 def test_command_prints_ones_own(tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
 
 from helpers import load_ranker
 from helpers.base.quiet import quiet
+from helpers.models.hub import Repository
 from helpers.ranking.ranker import STICKERS_CLIP, Scores, r_precision
 from helpers.ranking.sticker_clip import StickerClip
 from tests.pipelines import tiny_text_config, tiny_tokenizer
@@ -30,11 +32,16 @@ def stickers_clip():
 def clip_folder(tmp_path_factory):
     """A random CLIP checkpoint as `openai/clip-vit-base-patch32` is laid out."""
     torch.manual_seed(0)
-    text = tiny_text_config()
+    text = tiny_text_config(tiny_tokenizer())
     vision = CLIPVisionConfig(
-        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        image_size=32, patch_size=16, projection_dim=32,
-    )  # fmt: skip
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=16,
+        projection_dim=32,
+    )
     folder = tmp_path_factory.mktemp("models") / "clip"
     config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict())
     config.projection_dim = 32
@@ -304,20 +311,21 @@ def test_a_checkpoint_comes_from_the_hub_s_cache(clip_folder, clip, hub_cache):
 
 
 def test_the_hubs_own_conversion_is_taken_instead_of_pickle(clip_folder, tmp_path, monkeypatch):
-    import helpers.ranking.ranker
-
     asked, bare = [], tmp_path / "bare"
     bare.mkdir()  # what is left of a repository when its pickle weights are not fetched
 
-    def download(hub_id, patterns, instead, revision=None):
-        asked.append((hub_id, revision, "pytorch_model*.bin" in patterns))
-        return clip_folder if revision else bare
+    def download(repository, patterns):
+        asked.append((repository.hub_id, repository.revision, "pytorch_model*.bin" in patterns))
+        return clip_folder if repository.revision else bare
 
-    monkeypatch.setattr(helpers.ranking.ranker, "cached_folders", lambda hub_id: [bare])
-    monkeypatch.setattr(helpers.ranking.ranker, "download_files", download)
-    monkeypatch.setattr(helpers.ranking.ranker, "converted_revision", lambda hub_id: "refs/pr/2")
+    def converted(repository):
+        return replace(repository, revision="refs/pr/2")
+
+    monkeypatch.setattr("helpers.ranking.ranker.cached_folders", lambda hub_id: [bare])
+    monkeypatch.setattr(Repository, "download_files", download)
+    monkeypatch.setattr(Repository, "converted", converted)
     load_ranker("o/clip", device="cpu")
     assert asked == [("o/clip", None, False), ("o/clip", "refs/pr/2", False)]
-    monkeypatch.setattr(helpers.ranking.ranker, "converted_revision", lambda hub_id: None)
+    monkeypatch.setattr(Repository, "converted", lambda repository: None)
     with pytest.raises(ValueError, match=r"'o/clip' has no safetensors weights.*allow_pickle"):
         load_ranker("o/clip", device="cpu")

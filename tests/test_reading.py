@@ -12,7 +12,14 @@ from tools.notebooks.scripts import read_lesson
 READING = ROOT / "course" / "reading"
 CHAPTERS = sorted(READING.glob("*.md"))
 # Pages without questions of their own.
-NO_CHAPTERS = {"README", "glossary", "instructor-guide", "common-mistakes"}
+NO_CHAPTERS = {
+    "README",
+    "glossary",
+    "instructor-guide",
+    "common-mistakes",
+    "measurements",
+    "publishing",
+}
 
 
 @pytest.mark.parametrize(
@@ -40,10 +47,20 @@ def test_glossary_is_in_order_and_defines_nothing_twice():
     assert terms == sorted(set(terms))
 
 
+def before_the_first_exercise(name: str) -> str:
+    cells = read_lesson(ROOT / "course" / "lessons" / f"{name}.py").cells
+    first = next((i for i, cell in enumerate(cells) if "exercise" in cell.options), len(cells))
+    return "".join(cell.source("blank") for cell in cells[:first])
+
+
 @pytest.mark.parametrize("name", Course(ROOT).lesson_titles())
-def test_first_cell_says_the_three_ways_through_a_lesson(name):
-    opening = read_lesson(ROOT / "course" / "lessons" / f"{name}.py").cells[0].source("blank")
-    ways = ["On your own", f"lessons/{name}.ipynb", "With hints", f"solutions/{name}.ipynb"]
+def test_a_lesson_names_its_solution_before_its_first_exercise(name):
+    assert f"solutions/{name}.ipynb" in before_the_first_exercise(name)
+
+
+def test_lesson_01_says_the_three_ways_through_a_lesson():
+    opening = before_the_first_exercise("01_loading")
+    ways = ["On your own", "With hints", "With the complete solution"]
     assert [way for way in ways if way not in opening] == []
 
 

@@ -55,6 +55,6 @@ def test_other_names(count):
 @pytest.mark.parametrize("published", [PUBLISHED_TIMES, PUBLISHED_QUALITY])
 def test_published_figures_name_their_source(published):
     assert "https://" in published.source and len(published.what) > 40
-    assert {"sd-v1-4", "bk-sdm-small"} <= set(published.table().index)
-    assert published.table().notna().all(axis=None)
+    assert {"sd-v1-4", "bk-sdm-small"} <= set(published.table.index)
+    assert published.table.notna().all(axis=None)
     assert set(UNETS) == set(PARAMETERS)

@@ -109,6 +109,7 @@ def test_parts_give_the_same_picture_as_the_whole(busy, monkeypatch, size):
         ("me.png", 2, TypeError, "image must be a PIL image; got str"),
         (None, 2, TypeError, "got NoneType"),
         (some_picture(), 0, ValueError, "factor must be 1, 2, 3 or 4; got 0"),
+        (some_picture(), 2.0, ValueError, "factor must be 1, 2, 3 or 4; got 2.0"),
         (some_picture(), 5, ValueError, "got 5"),
         (some_picture(), 1.5, ValueError, "got 1.5"),
         (some_picture(), math.nan, ValueError, "got nan"),
@@ -171,9 +172,10 @@ def slow_ssim(image: Image.Image, truth: Image.Image) -> float:
                 both = (weights * (a - mean_a) * (b - mean_b)).sum()
                 c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
                 found.append(
-                    (2 * mean_a * mean_b + c1) * (2 * both + c2)
+                    (2 * mean_a * mean_b + c1)
+                    * (2 * both + c2)
                     / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))
-                )  # fmt: skip
+                )
     return float(np.mean(found))
 
 
@@ -363,8 +365,10 @@ def test_the_shipped_restorer_beats_interpolation_on_faces_it_never_saw(shipped,
 
 
 def test_the_shipped_restorer_leaves_clean_pictures_as_they_are(shipped):
-    clean = [pairs.truth(about, random.Random(i), 1)
-             for i, about in enumerate(held_out("stickers", 6, seed=1))]  # fmt: skip
+    clean = [
+        pairs.truth(about, random.Random(i), 1)
+        for i, about in enumerate(held_out("stickers", 6, seed=1))
+    ]
     clean.append(example_portrait("dark").resize((128, 128), Image.BOX))
     for picture in clean:
         assert psnr(shipped.improve(picture, 1), picture) > 45

@@ -6,6 +6,7 @@ The build itself needs the extra "site"; `make site` runs it and that check on t
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -139,9 +140,12 @@ def test_pages_are_staged_with_what_they_link_to(tmp_path):
 
     staged = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert staged == {
-        "index.md", "helpers/words.py", "course/reading/guidance.md", "lessons/01_a.ipynb",
+        "index.md",
+        "helpers/words.py",
+        "course/reading/guidance.md",
+        "lessons/01_a.ipynb",
         "solutions/01_a.ipynb",
-    }  # fmt: skip
+    }
     assert "```{toctree}" in (folder / "index.md").read_text(encoding="utf-8")
     lesson = json.loads((folder / "lessons" / "01_a.ipynb").read_text(encoding="utf-8"))
     solution = json.loads((folder / "solutions" / "01_a.ipynb").read_text(encoding="utf-8"))
@@ -152,6 +156,29 @@ def test_pages_are_staged_with_what_they_link_to(tmp_path):
     assert alt == "Picture of the section “The seed”. one picture"
     assert [output["output_type"] for output in controls["outputs"]] == ["stream"]
     assert "JupyterLab" in controls["outputs"][0]["text"]
+
+
+LIVE = re.compile(r'<div data-live="([^"]+)">\n\n!\[[^\]]+\]\([^)]+\)\n\n</div>')
+
+
+def test_parts_that_live_are_known_and_hold_a_picture_for_those_without_scripts():
+    recipes = (ROOT / "browser" / "src" / "recipes.js").read_text(encoding="utf-8")
+    table = recipes[recipes.index("export const RECIPES") :]
+    known = {"try-it", *re.findall(r'^  "?([\w-]+)"?[:,]', table, re.MULTILINE)}
+    used = []
+    for path in SOURCES:
+        text = path.read_text(encoding="utf-8")
+        names = LIVE.findall(text)
+        begun = re.findall("^<div data-live=", text, re.MULTILINE)
+        assert len(names) == len(begun), f"{path}: one holds no picture"
+        used += names
+    assert set(used) == known
+
+
+def test_readme_names_the_address_of_the_project():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"]({project['urls']['Homepage']}course/try-it.html)" in readme
 
 
 def test_every_chapter_of_the_reading_is_in_the_contents():

@@ -18,8 +18,13 @@ def text(source):
 
 
 def code(source, *outputs, cell_id="c", **metadata):
-    return {"cell_type": "code", "id": cell_id, "metadata": metadata, "source": source,
-            "outputs": list(outputs)}  # fmt: skip
+    return {
+        "cell_type": "code",
+        "id": cell_id,
+        "metadata": metadata,
+        "source": source,
+        "outputs": list(outputs),
+    }
 
 
 def picture():
@@ -29,19 +34,21 @@ def picture():
     return {"output_type": "display_data", "data": data, "metadata": {}}
 
 
-SOLUTION = {"cells": [
-    text("# 02 · Seeds\n\nNoise. It is random. Truly.\n\n- make noise\n\n**Time:** 45 minutes"),
-    text("*On Google Colab:* run this.") | {"metadata": {"tags": ["colab"]}},
-    code("import os", tags=["colab"]),
-    text("## 1 · Draw\n\nWe draw. It takes a second. Wait for it."),
-    code("draw(1)", picture(), tags=["nbval-ignore-output"]),
-    text("It is a square."),
-    text("### Exercise 1 · Yours\n\nFill the gap."),
-    code("x = 42", cell_id="e", exercise="02.x"),
-    code('exercise("02.x").check(x=x)\n# exercise("02.x").hint()'),
-    text("Now the rest."),
-    code("draw(x)"),
-]}  # fmt: skip
+SOLUTION = {
+    "cells": [
+        text("# 02 · Seeds\n\nNoise. It is random. Truly.\n\n- make noise\n\n**Time:** 45 minutes"),
+        text("*On Google Colab:* run this.") | {"metadata": {"tags": ["colab"]}},
+        code("import os", tags=["colab"]),
+        text("## 1 · Draw\n\nWe draw. It takes a second. Wait for it."),
+        code("draw(1)", picture(), tags=["nbval-ignore-output"]),
+        text("It is a square."),
+        text("### Exercise 1 · Yours\n\nFill the gap."),
+        code("x = 42", cell_id="e", exercise="02.x"),
+        code('exercise("02.x").check(x=x)\n# exercise("02.x").hint()'),
+        text("Now the rest."),
+        code("draw(x)"),
+    ]
+}
 LESSON = {"cells": [code("x = ...", cell_id="e", exercise="02.x")]}
 
 
@@ -80,12 +87,17 @@ def test_what_of_a_text_is_shown(body, shown):
 
 def test_the_page_is_whole_and_safe(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "fox.png")
-    notebook = {"cells": [
-        text("# A <b> & c\n\n![A fox](fox.png) [next](02.ipynb) [paper](https://arxiv.org)"),
-        text("## Code\n\nRun."),
-        code("print('<script>')", {"output_type": "stream", "text": "<script>alert(1)</script>"},
-             picture()),
-    ]}  # fmt: skip
+    notebook = {
+        "cells": [
+            text("# A <b> & c\n\n![A fox](fox.png) [next](02.ipynb) [paper](https://arxiv.org)"),
+            text("## Code\n\nRun."),
+            code(
+                "print('<script>')",
+                {"output_type": "stream", "text": "<script>alert(1)</script>"},
+                picture(),
+            ),
+        ]
+    }
     html = render(cut(notebook, {"cells": []}), folder=tmp_path)
     (tmp_path / "index.html").write_text(html, encoding="utf-8")
     assert problems(tmp_path) == []
@@ -105,8 +117,9 @@ def test_command_writes_a_deck_that_needs_nothing_from_elsewhere(tmp_path, capsy
 
 @pytest.mark.parametrize("lines", [3, 30])
 def test_no_slide_scrolls(browser, tmp_path, lines):
-    notebook = {"cells": [text("# Title"), text("## Long\n\nRun."),
-                          code("print(1)\n" * lines, picture())]}  # fmt: skip
+    notebook = {
+        "cells": [text("# Title"), text("## Long\n\nRun."), code("print(1)\n" * lines, picture())]
+    }
     file = tmp_path / "index.html"
     file.write_text(render(cut(notebook, {"cells": []}), folder=tmp_path), encoding="utf-8")
     page = browser.new_page(viewport={"width": 1280, "height": 560})

@@ -179,13 +179,16 @@ def found_in(*cells: dict, exports: Path = Path("nowhere")) -> list[str]:
 
 def test_sound_pictures_pass() -> None:
     text = {"cell_type": "markdown", "metadata": {}, "source": "Text"}
-    assert found_in(
-        text,
-        cell(sticker("red"), picture="02.first"),
-        cell(sticker("red"), picture="02.again", same_as="02.first"),
-        cell(sticker("blue"), picture="02.other", differs_from="02.first, 02.again"),
-        cell(grid(sticker("red"), sticker("black"))),
-    ) == []  # fmt: skip
+    assert (
+        found_in(
+            text,
+            cell(sticker("red"), picture="02.first"),
+            cell(sticker("red"), picture="02.again", same_as="02.first"),
+            cell(sticker("blue"), picture="02.other", differs_from="02.first, 02.again"),
+            cell(grid(sticker("red"), sticker("black"))),
+        )
+        == []
+    )
 
 
 def test_swapped_pictures_fail() -> None:
@@ -193,27 +196,37 @@ def test_swapped_pictures_fail() -> None:
         cell(sticker("red"), picture="02.first"),
         cell(sticker("blue"), picture="02.again", same_as="02.first"),
         cell(sticker("red"), picture="02.other", differs_from="02.first"),
-    ) == ["picture 02.again should be the same as 02.first",
-          "picture 02.other should differ from 02.first"]  # fmt: skip
+    ) == [
+        "picture 02.again should be the same as 02.first",
+        "picture 02.other should differ from 02.first",
+    ]
 
 
-@pytest.mark.parametrize(("picture", "fault"), [
-    (Image.new("RGB", (128, 128)), "is one colour all over"),
-    (Image.new("RGB", (128, 128), "teal"), "is one colour all over"),
-    (grid(sticker("red"), Image.new("RGB", (128, 128))), "has a black square"),
-    (Image.new("RGB", (32, 32)), "is one colour all over"),
-    (b"no picture at all", "does not decode"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("picture", "fault"),
+    [
+        (Image.new("RGB", (128, 128)), "is one colour all over"),
+        (Image.new("RGB", (128, 128), "teal"), "is one colour all over"),
+        (grid(sticker("red"), Image.new("RGB", (128, 128))), "has a black square"),
+        (Image.new("RGB", (32, 32)), "is one colour all over"),
+        (b"no picture at all", "does not decode"),
+    ],
+)
 def test_spoilt_picture_fails(picture, fault) -> None:
     (found,) = found_in(cell(picture))
     assert found.startswith("cell 0") and fault in found
 
 
 def test_other_sizes_are_no_same_pictures() -> None:
-    assert len(found_in(
-        cell(sticker("red"), picture="02.first"),
-        cell(sticker("red", size=136), picture="02.again", same_as="02.first"),
-    )) == 1  # fmt: skip
+    assert (
+        len(
+            found_in(
+                cell(sticker("red"), picture="02.first"),
+                cell(sticker("red", size=136), picture="02.again", same_as="02.first"),
+            )
+        )
+        == 1
+    )
 
 
 def test_name_needs_one_picture_and_relations_an_earlier_one() -> None:

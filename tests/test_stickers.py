@@ -46,9 +46,11 @@ def test_every_part_is_the_real_class(pipe):
     names = {name: type(part).__name__ for name, part in pipe.components.items() if part}
     assert names.pop("scheduler").endswith("Scheduler")
     assert names == {
-        "vae": "AutoencoderKL", "text_encoder": "CLIPTextModel", "tokenizer": "CLIPTokenizer",
+        "vae": "AutoencoderKL",
+        "text_encoder": "CLIPTextModel",
+        "tokenizer": "CLIPTokenizer",
         "unet": "UNet2DConditionModel",
-    }  # fmt: skip
+    }
     assert type(pipe).__name__ == "StableDiffusionPipeline"
     assert pipe.scheduler.config.beta_schedule == "scaled_linear"
 
@@ -111,9 +113,12 @@ def test_every_compatible_scheduler_draws_a_picture(pipe):
         for kind in own.compatibles:
             pipe.scheduler = kind.from_config(own.config)
             image = pipe(
-                PROMPT, num_inference_steps=8, generator=torch.Generator().manual_seed(1),
-                guidance_scale=5.0, output_type="np",
-            ).images[0]  # fmt: skip
+                PROMPT,
+                num_inference_steps=8,
+                generator=torch.Generator().manual_seed(1),
+                guidance_scale=5.0,
+                output_type="np",
+            ).images[0]
             assert np.isfinite(image).all(), kind.__name__
             # EDM schedulers expect another kind of U-Net, and give a faint picture.
             assert image.std() > 0.01, f"{kind.__name__} draws nothing"
@@ -132,8 +137,13 @@ def test_the_judge_sees_what_was_asked_for(pipe):
     clip, tokenizer = StickerClip.from_pretrained(folder), CLIPTokenizer.from_pretrained(folder)
     asked = ["rose", "banana", "castle", "penguin", "rocket", "watermelon", "octopus", "car"]
     prompts = [f"a 3d sticker of a {name} on a white background" for name in asked]
-    drawn = pipe(prompts, num_inference_steps=16, guidance_scale=4.0, output_type="pt",
-                 latents=seeded_latents(pipe, [*range(len(asked))])).images  # fmt: skip
+    drawn = pipe(
+        prompts,
+        num_inference_steps=16,
+        guidance_scale=4.0,
+        output_type="pt",
+        latents=seeded_latents(pipe, [*range(len(asked))]),
+    ).images
     captions = [f"a 3d sticker of a {name} on a white background" for name in SUBJECTS]
     with torch.no_grad():
         texts = clip.text_embeds(tokenizer(captions, padding=True, return_tensors="pt").input_ids)

@@ -17,12 +17,11 @@ from diffusers import DPMSolverMultistepScheduler
 from PIL import Image
 
 from helpers.pictures.files import image_settings, save_image
-from helpers.sampling.trajectory import Cell
+from helpers.sampling.cell import Cell
 from helpers.sweeps import folder as sweep_folder
 from helpers.sweeps.contact_sheet import contact_sheet
-from helpers.sweeps.folder import HEADER_NAME, MANIFEST_NAME, SweepFolder, settings_key
+from helpers.sweeps.folder import HEADER_NAME, MANIFEST_NAME, SHEET_NAME, SweepFolder, settings_key
 from helpers.sweeps.plan import find_axes
-from helpers.sweeps.result import SHEET_NAME
 from helpers.sweeps.run import sweep
 from tests.pipelines import MAX_TOKENS, plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
@@ -306,7 +305,8 @@ def test_the_table_has_settings_and_measurements(tiny_pipe):
         num_inference_steps=4,
     )
     table = result.table
-    assert list(table["scheduler"]) == ["DDIMScheduler", "PNDMScheduler", "HeunDiscreteScheduler"]
+    classes = [name.partition("(")[0] for name in table["scheduler"]]  # then come the options
+    assert classes == ["DDIMScheduler", "PNDMScheduler", "HeunDiscreteScheduler"]
     assert list(table["evaluations"]) == [4, 5, 7]
     assert (table["seconds"] > 0).all() and not table["black"].any() and not table["nan"].any()
     assert set(table["height"]) == {32} and set(table["state"]) == {"done"}
@@ -329,6 +329,29 @@ def test_two_schedulers_of_one_class_are_told_apart(tiny_pipe, tmp_path):
     ]
     files = {path.name for path in result.save(tmp_path).glob("scheduler-*.png")}
     assert len([name for name in files if "use-karras-sigmas-true" in name]) == 1 < len(files)
+
+
+def test_a_resume_with_nothing_to_do_submits_nothing_and_reads_each_picture_once(
+    tiny_pipe, tmp_path, monkeypatch
+):
+    settings = {"prompt": "a fox", "seed": [1, 2, 3], "num_inference_steps": 2, "progress": False}
+    first = sweep(tiny_pipe, folder=tmp_path, **settings)
+    opened, open_file = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda p, **o: (opened.append(p), open_file(p, **o))[1])
+    monkeypatch.setattr("helpers.sweeps.run.Denoiser.submit", lambda *_: pytest.fail("submitted"))
+    again = sweep(tiny_pipe, folder=tmp_path, **settings)
+    assert [i.tobytes() for i in again.images] == [i.tobytes() for i in first.images]
+    assert len(opened) == 3
+
+
+def test_exact_pictures_are_not_mixed_with_batched_ones(tiny_pipe, tmp_path):
+    settings = {"prompt": "a fox", "seed": [1], "num_inference_steps": 2, "progress": False}
+    sweep(tiny_pipe, folder=tmp_path / "batched", **settings)
+    with pytest.raises(ValueError, match="another mode: there 'batched', here 'exact'"):
+        sweep(tiny_pipe, folder=tmp_path / "batched", mode="exact", **settings)
+    sweep(tiny_pipe, folder=tmp_path / "exact", mode="exact", **settings)
+    with pytest.raises(ValueError, match="another mode: there 'exact', here 'batched'"):
+        sweep(tiny_pipe, folder=tmp_path / "exact", **settings)
 
 
 def test_resuming_makes_only_what_is_missing(own_pipe, calls, tmp_path):

@@ -9,8 +9,7 @@ from helpers.__main__ import main
 from helpers.commands.sweep import values_of
 from helpers.models import load as models
 from helpers.pictures.files import image_settings
-from helpers.sweeps.folder import HEADER_NAME, MANIFEST_NAME
-from helpers.sweeps.result import SHEET_NAME
+from helpers.sweeps.folder import HEADER_NAME, MANIFEST_NAME, SHEET_NAME
 from helpers.sweeps.run import sweep
 
 

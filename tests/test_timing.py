@@ -81,8 +81,13 @@ def embed_by_red(images):
 def test_rounds_alternate_and_a_model_that_stays_is_not_loaded_again(comparison, garage):
     order = [(m.round, m.model) for m in comparison.measurements]
     assert order == [
-        (0, "first"), (0, "second"), (1, "second"), (1, "first"), (2, "first"), (2, "second"),
-    ]  # fmt: skip
+        (0, "first"),
+        (0, "second"),
+        (1, "second"),
+        (1, "first"),
+        (2, "first"),
+        (2, "second"),
+    ]
     assert garage.loaded == ["first", "second", "first", "second"]
 
 
@@ -108,7 +113,7 @@ def test_pictures_are_those_of_a_plain_call_with_the_next_seed_each(comparison):
 
 
 def test_table_of_a_real_comparison(comparison):
-    table = comparison.table()
+    table = comparison.table
     unet = tiny_sd_pipeline(0).unet
     assert list(table.index) == ["first", "second"]
     assert set(table["unet_parameters"]) == {sum(w.numel() for w in unet.parameters())}
@@ -149,7 +154,7 @@ def a_comparison(memory=None, clip_score=None) -> Comparison:
 
 
 def test_table_gives_the_median_and_the_speed_against_the_first():
-    table = a_comparison(memory=3 * 2**30).table()
+    table = a_comparison(memory=3 * 2**30).table
     assert table["seconds"].tolist() == [4.0, 2.0]
     assert table["seconds_min"].tolist() == [2.0, 1.0]
     assert table["seconds_max"].tolist() == [9.0, 2.5]

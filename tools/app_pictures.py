@@ -42,13 +42,13 @@ def use_studio(page: Page) -> None:
 
 def draw_and_open_rate(page: Page) -> None:
     """Draw four pictures with the course's own app and choose a vote and a consent."""
-    page.locator("#random input").uncheck()
+    page.locator("#generate-seed").locator("input, textarea").fill("42")
     page.locator("#draw").click()
-    expect(page.locator("#pictures img")).to_have_count(4, timeout=WAIT)
+    expect(page.locator("#generate-pictures img")).to_have_count(4, timeout=WAIT)
     page.get_by_role("tab", name="Rate", exact=True).click()
     expect(page.locator("#rate-pictures img")).to_have_count(4, timeout=WAIT)
-    page.locator("#vote input").first.check()
-    page.locator("#consent input").nth(1).check()
+    page.locator("#rate-vote input").first.check()
+    page.locator("#rate-consent input").nth(1).check()
 
 
 # The lesson's name for an app: the picture's file, the height of the window, what to do there.
@@ -86,19 +86,18 @@ def course_app(browser: Browser, folder: Path) -> Path:
     """Photograph the Rate page of the course's own app, with an empty store of ratings."""
     from helpers import load_pipeline
     from helpers.app.queue import Engine
-    from helpers.app.server import serve
+    from helpers.app.server import AppServer
     from helpers.app.studio import Studio
     from helpers.feedback.store import Feedback
 
     with tempfile.TemporaryDirectory() as store:
         engine = Engine({"stickers": load_pipeline("stickers")}).start()
         studio = Studio(engine, Feedback(Path(store) / "ratings.sqlite"))
-        app = serve(studio, block=False)
         try:
-            file = folder / "11_rate.png"
-            return photograph(browser, app.local_url, 900, draw_and_open_rate, file)
+            with AppServer(studio) as app:
+                file = folder / "11_rate.png"
+                return photograph(browser, app.url, 900, draw_and_open_rate, file)
         finally:
-            app.close(verbose=False)
             studio.close()
 
 

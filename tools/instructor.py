@@ -13,8 +13,9 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from helpers.base.files import write_whole
 from tools.notebooks.__main__ import ROOT
-from tools.notebooks.products import Course, execute_solution, write_whole
+from tools.notebooks.products import Course, execute_solution
 from tools.notebooks.scripts import Exercise, Lesson, read_lesson
 
 MISTAKES = "course/reading/common-mistakes.md"

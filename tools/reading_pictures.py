@@ -37,9 +37,11 @@ def main(folder: Path = PICTURES, pipe=None, steps: int = STEPS) -> list[Path]:
         "reading_latents": latents_and_picture(pipe, path[-1]),
     }
     settings = {
-        "prompt": PROMPT, "seed": SEED, "num_inference_steps": steps,
+        "prompt": PROMPT,
+        "seed": SEED,
+        "num_inference_steps": steps,
         "guidance_scale": GUIDANCE_SCALE,
-    }  # fmt: skip
+    }
     return [replace(folder / f"{name}.png", image, settings) for name, image in strips.items()]
 
 

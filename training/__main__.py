@@ -1,7 +1,7 @@
 """One command for the whole recipe: `python -m training all`, or one stage of it.
 
 Every stage keeps its state in `checkpoints/<preset>/` and goes on where it was when it was
-stopped; a stage that is done is passed over. `--sitting 2` (3, 4, …) goes on from the shipped
+stopped; a stage that is done is passed over. `--run 2` (3, 4, …) goes on from the shipped
 CLIP, decoder and U-Net: fresh optimisers, short warm-up, new pictures; `--keep clip` leaves CLIP
 as it is shipped. `distil` then trains the student of the shipped U-Net, and `evaluate_distilled`
 measures it beside its teacher.
@@ -35,14 +35,15 @@ from training.export import (
     put_back,
 )
 from training.golden import write_golden
-from training.loop import Loop
+from training.loop import Loop, hand_over
 from training.lora import golden_of_pictures, measure, train_lora, write_lora_card
 from training.pictures import GRIDS, write_pictures
 from training.presets import PRESETS, ClipSettings, Preset, UnetSettings
-from training.recipes import compare_recipes
+from training.recipes import RECIPES, try_recipe
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
 from training.tokenizer import train_tokenizer
-from training.unet import NoisyLatents, new_unet, train_unet, write_latents
+from training.turbo import train_turbo, turbo_scheduler
+from training.unet import Guesses, NoisyLatents, new_unet, train_unet, write_latents
 from training.vae import refine_decoder, train_vae
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
@@ -52,7 +53,7 @@ RECORDS = Path(__file__).with_name("records")  # committed: logs, curves, and th
 class Recipe:
     """The stages in their order; each gives what the next ones need, from disk when it is there.
 
-    From the second sitting on, CLIP, decoder and U-Net begin as the one before left them.
+    From the second run on, CLIP, decoder and U-Net begin as the one before left them.
     """
 
     def __init__(
@@ -60,14 +61,16 @@ class Recipe:
         preset: Preset,
         folder: Path,
         weights: Path,
-        sitting: int = 1,
+        run: int = 1,
         records: Path = RECORDS,
         keep: tuple[str, ...] = (),
         grids: Path = GRIDS,
+        retrain_vae: bool = False,
     ) -> None:
-        self.preset, self.folder, self.weights, self.sitting = preset, folder, weights, sitting
+        self.preset, self.folder, self.weights, self.run = preset, folder, weights, run
         self.keep = keep  # parts that stay as they are shipped
-        self.grids = grids
+        self.grids, self.retrain_vae = grids, retrain_vae
+        self.handover = records / "handover"
         self.judge_folder, self.logs = records / "judge", records / "logs"
         self.student_logs = records / "distilled"
         self.restorer_logs = records / "faces"
@@ -76,24 +79,24 @@ class Recipe:
             put_back(models)
 
     def tokenizer(self) -> CLIPTokenizer:
-        if self.sitting > 1:
+        if self.run > 1:
             return CLIPTokenizer.from_pretrained(self.weights / "stickers-clip")
         folder = self.folder / "tokenizer"
         if (folder / "tokenizer.json").exists():
             return CLIPTokenizer.from_pretrained(folder)
-        return train_tokenizer(folder)
+        return train_tokenizer(folder, self.preset.tokenizer_captions)
 
     def trained_clip(
         self, kind: str, settings: ClipSettings, before: Path,
         caption_of: Callable[[Sample], str] = attrgetter("caption"),
     ) -> StickerClip:  # fmt: skip
-        """This sitting's contrastive model, begun from the one that the sitting before kept."""
+        """This run's contrastive model, begun from the one that the run before kept."""
         tokenizer = self.tokenizer()
-        settings = replace(settings, seed=settings.seed + 10 * self.sitting)
+        settings = replace(settings, seed=settings.seed + 10 * self.run)
         model = new_clip(settings, tokenizer)
-        if self.sitting > 1:
+        if self.run > 1:
             model.load_state_dict(StickerClip.from_pretrained(before).state_dict())
-        loop = train_clip(f"{kind}-{self.sitting}", settings, model, tokenizer, self.folder,
+        loop = train_clip(f"{kind}-{self.run}", settings, model, tokenizer, self.folder,
                           self.preset.machine, caption_of)  # fmt: skip
         self.keep_log(loop)
         return loop.model.eval().requires_grad_(False).cpu()
@@ -104,7 +107,7 @@ class Recipe:
         return self.trained_clip("clip", self.preset.clip, self.weights / "stickers-clip")
 
     def train_judge(self) -> None:
-        """Trains the judge in this sitting and keeps it in the repository.
+        """Trains the judge in this run and keeps it in the repository.
 
         It reads each picture's full caption, which is what it is asked about: in the varied ones
         words are left out, and then two pictures that differ have captions that fit both.
@@ -119,29 +122,39 @@ class Recipe:
         return StickerClip.from_pretrained(self.judge_folder)
 
     def vae(self) -> AutoencoderKL:
-        if self.sitting > 1:
-            return AutoencoderKL.from_pretrained(self.weights / "stickers" / "vae").float()
-        vae, loop = train_vae(self.preset.vae, self.folder, self.preset.machine)
+        """The one whose latents the U-Net learns: trained in this run, or as shipped."""
+        settings, before = self.preset.vae, None
+        if self.run > 1:
+            before = AutoencoderKL.from_pretrained(self.weights / "stickers" / "vae").float()
+            if not self.retrain_vae:
+                return before
+        settings = replace(settings, seed=settings.seed + 100 * self.run)
+        name = f"vae-{self.run}"
+        vae, loop = train_vae(name, settings, self.folder, self.preset.machine, before,
+                              self.handover / name)  # fmt: skip
         self.keep_log(loop)
         return vae.eval().requires_grad_(False)
 
     def decoder(self) -> AutoencoderKL:
-        """The autoencoder with its decoder trained further in this sitting."""
+        """The autoencoder with its decoder trained further, on what this run's U-Net draws."""
         vae, settings = self.vae(), self.preset.vae
         if "decoder" in self.keep:
             return vae.eval().requires_grad_(False)
-        loop = refine_decoder(vae, settings, self.folder, self.preset.machine, self.sitting)
+        settings = replace(settings, seed=settings.seed + 100 * self.run + 1)
+        guesses = Guesses(self.unet(), self.clip().text, self.tokenizer(), self.preset.unet)
+        loop = refine_decoder(f"decoder-{self.run}", vae, settings, self.folder,
+                              self.preset.machine, guesses)  # fmt: skip
         self.keep_log(loop)
         return vae.eval().requires_grad_(False).cpu()
 
     def latents(self, shipped: StableDiffusionPipeline | None = None) -> Path:
-        """Encoded pictures; every sitting has its own. `shipped` has other parts to encode with."""
+        """Encoded pictures; every run has its own. `shipped` has other parts to encode with."""
         settings = self.preset.unet
-        file = self.folder / f"latents-{self.sitting}.pt"
+        file = self.folder / f"latents-{self.run}.pt"
         if not file.exists():
             vae = shipped.vae if shipped else self.vae()
             tokenizer = shipped.tokenizer if shipped else self.tokenizer()
-            data = Dataset(settings.seed + self.sitting)
+            data = Dataset(settings.seed + self.run)
             machine = self.preset.machine
             write_latents(file, data, settings.latent_pictures, vae.to(machine.device), tokenizer,
                           machine.workers)  # fmt: skip
@@ -151,21 +164,33 @@ class Recipe:
     def shipped_latents(
         self, settings: UnetSettings, shipped: StableDiffusionPipeline
     ) -> NoisyLatents:
-        """What the shipped U-Net understands: in the first sitting, `vae` and `clip` are others."""
+        """What the shipped U-Net understands: in the first run, `vae` and `clip` are others."""
         file = self.latents(shipped)
         return NoisyLatents(file, shipped.text_encoder, shipped.tokenizer, settings)
 
     def unet(self) -> UNet2DConditionModel:
-        """The averaged U-Net of this sitting, begun from the one before."""
-        settings = replace(self.preset.unet, seed=self.preset.unet.seed + self.sitting)
+        """The averaged U-Net of this run, begun from the shipped one where that fits.
+
+        New latents, or another shape in the preset, need a U-Net from nothing.
+        """
+        settings = replace(self.preset.unet, seed=self.preset.unet.seed + self.run)
         unet = new_unet(settings, self.preset.clip.text_width)
-        if self.sitting > 1:
+        if self.run > 1 and not self.retrain_vae:
             before = UNet2DConditionModel.from_pretrained(self.weights / "stickers" / "unet")
-            unet.load_state_dict(before.state_dict())
+            if shape_of(before) == shape_of(unet):
+                unet.load_state_dict(before.state_dict())
         stored = NoisyLatents(self.latents(), self.clip().text, self.tokenizer(), settings)
-        loop = train_unet(unet, stored, self.folder, f"unet-{self.sitting}", self.preset.machine)
+        loop = train_unet(unet, stored, self.folder, f"unet-{self.run}", self.preset.machine,
+                          self.handover / f"unet-{self.run}")  # fmt: skip
         self.keep_log(loop)
         return loop.model.eval().cpu()
+
+    def hand_over(self) -> None:
+        """Keeps where this run's U-Net and autoencoder stand, to go on with on another machine."""
+        for name in (f"vae-{self.run}", f"unet-{self.run}"):
+            file = self.folder / f"{name}.pt"
+            if file.exists():
+                hand_over(file, self.handover / name)
 
     def export(self) -> None:
         """Writes helpers/weights from what is trained."""
@@ -179,21 +204,36 @@ class Recipe:
         folder = self.weights / "stickers"
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
         pipe, judge = self.shipped(device=self.preset.machine.device), self.judge_of_pictures()
-        pictures = self.preset.evaluation_pictures
-        evaluate(pipe, judge, folder / "figures.json", about, pictures)
+        evaluate(pipe, judge, folder / "figures.json", about, self.preset)
         write_card(folder, self.logs)
 
     def distil(self) -> None:
-        """Trains a student of the shipped U-Net on this sitting's pictures, and exports it."""
+        """Trains a student of the shipped U-Net on this run's pictures, and exports it."""
         settings, weights, shipped = self.preset.distil, self.weights, self.shipped()
         shared = replace(self.preset.unet, seed=settings.seed, batch_size=settings.batch_size)
         loop = train_student(
             settings, new_student(shipped.unet, settings.stages), shipped.unet,
             self.shipped_latents(shared, shipped), self.folder,
-            f"distil-{self.sitting}", self.preset.machine,
+            f"distil-{self.run}", self.preset.machine,
         )  # fmt: skip
         loop.log(self.student_logs / f"{loop.name}.jsonl")
         export_unet(loop.model.eval().cpu(), weights / "stickers-distilled", "stickers")
+
+    def turbo(self) -> None:
+        """Trains the student that draws in a few steps, and exports it."""
+        settings, shipped = self.preset.turbo, self.shipped()
+        shared = replace(self.preset.unet, seed=settings.seed, batch_size=settings.batch_size)
+        loop = train_turbo(
+            settings,
+            shipped.unet,
+            self.shipped_latents(shared, shipped),
+            self.folder,
+            f"turbo-{self.run}",
+            self.preset.machine,
+        )
+        loop.log(self.student_logs / f"{loop.name}.jsonl")
+        folder = self.weights / "stickers-turbo"
+        export_unet(loop.model.eval().cpu(), folder, "stickers", turbo_scheduler(settings))
 
     def evaluate_distilled(self) -> None:
         """Measures the student beside its teacher and writes its card."""
@@ -202,18 +242,18 @@ class Recipe:
         pipes = {name: self.shipped(name) for name in ("stickers", "stickers-distilled")}
         judge = self.judge_of_pictures()
         ranker = load_ranker(self.judge_folder, device="cpu")
-        prompts = self.preset.distil.evaluation_prompts
-        compare(pipes, ranker, judge, folder / "figures.json", about, prompts)
+        prompts, rounds = self.preset.distil.evaluation_prompts, self.preset.evaluation_rounds
+        compare(pipes, ranker, judge, folder / "figures.json", about, prompts, rounds)
         write_student_card(folder, self.student_logs)
 
     def restorer(self) -> None:
         """Trains the face restorer beside the shipped autoencoder; exports and measures it."""
         folder = self.weights / "stickers-faces"
         vae = AutoencoderKL.from_pretrained(self.weights / "stickers" / "vae").float()
-        settings = replace(self.preset.restorer, seed=self.preset.restorer.seed + self.sitting)
+        settings = replace(self.preset.restorer, seed=self.preset.restorer.seed + self.run)
         loop = train_restorer(
-            f"restorer-{self.sitting}", settings, vae, self.folder, self.preset.machine,
-            before=folder if self.sitting > 1 and folder.exists() else None,
+            f"restorer-{self.run}", settings, vae, self.folder, self.preset.machine,
+            before=folder if self.run > 1 and folder.exists() else None,
         )  # fmt: skip
         loop.log(self.restorer_logs / f"{loop.name}.jsonl")
         export_restorer(Restorer(loop.model), folder)
@@ -238,8 +278,8 @@ class Recipe:
         write_lora_card(folder, figures, self.preset.name)
 
     def curve(self) -> None:
-        """What each kept average of this sitting, and the last one, can do."""
-        name = f"unet-{self.sitting}"
+        """What each kept average of this run, and the last one, can do."""
+        name = f"unet-{self.run}"
         end = torch.load(self.folder / f"{name}.pt", weights_only=True, map_location="cpu")
         minutes = {row["step"]: round(row["seconds"] / 60, 1) for row in end["history"]}
         snapshots = {end["step"]: end["average"]}
@@ -248,21 +288,15 @@ class Recipe:
             snapshots[step] = torch.load(file, weights_only=True, map_location="cpu")
         pipe = self.shipped(device=self.preset.machine.device)
         curve(pipe, self.judge_of_pictures(), snapshots, minutes,
-              self.logs / f"curve-{self.sitting}.jsonl", self.preset.curve_pictures)  # fmt: skip
+              self.logs / f"curve-{self.run}.jsonl", self.preset.curve_pictures)  # fmt: skip
 
-    def recipes(self) -> None:
-        """What teaches a new U-Net fastest, on this sitting's latents."""
-        settings, shipped = self.preset.unet, self.shipped()
-        stored = self.shipped_latents(settings, shipped)
-
-        def train(settings: UnetSettings, folder: Path) -> Loop:
-            stored.use(settings)
-            unet = new_unet(settings, self.preset.clip.text_width)
-            return train_unet(unet, stored, folder, "recipe", self.preset.machine)
-
-        compare_recipes(train, shipped, self.judge_of_pictures(), settings,
-                        self.preset.recipe_seconds, self.preset.curve_pictures,
-                        self.logs.with_name("recipes.jsonl"))  # fmt: skip
+    def recipes(self, only: str | None = None) -> None:
+        """What teaches a new U-Net fastest: every recipe, or only one of them."""
+        for name in [only] if only else RECIPES:
+            output = self.logs.with_name("recipes") / f"{name}.json"
+            if not output.exists():
+                try_recipe(name, self.shipped(), self.judge_of_pictures(), self.preset,
+                           self.folder / "recipes", output)  # fmt: skip
 
     def pictures(self) -> None:
         """The grids in course/pictures/."""
@@ -288,20 +322,24 @@ class Recipe:
 
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
-    "evaluate", "curve", "recipes", "pictures", "distil", "evaluate_distilled", "restorer",
-    "golden", "lora",
+    "evaluate", "curve", "recipes", "pictures", "hand_over", "distil", "turbo",
+    "evaluate_distilled", "restorer", "golden", "lora",
 )  # fmt: skip
 
 
+def shape_of(unet: UNet2DConditionModel) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in unet.state_dict().items()}
+
+
 def fault_of(chosen: argparse.Namespace) -> str | None:
-    """What is wrong with the sitting that was asked for, if anything."""
-    if chosen.sitting < 1:
-        return f"argument --sitting: must be 1 or more; got {chosen.sitting}"
-    replaces = chosen.sitting == 1 and chosen.stage in ("all", "export")
+    """What is wrong with the run that was asked for, if anything."""
+    if chosen.run < 1:
+        return f"argument --run: must be 1 or more; got {chosen.run}"
+    replaces = chosen.run == 1 and chosen.stage in ("all", "export")
     if replaces and chosen.weights.resolve() == WEIGHTS and not chosen.from_nothing:
         return (
             "the shipped models have been trained already. To train them further, name their next "
-            "sitting, --sitting N (training/README.md lists those so far). To train new ones, "
+            "run, --run N (training/README.md lists those so far). To train new ones, "
             "name another folder, --weights FOLDER, or let them be replaced: --from-nothing"
         )
     return None
@@ -311,16 +349,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
-    parser.add_argument(
-        "--sitting", type=int, default=1, help="2, 3, … go on from the shipped U-Net"
-    )
+    parser.add_argument("--run", type=int, default=1, help="2, 3, … go on from the shipped U-Net")
     parser.add_argument(
         "--from-nothing", action="store_true",
-        help="let the first sitting replace the shipped models",
+        help="let the first run replace the shipped models",
     )  # fmt: skip
     parser.add_argument(
         "--keep", nargs="+", choices=("clip", "decoder"), default=(),
-        help="parts that a later sitting leaves as they are shipped",
+        help="parts that a later run leaves as they are shipped",
+    )  # fmt: skip
+    parser.add_argument(
+        "--retrain-vae", action="store_true",
+        help="train the whole autoencoder further; its latents change, so the U-Net begins anew",
     )  # fmt: skip
     parser.add_argument("--checkpoints", type=Path, help="where the state of a training is kept")
     parser.add_argument(
@@ -336,8 +376,8 @@ def main() -> None:
         names = ("checkpoints", "records", "pictures")
         checkpoints, records, grids = (chosen.weights / name for name in names)
     folder = (chosen.checkpoints or checkpoints) / preset.name
-    recipe = Recipe(preset, folder, chosen.weights, chosen.sitting, records, tuple(chosen.keep),
-                    grids)  # fmt: skip
+    recipe = Recipe(preset, folder, chosen.weights, chosen.run, records, tuple(chosen.keep),
+                    grids, chosen.retrain_vae)  # fmt: skip
     stage: Callable = getattr(recipe, chosen.stage)
     stage()
 

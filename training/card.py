@@ -4,9 +4,9 @@ import json
 import platform
 from pathlib import Path
 
+from helpers.base.files import write_whole
 from helpers.vocabulary import KNOWN_WORDS
 from training.evaluate import TIMED_THREADS
-from training.export import write_text
 
 HEADER = f"""\
 ---
@@ -74,10 +74,10 @@ def write_card(folder: Path, logs: Path) -> None:
     verdicts = "\n\n".join(
         f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
     )
-    write_text(folder / "README.md", f"""{HEADER}
+    write_whole(folder / "README.md", f"""{HEADER}
 ## Training
-`python -m training all`, then `python -m training all --sitting 2` and so on, with the preset
-`{figures["preset"]}`. `training/README.md` says what each sitting ran on.
+`python -m training all`, then `python -m training all --run 2` and so on, with the preset
+`{figures["preset"]}`. `training/README.md` says what each run ran on.
 
 {training_table(logs)}
 

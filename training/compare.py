@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers.base.files import write_whole
 from helpers.ranking.ranker import Ranker, r_precision
 from training.card import table, training_table
 from training.evaluate import (
@@ -20,7 +21,6 @@ from training.evaluate import (
     seconds_an_image,
     wanted,
 )
-from training.export import write_text
 
 GUIDANCE_SCALE = 5.0
 KINDS = ("trained", "held out")
@@ -56,7 +56,7 @@ def figures_of(pictures: list[np.ndarray], abouts: list, ranker: Ranker, judge: 
     return {"R-precision": round(100 * r_precision(scores), 1), **judge.shares(pictures, abouts)}
 
 
-def median_seconds(pipes: dict, rounds: int = 5) -> dict[str, float]:
+def median_seconds(pipes: dict, rounds: int) -> dict[str, float]:
     """Seconds an image of each, measured in turn so that a busy moment hits all alike."""
     times = [
         {name: seconds_an_image(pipe, rounds=1) for name, pipe in pipes.items()}
@@ -67,15 +67,15 @@ def median_seconds(pipes: dict, rounds: int = 5) -> dict[str, float]:
 
 def compare(
     pipes: dict, ranker: Ranker, judge: Judge, output: Path, about: dict, prompts: int,
-    seed: int = 7_000,
+    rounds: int, seed: int = 7_000,
 ) -> None:  # fmt: skip
-    """All figures of the pipelines, by name, written to a JSON file."""
+    """All figures of the pipelines, by name, written to a JSON file; timed in so many rounds."""
     figures = {
         **about,
         "prompts": prompts,
         "guidance_scale": GUIDANCE_SCALE,
         "unet_parameters": {name: pipe.unet.num_parameters() for name, pipe in pipes.items()},
-        "seconds": median_seconds(pipes),
+        "seconds": median_seconds(pipes, rounds),
         "verdicts": {},
     }
     for kind in KINDS:
@@ -87,7 +87,7 @@ def compare(
             rows[name] = figures_of(pictures, abouts, ranker, judge)
             print(kind, name, rows[name], flush=True)
         figures["verdicts"][kind] = rows
-    write_text(output, json.dumps(figures, indent=2) + "\n")
+    write_whole(output, json.dumps(figures, indent=2) + "\n")
 
 
 def write_student_card(folder: Path, logs: Path) -> None:
@@ -101,10 +101,10 @@ def write_student_card(folder: Path, logs: Path) -> None:
     verdicts = "\n\n".join(
         f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
     )
-    write_text(folder / "README.md", f"""{HEADER}
+    write_whole(folder / "README.md", f"""{HEADER}
 ## Training
 `python -m training distil`, with the preset `{figures["preset"]}`. Each began anew from the teacher
-of its sitting; the last one is shipped.
+of its run; the last one is shipped.
 
 {training_table(logs)}
 

@@ -31,11 +31,15 @@ from training.sprites import FILE
 
 SIZE = 128
 PORTRAIT_SHARE = 0.15
-SUBJECT_SIZES = (96,)
-PORTRAIT_HEIGHTS = (120,)
-# Things are moved by whole cells of the latents: one drawing then gives one pattern of latents,
-# moved, and not a new one for every pixel of the way. So the U-Net has fewer patterns to learn.
+SUBJECT_SIZE = 96
+PORTRAIT_HEIGHT = 118  # and 96 wide
+# A latent is a cell of 8 x 8 pixels, and the inner stage of the U-Net sees cells two by two. What
+# is moved by whole steps of two cells is the same pattern to both, in another place, and the U-Net
+# has to learn it only once. For the same reason no drawing is mirrored.
 CELL = 8
+CELLS = SIZE // CELL  # in a row
+STEP = 2 * CELL
+PLACES = (0, STEP, 2 * STEP)  # of a drawing's left and upper edge, in pixels
 
 RGB = {
     "red": (214, 48, 49), "orange": (243, 146, 55), "yellow": (250, 214, 80),
@@ -82,14 +86,14 @@ class Sample(NamedTuple):
 
 # ------------------------------------------------------------------------------- the sprites
 @cache
-def icons() -> dict[tuple[str, str, int], Image.Image]:
-    """Every icon at every size used, by subject, style and size in pixels."""
+def icons() -> dict[tuple[str, str], Image.Image]:
+    """Every icon, (96, 96) RGBA, by subject and style."""
     stored = np.load(FILE)["icons"]
     pairs = [(subject, style) for subject in SUBJECTS for style in STYLES]
+    size = (SUBJECT_SIZE, SUBJECT_SIZE)
     return {
-        (*pair, size): Image.fromarray(pixels).resize((size, size), Image.LANCZOS)
+        pair: Image.fromarray(pixels).resize(size, Image.LANCZOS)
         for pair, pixels in zip(pairs, stored, strict=True)
-        for size in SUBJECT_SIZES
     }
 
 
@@ -122,10 +126,21 @@ def plain(colour: str, draw: random.Random) -> Image.Image:
     return vertical_gradient([c + tilt for c in middle], [c - tilt for c in middle])
 
 
+def dot(pen: ImageDraw.ImageDraw, cell: tuple[int, int], radius: float, colour) -> None:
+    """A disc in the middle of a cell (column, row); a small one is the same latents in each."""
+    x, y = (CELL * place + CELL // 2 - 0.5 for place in cell)
+    pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+
+
+def cells(draw: random.Random, count: int, top: int = 0) -> list[tuple[int, int]]:
+    """So many different cells (column, row), from row `top` down."""
+    return draw.sample([(x, y) for x in range(CELLS) for y in range(top, CELLS)], count)
+
+
 def beach(draw: random.Random) -> Image.Image:
     picture = vertical_gradient(jittered((120, 196, 240), draw), jittered((205, 235, 250), draw))
     pen = ImageDraw.Draw(picture)
-    sea, sand = draw.randint(56, 68), draw.randint(82, 96)
+    sea, sand = draw.choice((3, 4)) * STEP, draw.choice((5, 6)) * STEP
     pen.rectangle((0, sea, SIZE, SIZE), fill=jittered((50, 150, 205), draw))
     pen.ellipse((-50, sand, SIZE + 50, sand + 130), fill=jittered((240, 214, 150), draw))
     return picture
@@ -134,50 +149,47 @@ def beach(draw: random.Random) -> Image.Image:
 def night(draw: random.Random) -> Image.Image:
     picture = vertical_gradient(jittered((14, 18, 52), draw), jittered((52, 50, 110), draw))
     pen = ImageDraw.Draw(picture)
-    for _ in range(draw.randint(14, 24)):
-        x, y, radius = draw.randint(0, SIZE), draw.randint(0, 118), draw.choice((1, 1, 1.6))
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 246, 200))
+    for cell in cells(draw, draw.randint(16, 24)):
+        dot(pen, cell, draw.choice((2, 3)), (255, 246, 200))
     return picture
 
 
 def meadow(draw: random.Random) -> Image.Image:
     picture = vertical_gradient(jittered((140, 208, 245), draw), jittered((220, 242, 250), draw))
     pen = ImageDraw.Draw(picture)
-    hill = draw.randint(-40, 60)
-    far, near = draw.randint(60, 74), draw.randint(82, 94)
-    pen.ellipse((hill - 90, far, hill + 130, far + 150), fill=jittered((118, 190, 90), draw))
-    pen.ellipse((-70, near, SIZE + 70, near + 150), fill=jittered((86, 168, 74), draw))
-    for _ in range(draw.randint(5, 9)):
-        x, y = draw.randint(2, SIZE - 2), draw.randint(near + 16, SIZE - 3)
+    hill, near = draw.randint(-2, 4) * STEP, draw.choice((5, 6))
+    pen.ellipse((hill - 90, 64, hill + 130, 214), fill=jittered((118, 190, 90), draw))
+    edge = near * STEP
+    pen.ellipse((-70, edge, SIZE + 70, edge + 150), fill=jittered((86, 168, 74), draw))
+    for cell in cells(draw, draw.randint(6, 10), top=edge // CELL + 2):
         petal = draw.choice(((255, 255, 255), (255, 220, 90), (250, 150, 180)))
-        pen.ellipse((x - 2, y - 2, x + 2, y + 2), fill=petal)
+        dot(pen, cell, 3, petal)
     return picture
 
 
 def city(draw: random.Random) -> Image.Image:
     picture = vertical_gradient(jittered((180, 205, 230), draw), jittered((235, 225, 215), draw))
     pen = ImageDraw.Draw(picture)
-    x = draw.randint(-12, 0)
-    while x < SIZE:
-        width, top = draw.randint(18, 30), draw.randint(24, 66)
-        pen.rectangle((x, top, x + width, 112), fill=jittered((112, 124, 148), draw, 18))
-        for wx in range(x + 4, x + width - 4, 7):
-            for wy in range(top + 5, 104, 11):
-                pen.rectangle((wx, wy, wx + 3, wy + 5), fill=(246, 224, 150))
-        x += width + draw.randint(0, 3)
-    pen.rectangle((0, 112, SIZE, SIZE), fill=jittered((92, 94, 102), draw))
+    left, street = 0, 7 * STEP
+    while left < SIZE:
+        width, top = draw.choice((1, 2)) * STEP, draw.randint(1, 4) * STEP
+        right, wall = left + width, jittered((112, 124, 148), draw, 18)
+        pen.rectangle((left, top, right - 1, street), fill=wall)
+        for x in range(left, right, CELL):
+            for y in range(top + CELL, street, STEP):  # windows
+                pen.rectangle((x + 2, y + 1, x + 5, y + 6), fill=(246, 224, 150))
+        left = right
+    pen.rectangle((0, street, SIZE, SIZE), fill=jittered((92, 94, 102), draw))
     return picture
 
 
 def snow(draw: random.Random) -> Image.Image:
     picture = vertical_gradient(jittered((150, 176, 208), draw), jittered((205, 220, 236), draw))
     pen = ImageDraw.Draw(picture)
-    ground = draw.randint(82, 96)
+    ground = draw.choice((5, 6)) * STEP
     pen.ellipse((-60, ground, SIZE + 60, ground + 120), fill=jittered((244, 248, 252), draw, 3))
-    for _ in range(draw.randint(16, 26)):
-        x, y = draw.randint(0, SIZE), draw.randint(0, SIZE)
-        radius = draw.choice((1, 1.5, 2))
-        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(255, 255, 255))
+    for cell in cells(draw, draw.randint(18, 26)):
+        dot(pen, cell, draw.choice((2, 3)), (255, 255, 255))
     return picture
 
 
@@ -194,13 +206,8 @@ def background(name: str, draw: random.Random) -> Image.Image:
 # ------------------------------------------------------------------------------- composition
 def sticker_picture(about: Sticker, draw: random.Random) -> Image.Image:
     picture = background(about.background, draw)
-    size = draw.choice(SUBJECT_SIZES)
-    sprite = icons()[about.subject, about.style, size]
-    if draw.random() < 0.5:
-        sprite = sprite.transpose(Image.FLIP_LEFT_RIGHT)
-    middle = (SIZE - size) // 2
-    place = [middle + CELL * draw.randint(-1, 1) for _ in range(2)]
-    picture.paste(sprite, place, sprite)
+    sprite = icons()[about.subject, about.style]
+    picture.paste(sprite, (draw.choice(PLACES), draw.choice(PLACES)), sprite)
     return picture
 
 
@@ -225,13 +232,10 @@ def portrait_person(about: Portrait, draw: random.Random) -> Image.Image:
 
 def portrait_picture(about: Portrait, draw: random.Random) -> Image.Image:
     person = portrait_person(about, draw)
-    height = draw.choice(PORTRAIT_HEIGHTS)
-    person = person.resize((round(height * person.width / person.height), height), Image.LANCZOS)
-    if draw.random() < 0.5:
-        person = person.transpose(Image.FLIP_LEFT_RIGHT)
+    width = round(PORTRAIT_HEIGHT * person.width / person.height)
+    person = person.resize((width, PORTRAIT_HEIGHT), Image.LANCZOS)
     picture = background(about.background, draw)
-    left = (SIZE - person.width) // 2 + CELL * draw.randint(-1, 1)
-    picture.paste(person, (left, SIZE - height), person)
+    picture.paste(person, (draw.choice(PLACES), SIZE - PORTRAIT_HEIGHT), person)
     return picture
 
 
@@ -286,8 +290,12 @@ def portrait_caption(about: Portrait, draw: random.Random) -> str:
 
 
 # ------------------------------------------------------------------------------- the data set
-def random_sticker(draw: random.Random, subjects: tuple[str, ...] = SUBJECTS) -> Sticker:
-    return Sticker(draw.choice(subjects), draw.choice(STYLES), draw.choice(BACKGROUNDS))
+def random_sticker(
+    draw: random.Random,
+    subjects: tuple[str, ...] = SUBJECTS,
+    backgrounds: tuple[str, ...] = BACKGROUNDS,
+) -> Sticker:
+    return Sticker(draw.choice(subjects), draw.choice(STYLES), draw.choice(backgrounds))
 
 
 def random_portrait(draw: random.Random) -> Portrait:
@@ -313,6 +321,7 @@ class Dataset:
     held_out: bool = False
     portrait_share: float = PORTRAIT_SHARE
     subjects: tuple[str, ...] = SUBJECTS
+    backgrounds: tuple[str, ...] = BACKGROUNDS
 
     def sample(self, i: int) -> Sample:
         draw = random.Random(f"{self.seed}/{self.held_out}/{i}")
@@ -320,9 +329,9 @@ class Dataset:
             about = random_portrait(draw)
             picture, caption = portrait_picture(about, draw), portrait_caption(about, draw)
         else:
-            about = random_sticker(draw, self.subjects)
+            about = random_sticker(draw, self.subjects, self.backgrounds)
             while about.held_out is not self.held_out:
-                about = random_sticker(draw, self.subjects)
+                about = random_sticker(draw, self.subjects, self.backgrounds)
             picture, caption = sticker_picture(about, draw), sticker_caption(about, draw)
         return Sample(np.asarray(picture), caption, about)
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from training.loop import Loop
 from training.presets import DistilSettings, Machine
-from training.unet import NoisyLatents
+from training.unet import NoisyLatents, for_training
 
 
 def new_student(teacher: UNet2DConditionModel, stages: int) -> UNet2DConditionModel:
@@ -120,16 +120,15 @@ def train_student(
     stages = len(student.down_blocks)
     device = machine.device
     for unet in (student, teacher):
-        unet.to(device, memory_format=torch.channels_last)
+        for_training(unet, device)
     teacher.eval().requires_grad_(False)
     students, teachers = Watched(student, stages), Watched(teacher, stages)
 
     def loss_of(step: int):
-        noisy, timesteps, told, target = (x.to(device) for x in latents.batch(step))
-        noisy = noisy.contiguous(memory_format=torch.channels_last)
-        predicted = student(noisy, timesteps, told).sample
+        noisy, timesteps, states, target = (x.to(device) for x in latents.batch(step))
+        predicted = student(noisy, timesteps, states).sample
         with torch.no_grad():
-            wanted = teacher(noisy, timesteps, told).sample
+            wanted = teacher(noisy, timesteps, states).sample
         losses = {
             "task": F.mse_loss(predicted, target),
             "output": F.mse_loss(predicted, wanted),

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from helpers.base.files import write_whole
 from helpers.ranking.sticker_clip import StickerClip
 from helpers.vocabulary import (
     BACKGROUNDS,
@@ -30,7 +31,7 @@ from helpers.vocabulary import (
 )
 from training.clip import to_pixels, tokens
 from training.data import Dataset, Portrait, Sample, Sticker, article
-from training.export import write_text
+from training.presets import Preset
 
 GUIDANCE_SCALES = (1.0, 3.0, 5.0, 7.5)
 STEPS = 25
@@ -132,7 +133,7 @@ def generate(pipe, abouts: list, guidance_scale: float, seed: int, batch_size: i
 
 # ------------------------------------------------------------------------------- measurements
 @torch.no_grad()
-def vae_figures(vae: AutoencoderKL, seed: int, pictures: int = 200) -> dict:
+def vae_figures(vae: AutoencoderKL, pictures: int, seed: int) -> dict:
     """PSNR in dB on pictures never trained on: stickers, faces by skin tone (head region only)."""
 
     def psnr(samples: list[Sample], region=slice(None)) -> float:
@@ -153,7 +154,7 @@ def vae_figures(vae: AutoencoderKL, seed: int, pictures: int = 200) -> dict:
     return {"held-out stickers": psnr(held_out), "portraits": psnr(portraits), "faces": by_tone}
 
 
-def seconds_an_image(pipe, rounds: int = 5) -> float:
+def seconds_an_image(pipe, rounds: int) -> float:
     """Median over rounds: one image, 25 steps, guidance 5, with TIMED_THREADS of the processor."""
     threads, times = torch.get_num_threads(), []
     pipe.to("cpu")
@@ -200,19 +201,21 @@ def scheduler_figures(pipe, judge: Judge, pictures: int, seed: int) -> dict:
 
 
 def evaluate(
-    pipe, judge: Judge, output: Path, about: dict, pictures: int, seed: int = 9_000
+    pipe, judge: Judge, output: Path, about: dict, preset: Preset, seed: int = 9_000
 ) -> None:
     """All figures, written to a JSON file that the model card is made from."""
+    pictures = preset.evaluation_pictures
     figures = {
         **about,
         "pictures": pictures,
         "scheduler": type(pipe.scheduler).__name__,
-        "vae": vae_figures(pipe.vae, seed),
+        "vae": vae_figures(pipe.vae, preset.vae_pictures, seed),
         "verdicts": picture_figures(pipe, judge, pictures, seed),
         "schedulers": scheduler_figures(pipe, judge, pictures, seed),
-        "seconds": seconds_an_image(pipe),  # at last, for it leaves the pipeline on the processor
+        # At last, for it leaves the pipeline on the processor.
+        "seconds": seconds_an_image(pipe, preset.evaluation_rounds),
     }
-    write_text(output, json.dumps(figures, indent=2) + "\n")
+    write_whole(output, json.dumps(figures, indent=2) + "\n")
 
 
 def curve(
@@ -229,4 +232,4 @@ def curve(
         figures = picture_figures(pipe, judge, pictures, seed=8_000, scales=(5.0,))
         row = {"step": step, "minutes": minutes.get(step)}
         rows.append(row | {kind: scores["guidance 5"] for kind, scores in figures.items()})
-        write_text(output, "".join(json.dumps(row) + "\n" for row in rows))
+        write_whole(output, "".join(json.dumps(row) + "\n" for row in rows))

@@ -10,8 +10,8 @@ import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
 from transformers import CLIPTextModel
 
+from helpers.base.files import write_whole
 from helpers.ranking.sticker_clip import StickerClip
-from training.loop import write_whole
 from training.unet import SCHEDULE
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "helpers" / "weights"
@@ -51,11 +51,7 @@ def forget_origin(file: Path) -> None:
     """Takes out of a configuration which folder of this computer the model was loaded from."""
     config = json.loads(file.read_text(encoding="utf-8"))
     if config.pop("_name_or_path", None) is not None:
-        write_text(file, json.dumps(config, indent=2, sort_keys=True) + "\n")
-
-
-def write_text(file: Path, text: str) -> None:
-    write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
+        write_whole(file, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def text_encoder(clip: StickerClip) -> CLIPTextModel:
@@ -85,15 +81,23 @@ def export_pipeline(clip: StickerClip, vae, unet, tokenizer, scheduler, folder: 
     replaced(folder, lambda part: pipe.to(torch.float16).save_pretrained(part))
 
 
-def export_unet(unet, folder: Path, parts_from: str) -> None:
-    """A pipeline folder that holds the U-Net; the folder `parts_from` beside it has the rest."""
+def export_unet(unet, folder: Path, parts_from: str, scheduler=None) -> None:
+    """A pipeline folder that holds the U-Net, and a scheduler if it needs one of its own.
+
+    The folder `parts_from` beside it has the rest.
+    """
     index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": diffusers.__version__,
              "_parts_from": parts_from, "unet": ["diffusers", "UNet2DConditionModel"]}  # fmt: skip
+
+    if scheduler is not None:
+        index["scheduler"] = ["diffusers", type(scheduler).__name__]
 
     def write(part: Path) -> None:
         unet.half().save_pretrained(part / "unet")
         unet.float()
-        write_text(part / "model_index.json", json.dumps(index, indent=2) + "\n")
+        if scheduler is not None:
+            scheduler.save_pretrained(part / "scheduler")
+        write_whole(part / "model_index.json", json.dumps(index, indent=2) + "\n")
 
     replaced(folder, write)
 

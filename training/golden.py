@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers.base.files import write_whole
 from helpers.vocabulary import SUBJECTS
-from training.data import SUBJECT_SIZES, Sticker, background, icons
+from training.data import STEP, Sticker, background, icons
 from training.evaluate import prompt
-from training.export import write_text
 from training.pictures import GRIDS
 
 GOLDEN = GRIDS / "golden"
@@ -59,10 +59,8 @@ def cast_in_gold(sprite: Image.Image) -> Image.Image:
 def picture(about: Sticker, draw: random.Random) -> Image.Image:
     """One picture, (128, 128) RGB, laid out as those of `training/data.py`."""
     scene = background(about.background, draw)
-    size = draw.choice(SUBJECT_SIZES)
-    sprite = cast_in_gold(icons()[about.subject, "3d", size])
-    place = [(scene.width - size) // 2] * 2
-    scene.paste(sprite, place, sprite)
+    sprite = cast_in_gold(icons()[about.subject, "3d"])
+    scene.paste(sprite, (STEP, STEP), sprite)
     return scene
 
 
@@ -75,7 +73,7 @@ def write_golden(folder: Path = GOLDEN) -> None:
         name = f"{about.subject.replace(' ', '_')}.png"
         picture(about, random.Random(f"{SEED}/{number}")).save(folder / name, optimize=True)
         lines.append(json.dumps({"file_name": name, "prompt": prompt(about)}) + "\n")
-    write_text(folder / "metadata.jsonl", "".join(lines))
+    write_whole(folder / "metadata.jsonl", "".join(lines))
 
 
 def golden_share(pixels: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from helpers.base.files import write_whole
 from helpers.fine_tuning import (
     Captioned,
     TrainingSet,
@@ -26,7 +27,7 @@ from training.card import hardware, table
 from training.compare import GUIDANCE_SCALE, different, figures_of
 from training.data import Dataset, Sticker
 from training.evaluate import generate
-from training.export import replaced, write_text
+from training.export import replaced
 from training.golden import GOLDEN, WORD, abouts, golden_share
 from training.presets import LoraSettings
 
@@ -125,12 +126,12 @@ def measure(pipes: dict, ranker, judge, count: int, seed: int = 5_000) -> dict:
 
 def write_lora_card(folder: Path, figures: dict, preset: str) -> None:
     """README.md and figures.json of the weights' folder."""
-    write_text(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
+    write_whole(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
     golden = "\n\n".join(
         f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["golden"].items()
     )
     losses = figures["losses"]
-    write_text(folder / "README.md", f"""{HEADER.format(**figures)}
+    write_whole(folder / "README.md", f"""{HEADER.format(**figures)}
 ## Training
 `python -m training lora`, with the preset `{preset}`, on {figures["hardware"]}, torch
 {figures["torch"]}: rank {figures["rank"]}, {figures["parameters"]:,} numbers, {figures["steps"]}

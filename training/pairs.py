@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from helpers.vocabulary import SUBJECTS
 from training.data import (
     CELL,
-    PORTRAIT_HEIGHTS,
+    PORTRAIT_HEIGHT,
     SIZE,
     Portrait,
     Sticker,
@@ -87,7 +87,7 @@ def large_person(about: Portrait, draw: random.Random) -> Image.Image:
 def large_portrait(about: Portrait, draw: random.Random, scale: int) -> Image.Image:
     """A portrait of scale * 128 pixels a side: what `portrait_picture` draws, with more detail."""
     person = large_person(about, draw)
-    return stand(person, about, draw, scale, scale * draw.choice(PORTRAIT_HEIGHTS), lift=0)
+    return stand(person, about, draw, scale, scale * PORTRAIT_HEIGHT, lift=0)
 
 
 def smaller_portrait(about: Portrait, draw: random.Random, scale: int) -> Image.Image:

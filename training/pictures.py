@@ -3,6 +3,7 @@
 Nothing is picked: the prompts and seeds are fixed below, whatever they give.
 """
 
+import random
 from pathlib import Path
 
 import torch
@@ -10,11 +11,13 @@ from PIL import Image
 
 from helpers import image_grid
 from helpers.vocabulary import STYLES, SUBJECTS
+from training.data import PLACES, Sticker, background, icons
 from training.evaluate import prompt, wanted
 
 GRIDS = Path(__file__).resolve().parents[1] / "course" / "pictures"
 GUIDANCE_SCALE = 5.0
 STEPS = 25
+SMALL = 72  # pixels of each picture on the sheet of all
 
 HERO = """\
 a 3d sticker of a fox in a meadow
@@ -57,6 +60,28 @@ def subjects_by_style(pipe) -> Image.Image:
     return image_grid(draw(pipe, prompts, [1] * len(prompts)), cols=len(shown), labels=labels)
 
 
+def all_stickers(pipe) -> Image.Image:
+    """Every subject in every style on white, once each: left as drawn, right as they should be."""
+    abouts = [Sticker(name, style, "white") for name in SUBJECTS for style in STYLES]
+    drawn = draw(pipe, [prompt(about) for about in abouts], [1] * len(abouts))
+    true = [sticker_in_the_middle(about) for about in abouts]
+    small = [
+        [image.resize((SMALL, SMALL), Image.LANCZOS) for image in half] for half in (drawn, true)
+    ]
+    halves = [image_grid(half, cols=5 * len(STYLES)) for half in small]
+    sheet = image_grid(
+        halves, cols=2, labels=["drawn by the model", "the drawings it learned from"]
+    )
+    return sheet.quantize(256)  # a third of the bytes
+
+
+def sticker_in_the_middle(about: Sticker) -> Image.Image:
+    picture = background(about.background, random.Random(1))
+    icon = icons()[about.subject, about.style]
+    picture.paste(icon, (PLACES[1], PLACES[1]), icon)
+    return picture
+
+
 def seeds(pipe) -> Image.Image:
     images = draw(pipe, [text for text in THREE for _ in range(8)], [*range(8)] * 3)
     return image_grid(images, cols=8, labels=[f"seed {seed}" for seed in range(8)] * 3)
@@ -91,6 +116,7 @@ def write_pictures(pipe, folder: Path = GRIDS) -> None:
     grids = {
         "stickers": lambda: image_grid(draw(pipe, HERO, [*range(len(HERO))]), cols=6),
         "subjects_by_style": lambda: subjects_by_style(pipe),
+        "all_stickers": lambda: all_stickers(pipe),
         "seeds": lambda: seeds(pipe),
         "steps": lambda: by_setting(pipe, "num_inference_steps", (1, 2, 4, 8, 16, 25, 50)),
         "guidance": lambda: by_setting(pipe, "guidance_scale", (1, 2, 3, 5, 7.5, 12, 20)),

@@ -1,6 +1,7 @@
 """Every setting of the recipe, in one place. A preset holds only its differences from `cpu`."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -8,7 +9,7 @@ class ClipSettings:
     """A contrastive text and picture model; its text tower conditions the U-Net."""
 
     seed: int
-    steps: int = 420  # of each sitting
+    steps: int = 420  # of each run
     batch_size: int = 128
     learning_rate: float = 1.5e-3
     text_layers: int = 4
@@ -25,20 +26,24 @@ class VaeSettings:
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93
     learning_rate: float = 1.5e-3
-    decoder_steps: int = 2000  # on whole pictures, with the encoder fixed; every sitting again
-    decoder_noise: float = 0.3  # at most so many deviations are the decoder's latents disturbed by
+    decoder_steps: int = 2000  # on whole pictures, with the encoder fixed; after every U-Net
     decoder_learning_rate: float = 6e-4
     kl_weight: float = 5e-4
     edge_weight: float = 0.5
+    equivariance_weight: float = 0.0  # of what the latents at half their size draw
     ema: float = 0.998
+    measured_pictures: int = 256  # for the mean and the deviation of the latents
 
 
 @dataclass(frozen=True)
 class UnetSettings:
     seed: int = 5
-    channels: tuple[int, ...] = (64, 128, 256)
+    channels: tuple[int, ...] = (96, 192)  # of each stage, the outer first
+    layers_per_block: int = 1
+    resnet_time_scale_shift: str = "default"
+    addition_embed_type: str | None = None
     latent_pictures: int = 15_000
-    steps: int = 2500  # of each sitting
+    steps: int = 2500  # of each run
     batch_size: int = 32
     learning_rate: float = 5e-4
     warm_up: int = 100
@@ -67,6 +72,20 @@ class DistilSettings:
 
 
 @dataclass(frozen=True)
+class TurboSettings:
+    """The student that draws in 1 to 4 steps."""
+
+    seed: int = 17
+    long_steps: int = 50  # of the teacher, from noise to picture; LCMScheduler takes 1 to 4 of them
+    guidance_scale: float = 4.0  # of the teacher; the student has it in its weights
+    steps: int = 3000
+    batch_size: int = 32
+    learning_rate: float = 2e-4
+    warm_up: int = 100
+    ema: float = 0.98
+
+
+@dataclass(frozen=True)
 class RestorerSettings:
     """The face restorer."""
 
@@ -75,7 +94,7 @@ class RestorerSettings:
     looks: tuple[tuple[int, int], ...] = ((32, 1), (64, 4), (32, 1), (64, 4), (32, 1))
     portrait_share: float = 0.7  # the others are stickers
     harm_weight: float = 0.002  # of a dB of making a picture worse, beside the squared error
-    steps: int = 3200  # of each sitting
+    steps: int = 3200  # of each run
     batch_size: int = 4
     crop: int = 48  # pixels; two parts of each picture
     learning_rate: float = 1e-3
@@ -99,12 +118,23 @@ class LoraSettings:
     evaluation_prompts: int = 12  # for each kind
 
 
+def processor_dtype(about: Path = Path("/proc/cpuinfo")) -> str:
+    """bfloat16 where the processor computes in it natively, else float32.
+
+    Linux tells by the processor's flags. A processor without them multiplies matrices of bfloat16
+    at a hundredth of the speed of float32, so where there is no such file the answer is float32.
+    """
+    flags = set(about.read_text().split()) if about.exists() else set()
+    return "bfloat16" if flags & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
+
+
 @dataclass(frozen=True)
 class Machine:
     """What to compute on."""
 
     device: str = "cpu"
-    dtype: str = "float32"  # what the forward passes compute in
+    # What the forward passes compute in, by autocast; the weights and the optimizer stay float32.
+    dtype: str = field(default_factory=processor_dtype)
     workers: int = 0  # processes that draw pictures ahead; 0 draws them in between
 
 
@@ -119,13 +149,19 @@ class Preset:
     vae: VaeSettings = field(default_factory=VaeSettings)
     unet: UnetSettings = field(default_factory=UnetSettings)
     distil: DistilSettings = field(default_factory=DistilSettings)
+    turbo: TurboSettings = field(default_factory=TurboSettings)
     restorer: RestorerSettings = field(default_factory=RestorerSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
+    tokenizer_captions: int = 20_000  # that the tokenizer learns its words from
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
     scheduler: str = "DPMSolverMultistepScheduler"
     evaluation_pictures: int = 50  # for each guidance scale and each kind of picture
+    evaluation_rounds: int = 5  # in which one picture is timed
+    vae_pictures: int = 200  # of each kind, whose PSNR is measured after the VAE
     curve_pictures: int = 20
-    recipe_seconds: float = 180.0  # of the processor, for each recipe that is compared
+    recipe_seconds: float = 1500.0  # of the processor, for each recipe that is compared
+    recipe_pictures: int = 4000  # of the small world that recipes are compared on
+    recipe_validation: int = 160  # other pictures of it
 
 
 CPU = Preset("cpu")
@@ -142,21 +178,31 @@ GPU = Preset(
         CPU.unet, latent_pictures=120_000, steps=30_000, batch_size=256, learning_rate=1e-3
     ),
     distil=replace(CPU.distil, steps=15_000, batch_size=256, learning_rate=1e-3),
+    turbo=replace(CPU.turbo, steps=15_000, batch_size=256),
     restorer=replace(CPU.restorer, steps=8000, batch_size=64, evaluation_pictures=100),
 )
 # A few seconds of everything, on few pictures: the tests run the whole recipe with it.
 TINY = Preset(
     "tiny",
+    tokenizer_captions=500,
     evaluation_pictures=3,
+    evaluation_rounds=1,
+    vae_pictures=20,
     curve_pictures=2,
     recipe_seconds=0.1,
+    recipe_pictures=8,
+    recipe_validation=4,
+    machine=Machine("cpu", "float32"),
     clip=ClipSettings(1, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
     judge=ClipSettings(2, steps=3, batch_size=4, text_layers=1, text_width=32, text_heads=2),
-    vae=VaeSettings(channels=(8, 12, 12, 16), steps=3, batch_size=2, decoder_steps=2),
+    vae=VaeSettings(
+        channels=(8, 12, 12, 16), steps=3, batch_size=2, decoder_steps=2, measured_pictures=32
+    ),
     unet=UnetSettings(
-        channels=(16, 16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1, snapshot_every=2
+        channels=(16, 32), latent_pictures=8, steps=3, batch_size=2, warm_up=1, snapshot_every=2
     ),
     distil=DistilSettings(steps=3, batch_size=2, warm_up=1, evaluation_prompts=3),
+    turbo=TurboSettings(steps=3, batch_size=2, warm_up=1),
     restorer=RestorerSettings(
         channels=8, looks=((8, 1), (8, 4)), steps=3, batch_size=2, evaluation_pictures=1
     ),

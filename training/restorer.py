@@ -12,13 +12,14 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
 
+from helpers.base.files import write_whole
 from helpers.faces.quality import psnr, ssim
 from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork, interpolated
 from helpers.vocabulary import SKIN_TONES
 from training.card import hardware, table
 from training.clip import to_pixels
 from training.data import SIZE, Ahead, Batches, Portrait
-from training.export import replaced, write_text
+from training.export import replaced
 from training.loop import Loop
 from training.pairs import Pair, Pairs, as_jpeg, shrunk, truth, with_noise
 from training.presets import Machine, RestorerSettings
@@ -312,17 +313,17 @@ def evaluate_restorer(
     restorer = Restorer.from_pretrained(folder)
     figures = {
         "preset": preset, "hardware": hardware(), "torch": torch.__version__,
-        "settings": asdict(settings), "sittings": last_lines(logs),
+        "settings": asdict(settings), "runs": last_lines(logs),
         "size": (folder / "model.safetensors").stat().st_size,
         "numbers": sum(value.numel() for value in restorer.network.parameters()),
         **restorer_figures(restorer, vae.cpu(), settings.evaluation_pictures),
     }  # fmt: skip
-    write_text(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
+    write_whole(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
     write_card(folder)
 
 
 def last_lines(logs: Path) -> dict[str, dict]:
-    """What each sitting's log says at its end."""
+    """What each run's log says at its end."""
     return {file.stem: json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
             for file in sorted(logs.glob("restorer-*.jsonl"))}  # fmt: skip
 
@@ -385,22 +386,22 @@ def write_card(folder: Path) -> None:
     """README.md of the restorer's folder, from its figures.json."""
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     settings, seconds = figures["settings"], figures["seconds"]
-    sittings = {
+    runs = {
         name: {"steps": last["step"], "minutes": round(last["seconds"] / 60, 1),
                "loss at the end": last["loss"], "PSNR at the end": last["psnr"],
                "PSNR over bicubic": last["gain"]}
-        for name, last in figures["sittings"].items()
+        for name, last in figures["runs"].items()
     }  # fmt: skip
     seconds = ", ".join(f"{name} {value:g} s" for name, value in seconds.items())
-    write_text(
+    write_whole(
         folder / "README.md",
         f"""{HEADER}
 ## Training
-`python -m training restorer`, then `--sitting 2` and so on, with the preset `{figures["preset"]}`,
+`python -m training restorer`, then `--run 2` and so on, with the preset `{figures["preset"]}`,
 on {figures["hardware"]}; {settings["batch_size"]} pictures a step. The network has
 {figures["numbers"] / 1e6:.2g} million numbers, {figures["size"] / 2**20:.2g} MiB in half precision.
 
-{table(sittings)}
+{table(runs)}
 
 ## Figures
 Written by `python -m training restorer`; torch {figures["torch"]}. Each line is the mean of

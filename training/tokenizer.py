@@ -12,7 +12,7 @@ MAX_LENGTH = 32  # tokens; the longest caption has 31 with both end marks
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
-def train_tokenizer(folder: Path, seed: int = 0, captions: int = 20_000) -> CLIPTokenizer:
+def train_tokenizer(folder: Path, captions: int, seed: int = 0) -> CLIPTokenizer:
     """Learns the merges from captions and saves a CLIPTokenizer in the folder."""
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.Sequence(

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
+from helpers.base.files import write_whole
 from training.clip import to_pixels, tokens
 from training.data import Ahead, Batches, Dataset
-from training.loop import Loop, write_whole
+from training.loop import Loop
 from training.presets import Machine, UnetSettings
 from training.vae import SCALING_FACTOR
 
@@ -31,7 +33,9 @@ def new_unet(settings: UnetSettings, text_width: int) -> UNet2DConditionModel:
     deeper = len(settings.channels) - 1
     unet = UNet2DConditionModel(
         sample_size=16, in_channels=4, out_channels=4, block_out_channels=settings.channels,
-        layers_per_block=1, cross_attention_dim=text_width, attention_head_dim=4,
+        layers_per_block=settings.layers_per_block, cross_attention_dim=text_width,
+        attention_head_dim=4, resnet_time_scale_shift=settings.resnet_time_scale_shift,
+        addition_embed_type=settings.addition_embed_type, addition_embed_type_num_heads=4,
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * deeper),
         up_block_types=(*["CrossAttnUpBlock2D"] * deeper, "UpBlock2D"),
         norm_num_groups=16,
@@ -100,45 +104,127 @@ class NoisyLatents:
         self.schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
         self.settings = settings
 
-    def batch(self, step: int) -> tuple[torch.Tensor, ...]:
-        """Noisy latents, their timesteps, what the U-Net is told, and what it should predict."""
+    def clean_batch(
+        self, step: int, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The pictures of a step: their latents, drawn from what is stored, and their captions'."""
         settings = self.settings
-        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
         chosen = batch_indices(len(self.latents), settings.batch_size, step, settings.seed)
         mean, deviation = self.latents[chosen].float().chunk(2, dim=1)
         clean = mean + deviation * torch.randn(mean.shape, generator=generator)
-        noise = torch.randn(mean.shape, generator=generator)
-        timesteps = torch.randint(0, 1000, (len(chosen),), generator=generator)
-        told = self.states[chosen].float()
-        untold = torch.rand(len(chosen), generator=generator) < settings.empty_caption_share
-        told[untold] = self.empty.float()
+        return clean, self.states[chosen].float()
+
+    def batch(self, step: int) -> tuple[torch.Tensor, ...]:
+        """Noisy latents, their timesteps, the captions' states, and what should be predicted."""
+        generator = torch.Generator().manual_seed(self.settings.seed * 1_000_003 + step)
+        clean, states = self.clean_batch(step, generator)
+        noise = torch.randn(clean.shape, generator=generator)
+        timesteps = torch.randint(0, 1000, (len(clean),), generator=generator)
+        empty = torch.rand(len(clean), generator=generator) < self.settings.empty_caption_share
+        states[empty] = self.empty.float()
         noisy = self.schedule.add_noise(clean, noise, timesteps)
+        return noisy, timesteps, states, self.target(clean, noise, timesteps)
+
+    def target(
+        self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
+    ) -> torch.Tensor:
+        """What the U-Net should predict, (n, 4, 16, 16)."""
         velocity = self.schedule.get_velocity(clean, noise, timesteps)
-        target = {"epsilon": noise, "v_prediction": velocity}[settings.prediction_type]
-        return noisy, timesteps, told, target
+        return {"epsilon": noise, "v_prediction": velocity}[self.settings.prediction_type]
+
+
+def for_training(unet: UNet2DConditionModel, device: str) -> None:
+    """Puts it there, in the layout and with the attention that is trained fastest."""
+    unet.to(device)
+    if device == "cpu":
+        # One thread of a processor with AMX: 63 pictures a second so, 51 with channels last, and 49
+        # with the fused attention too, whose way back is slow.
+        unet.set_attn_processor(AttnProcessor())
+    else:
+        unet.to(memory_format=torch.channels_last)
 
 
 def train_unet(
-    unet: UNet2DConditionModel, stored: NoisyLatents, folder: Path, name: str, machine: Machine
-) -> Loop:
+    unet: UNet2DConditionModel, stored: NoisyLatents, folder: Path, name: str, machine: Machine,
+    handed_over: Path | None = None,
+) -> Loop:  # fmt: skip
     """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
     settings, device = stored.settings, machine.device
-    unet.to(device, memory_format=torch.channels_last)
+    for_training(unet, device)
 
     def loss_of(step: int):
-        noisy, timesteps, told, target = stored.batch(step)
-        noisy = noisy.to(device).contiguous(memory_format=torch.channels_last)
-        predicted = unet(noisy, timesteps.to(device), told.to(device)).sample
+        noisy, timesteps, states, target = stored.batch(step)
+        noisy = noisy.to(device)
+        predicted = unet(noisy, timesteps.to(device), states.to(device)).sample
         errors = (predicted - target.to(device)).square().mean((1, 2, 3))
         weights = timestep_weights(stored.schedule, timesteps, settings)
         return (errors * weights.to(device)).mean(), {}
 
     loop = Loop(name, unet, loss_of, folder, settings.steps, settings.learning_rate,
                 warm_up=settings.warm_up, machine=machine, ema=settings.ema,
-                report_every=25, snapshot_every=settings.snapshot_every)  # fmt: skip
+                report_every=25, snapshot_every=settings.snapshot_every,
+                handed_over=handed_over)  # fmt: skip
     loop.run()
     loop.use_average()
     return loop
+
+
+def clean_estimate(
+    schedule: DDPMScheduler, noisy: torch.Tensor, timesteps: torch.Tensor, prediction: torch.Tensor
+) -> torch.Tensor:
+    """The clean latents (n, 4, 16, 16) that a prediction stands for."""
+    kept = schedule.alphas_cumprod.to(noisy.device)[timesteps].view(-1, 1, 1, 1)
+    if schedule.config.prediction_type == "v_prediction":
+        return kept.sqrt() * noisy - (1 - kept).sqrt() * prediction
+    return (noisy - (1 - kept).sqrt() * prediction) / kept.sqrt()
+
+
+class Guesses:
+    """What the U-Net takes clean latents to be, after noise of an early timestep was laid on them.
+
+    Early ones only: at late ones it is a guess at another picture.
+    """
+
+    timesteps = (50, 400)
+
+    def __init__(self, unet, text, tokenizer: CLIPTokenizer, settings: UnetSettings) -> None:
+        self.unet, self.text, self.tokenizer = unet.eval().requires_grad_(False), text, tokenizer
+        self.schedule = DDPMScheduler(**SCHEDULE, prediction_type=settings.prediction_type)
+
+    @torch.no_grad()
+    def __call__(
+        self, latents: torch.Tensor, captions: list[str], generator: torch.Generator
+    ) -> torch.Tensor:
+        """`latents` are scaled, (n, 4, 16, 16); so is the result."""
+        device = latents.device
+        self.unet.to(device), self.text.to(device)
+        timesteps = torch.randint(*self.timesteps, (len(latents),), generator=generator)
+        noise = torch.randn(latents.shape, generator=generator).to(device)
+        noisy = self.schedule.add_noise(latents, noise, timesteps.to(device))
+        states = self.text(input_ids=tokens(self.tokenizer, captions).to(device)).last_hidden_state
+        prediction = self.unet(noisy, timesteps.to(device), states).sample
+        return clean_estimate(self.schedule, noisy, timesteps.to(device), prediction)
+
+
+TIMESTEPS = tuple(range(50, 1000, 100))  # at which errors are told
+
+
+@torch.no_grad()
+def velocity_errors(unet: UNet2DConditionModel, stored: NoisyLatents, seed: int = 0) -> list[float]:
+    """Mean squared error of the prediction at each of TIMESTEPS, on all stored pictures."""
+    found = []
+    for timestep in TIMESTEPS:
+        generator = torch.Generator().manual_seed(seed + timestep)
+        clean = stored.latents[:, :4].float()
+        noise = torch.randn(clean.shape, generator=generator)
+        timesteps = torch.full((len(clean),), timestep)
+        noisy = stored.schedule.add_noise(clean, noise, timesteps)
+        target = stored.target(clean, noise, timesteps)
+        rows = zip(*(t.split(32) for t in (noisy, timesteps, stored.states, target)), strict=True)
+        errors = [(unet(x, t, states.float()).sample - wanted).square().mean((1, 2, 3))
+                  for x, t, states, wanted in rows]  # fmt: skip
+        found.append(torch.cat(errors).mean().item())
+    return found
 
 
 def timestep_weights(

@@ -6,6 +6,7 @@ Method: Rombach et al. 2022, arXiv:2112.10752.
 """
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from training.clip import to_pixels
-from training.data import SIZE, Ahead, Batches, Dataset
+from training.data import SIZE, STEP, Ahead, Batches, Dataset, Sample
 from training.loop import Loop
 from training.presets import Machine, VaeSettings
 
@@ -135,80 +136,121 @@ def edges(pixels: torch.Tensor) -> list[torch.Tensor]:
     return found
 
 
-def reconstruction_loss(vae, pixels, generator, settings: VaeSettings, latent_noise: float = 0.0):
-    """L1 + squared error + edges + a little KL, on pictures (n, 3, height, width) from -1 to 1.
-
-    `latent_noise` is how much the latents are disturbed at most, in their deviations.
-    """
-    posterior = vae.encode(pixels).latent_dist
-    noise = torch.randn(posterior.mean.shape, generator=generator)
-    strength = latent_noise / SCALING_FACTOR * torch.rand(len(pixels), 1, 1, 1, generator=generator)
-    deviation = (posterior.std.square() + strength.to(pixels.device).square()).sqrt()
-    drawn = vae.decode(posterior.mean + deviation * noise.to(pixels.device)).sample
+def picture_loss(drawn: torch.Tensor, pixels: torch.Tensor, edge_weight: float) -> torch.Tensor:
+    """L1 + squared error + edges, of pictures (n, 3, height, width) from -1 to 1."""
     error = drawn - pixels
     edge = sum(F.l1_loss(a, b) for a, b in zip(edges(drawn), edges(pixels), strict=True)) / 6
+    return error.abs().mean() + 0.5 * error.square().mean() + edge_weight * edge
+
+
+def reconstruction_loss(vae, pixels, generator, settings: VaeSettings):
+    """The loss of the drawn pictures, and a little KL; pixels (n, 3, height, width) from -1 to 1.
+
+    With an `equivariance_weight`, half of the pictures are also drawn from their latents at half
+    the size, and compared with the pictures at half the size: latents then mean the same at both,
+    and have less in them that changes from cell to cell, which a U-Net finds hard to learn (EQ-VAE:
+    Kouzelis et al. 2025, arXiv:2502.09509; Skorokhodov et al. 2025, arXiv:2502.14831).
+    """
+    posterior = vae.encode(pixels).latent_dist
+    noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
+    drawn = vae.decode(posterior.mean + posterior.std * noise).sample
     kl = posterior.kl().mean() / posterior.mean[0].numel()
-    squared = error.square().mean()
-    loss = error.abs().mean() + 0.5 * squared + settings.edge_weight * edge
-    figures = {"psnr": -10 * torch.log10(squared.detach() / 4).item(), "kl": kl.item()}
-    return loss + settings.kl_weight * kl, figures
+    loss = picture_loss(drawn, pixels, settings.edge_weight) + settings.kl_weight * kl
+    figures = {"psnr": psnr(drawn, pixels), "kl": kl.item()}
+    if settings.equivariance_weight:
+        half = slice(len(pixels) // 2)
+        smaller = vae.decode(F.avg_pool2d(posterior.mean[half], 2)).sample
+        same = picture_loss(smaller, F.avg_pool2d(pixels[half], 2), settings.edge_weight)
+        loss = loss + settings.equivariance_weight * same
+        figures["half size"] = same.item()
+    return loss, figures
+
+
+@torch.no_grad()
+def psnr(drawn: torch.Tensor, pixels: torch.Tensor) -> float:
+    """Of all pictures together, in dB, for pixels from -1 to 1."""
+    return -10 * torch.log10((drawn - pixels).square().mean() / 4).item()
 
 
 def cropped(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
-    places = torch.randint(0, SIZE - size + 1, (len(pixels), 2), generator=generator).tolist()
+    """Parts of the pictures, each from a place of its own, by whole steps of the drawings."""
+    steps = torch.randint(0, (SIZE - size) // STEP + 1, (len(pixels), 2), generator=generator)
+    places = (STEP * steps).tolist()
     pairs = zip(pixels, places, strict=True)
     return torch.stack([picture[:, y : y + size, x : x + size] for picture, (y, x) in pairs])
 
 
-def pictures(settings: VaeSettings, sitting: int) -> Dataset:
-    """What a sitting is trained on; faces often, because they have the smallest features."""
-    return Dataset(settings.seed + 100 * sitting, portrait_share=0.3)
+def pictures(seed: int) -> Dataset:
+    """What the autoencoder is trained on; faces often, because they have the smallest features."""
+    return Dataset(seed, portrait_share=0.3)
 
 
-def loss_on_pictures(vae: AutoencoderKL, settings: VaeSettings, machine: Machine, sitting: int):
-    """The loss of a step: of crops at first, of whole pictures later and in later sittings."""
-    batches = Batches(pictures(settings, sitting), settings.batch_size)
-    samples_of = Ahead(batches, machine.workers)
-    whole_from = settings.whole_from * settings.steps if sitting == 0 else 0
-    latent_noise = settings.decoder_noise if sitting else 0.0
+def prepared(samples: list[Sample], machine: Machine) -> torch.Tensor:
+    pixels = to_pixels([sample.picture for sample in samples]).to(machine.device)
+    return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def train_vae(
+    name: str, settings: VaeSettings, folder: Path, machine: Machine,
+    before: AutoencoderKL | None = None, handed_over: Path | None = None,
+) -> tuple[AutoencoderKL, Loop]:  # fmt: skip
+    """Trains to the end of the settings' steps; the model is averaged and standardised.
+
+    It goes on from `before`, whose latents then change, or begins as a linear autoencoder. Most
+    steps see parts of pictures, the last ones whole pictures.
+    """
+    vae = new_vae(settings) if before is None else before.float().requires_grad_(True)
+    vae.to(machine.device, memory_format=torch.channels_last)
+    samples_of = Ahead(Batches(pictures(settings.seed), settings.batch_size), machine.workers)
 
     def loss_of(step: int):
-        size = SIZE if step >= whole_from else settings.crop
+        size = SIZE if step >= settings.whole_from * settings.steps else settings.crop
         count = max(2, settings.batch_size * settings.crop**2 // size**2)
         generator = torch.Generator().manual_seed(step)
-        samples = samples_of(step)[:count]
-        pixels = cropped(to_pixels([s.picture for s in samples]), size, generator)
-        pixels = pixels.to(machine.device).contiguous(memory_format=torch.channels_last)
-        return reconstruction_loss(vae, pixels, generator, settings, latent_noise)
+        pixels = cropped(prepared(samples_of(step)[:count], machine), size, generator)
+        return reconstruction_loss(vae, pixels, generator, settings)
 
-    return loss_of
-
-
-def train_vae(settings: VaeSettings, folder: Path, machine: Machine) -> tuple[AutoencoderKL, Loop]:
-    """Trains to the end of the settings' steps; the model is averaged and standardised."""
-    vae = new_vae(settings).to(machine.device, memory_format=torch.channels_last)
-    loss_of = loss_on_pictures(vae, settings, machine, sitting=0)
-    loop = Loop("vae", vae, loss_of, folder, settings.steps, settings.learning_rate,
-                machine=machine, ema=settings.ema, weight_decay=0.0, report_every=50)  # fmt: skip
+    loop = Loop(name, vae, loss_of, folder, settings.steps, settings.learning_rate,
+                machine=machine, ema=settings.ema, weight_decay=0.0, report_every=50,
+                handed_over=handed_over)  # fmt: skip
     loop.run()
     loop.use_average()
-    standardise(vae, pictures(settings, sitting=0))
+    standardise(vae, pictures(settings.seed), settings.measured_pictures)
     return vae, loop
 
 
+Guess = Callable[[torch.Tensor, list[str], torch.Generator], torch.Tensor]
+
+
 def refine_decoder(
-    vae: AutoencoderKL, settings: VaeSettings, folder: Path, machine: Machine, sitting: int
-) -> Loop:
+    name: str, vae: AutoencoderKL, settings: VaeSettings, folder: Path, machine: Machine,
+    guess: Guess,
+) -> Loop:  # fmt: skip
     """Trains the decoder further. The latents stay as they are, and so the U-Net stays good.
 
-    Its latents are disturbed, because the U-Net's are never quite right either: the decoder learns
-    to draw a clean edge from latents that are a little off, not a mosaic.
+    `guess(latents, captions, generator)` says what the U-Net takes the latents of these pictures
+    to be after it saw them noisy. Half of each batch is drawn from such guesses, since that is what
+    the decoder will get: it learns to draw a clean edge from latents that are a little off in just
+    the way in which the U-Net's are (the idea: arXiv:2509.12474).
     """
     vae.to(machine.device, memory_format=torch.channels_last).requires_grad_(True)
     for fixed in (vae.encoder, vae.quant_conv):
         fixed.requires_grad_(False)
-    loss_of = loss_on_pictures(vae, settings, machine, sitting)
-    loop = Loop(f"decoder-{sitting}", vae, loss_of, folder, settings.decoder_steps,
+    count = max(2, settings.batch_size * settings.crop**2 // SIZE**2)
+    samples_of = Ahead(Batches(pictures(settings.seed), count), machine.workers)
+
+    def loss_of(step: int):
+        generator, samples = torch.Generator().manual_seed(step), samples_of(step)
+        pixels = prepared(samples, machine)
+        with torch.no_grad():
+            latents = vae.encode(pixels).latent_dist.mean * SCALING_FACTOR
+            guessed = guess(latents[::2], [s.caption for s in samples[::2]], generator)
+            latents = latents.clone()
+            latents[::2] = guessed.to(latents.dtype)
+        drawn = vae.decode(latents / SCALING_FACTOR).sample
+        return picture_loss(drawn, pixels, settings.edge_weight), {"psnr": psnr(drawn, pixels)}
+
+    loop = Loop(name, vae, loss_of, folder, settings.decoder_steps,
                 settings.decoder_learning_rate, machine=machine, ema=settings.ema,
                 weight_decay=0.0, report_every=50)  # fmt: skip
     loop.run()
@@ -217,7 +259,7 @@ def refine_decoder(
 
 
 @torch.no_grad()
-def standardise(vae: AutoencoderKL, data: Dataset, count: int = 256) -> None:
+def standardise(vae: AutoencoderKL, data: Dataset, count: int) -> None:
     """Folds the latents' mean and deviation into the two 1 x 1 convolutions.
 
     Afterwards latents times `scaling_factor` have mean 0 and deviation 1 in each channel, so that

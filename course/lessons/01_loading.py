@@ -31,6 +31,9 @@
 # **Time:** 45 minutes for the core path, sections 1 to 6. The sections headed *More* take another
 # 30. **You need:** a little Python (variables, lists, `for` loops, functions). You don't need a
 # graphics card, nor a network once the course is installed.
+#
+# **On a phone, or with nothing installed yet?** [Try it](../course/try-it.md) runs the same model
+# in a browser tab, and seed 42 there is seed 42 here.
 
 # %% [markdown]
 # ## 1 · The first picture

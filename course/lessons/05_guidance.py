@@ -123,6 +123,10 @@ by_guidance = sweep(
 # left to right the prompt pushes harder. What happens to the contrast and to the colors? Where does
 # detail get lost?
 #
+# On the course's site the figure in [the chapter on
+# guidance](../course/reading/guidance.md#what-it-costs) has a slider for the scale: the model runs
+# in the page and draws as you move it.
+#
 # ## 2 · Is it the seed?
 #
 # One seed is one case, and a case may be chance. Here are three seeds, a row each, and six scales,
@@ -315,11 +319,13 @@ else:
 # %% tags=["nbval-ignore-output"]
 sizes = []
 hook = pipe.unet.register_forward_pre_hook(lambda unet, inputs: sizes.append(len(inputs[0])))
-for guidance_scale in [5.0, 1.0]:
-    sizes.clear()
-    pipe(poster, num_inference_steps=2, guidance_scale=guidance_scale)
-    print(f"guidance {guidance_scale}: {len(sizes)} calls, batch sizes {sizes}")
-hook.remove()
+try:
+    for guidance_scale in [5.0, 1.0]:
+        sizes.clear()
+        pipe(poster, num_inference_steps=2, guidance_scale=guidance_scale)
+        print(f"guidance {guidance_scale}: {len(sizes)} calls, batch sizes {sizes}")
+finally:  # even if you stop the cell: a hook that stays would count every call twice
+    hook.remove()
 
 # %% [markdown]
 # One picture, and with guidance a batch of two: guidance doubles the work of the U-Net.

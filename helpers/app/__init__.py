@@ -1,12 +1,18 @@
 """The course's own web app, for one learner or a class: `make app`, or `python -m helpers app`.
 
-engine.py    draws for everybody with one worker thread, fairly
+queue.py     draws for everybody with one worker thread, fairly
 limits.py    what may be asked for; every request passes here, from the page or past it
+visitors.py  who is here: a random cookie each, and how much one may ask for at once
+access.py    the password, the cookie, the bounds of uploads
 album.py     the pictures that were made, and by which settings
+drawing.py   from the engine's pictures to a visitor's album
+words.py     how a model reads a prompt
 markup.py    HTML with everything escaped
-studio.py    the three together with the ratings, as the pages get them
-generate.py, explore.py, faces.py, rate.py    the four pages
-page.py      the pages together, and the server
+studio.py    what the pages share
+answers.py   binds a page's function to an event; whatever goes wrong becomes a sentence
+pages/       the pages, one module each
+server.py    the pages together, and the server
+app.js, theme.css    what the browser does beside Gradio, and how it looks
 """
 
 import os

@@ -1,21 +1,41 @@
 """What may be asked of the app. The page's own controls only help; the rule is here.
 
 Requests also come past the page, through the API, so every value is checked again as it arrives:
-its type, its range, its length. Each function returns the value ready to use or raises ValueError
+its type, its range, its length. Each function returns the value ready to use or raises `Invalid`
 with a sentence for the person who asked. Messages repeat no text that was sent.
 """
 
+import io
+import json
+import random
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from helpers.pictures.check import upright
-from helpers.pictures.files import image_settings
+from helpers.pictures.encoded import from_bytes
+from helpers.pictures.files import SETTINGS_KEY
+from helpers.pictures.parameters import PARAMETERS_KEY, settings_of_parameters
+from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
-from helpers.sampling.trajectory import Cell
 from helpers.sweeps import plan as plans
+
+PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
+NONE = "none"  # how a sweep over negative prompts has the empty one among its values
+
+
+class Invalid(ValueError):
+    """A value that cannot be; the message is for whoever sent it.
+
+    Attributes:
+        name: The setting, by which the page finds its field.
+    """
+
+    def __init__(self, message: str, name: str = ""):
+        super().__init__(message)
+        self.name = name
 
 
 @dataclass(frozen=True)
@@ -50,21 +70,35 @@ AXIS_NAMES = {
 SLOW_TO_BUILD = {"dpm++ sde"}  # noise by a search tree: minutes where the others take seconds
 SCHEDULERS = [name for name in SHORT_NAMES if name not in SLOW_TO_BUILD]
 
-LABELS = AXIS_NAMES | {"images": "Number of images"}
+LABELS = AXIS_NAMES | {
+    "images": "Number of pictures",
+    "tags": "Each tag",
+    "comment": "The comment",
+    "consent": "The consent",
+    "vote": "Your vote",
+    "factor": "The factor",
+    "model": "The model",
+    "lora": "The LoRA",
+    "style": "The style",
+    "rows": "Rows",
+    "columns": "Columns",
+    "receipt": "The receipt",
+    "which": "Which pictures",
+}
 
 
 def text(name: str, value: object, longest: int = LIMITS.prompt) -> str:
     """A text that is not too long and that UTF-8 can hold; without spaces at the ends."""
     if not isinstance(value, str):
-        raise ValueError(f"{_label(name)} must be a text.")
+        raise Invalid(f"{_label(name)} must be a text.", name)
     if len(value) > longest:
-        raise ValueError(
-            f"{_label(name)} may have {longest} characters; this one has {len(value)}."
+        raise Invalid(
+            f"{_label(name)} may have {longest} characters; this one has {len(value)}.", name
         )
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{_label(name)} has characters that are no text.") from None
+        raise Invalid(f"{_label(name)} has characters that are not text.", name) from None
     return value.strip()
 
 
@@ -72,7 +106,7 @@ def prompt(value: object) -> str:
     """A prompt that says something."""
     checked = text("prompt", value)
     if not checked:
-        raise ValueError("The prompt is empty: write what you would like to see.")
+        raise Invalid("The prompt is empty: write what you would like to see.", "prompt")
     return checked
 
 
@@ -80,7 +114,7 @@ def whole_number(name: str, value: object) -> int:
     """A whole number within the bounds of that name; sliders send 25.0 for 25."""
     checked = number(name, value)
     if not checked.is_integer():
-        raise ValueError(f"{_label(name)} must be a whole number; got {checked:g}.")
+        raise Invalid(f"{_label(name)} must be a whole number; got {checked:g}.", name)
     return int(checked)
 
 
@@ -88,16 +122,17 @@ def number(name: str, value: object) -> float:
     """A number within the bounds of that name."""
     least, most = getattr(LIMITS, name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{_label(name)} must be a number from {least:g} to {most:g}.")
+        raise Invalid(f"{_label(name)} must be a number from {least:g} to {most:g}.", name)
     if not least <= value <= most:  # neither is NaN
-        raise ValueError(f"{_label(name)} must be from {least:g} to {most:g}; got {value!s:.20}.")
+        told = f"{_label(name)} must be from {least:g} to {most:g}; got {value!s:.20}."
+        raise Invalid(told, name)
     return float(value)
 
 
 def choice(name: str, value: object, allowed: Collection[str]) -> str:
     """One of the texts that are allowed."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{_label(name)} must be one of: {', '.join(allowed)}.")
+        raise Invalid(f"{_label(name)} must be one of: {', '.join(allowed)}.", name)
     return value
 
 
@@ -110,8 +145,12 @@ def pictures(
     seed: object,
     scheduler: object = None,
 ) -> list[Cell]:
-    """The pictures of the Generate page: one a seed, counting up from `seed`."""
-    first, (least, most) = whole_number("seed", seed), LIMITS.seed
+    """The pictures of the Generate page: one per seed, counting up from `seed`.
+
+    Without a seed, from one that is drawn by chance.
+    """
+    least, most = LIMITS.seed
+    first = random.randint(least, most) if seed in (None, "") else _seed(seed)
     common = {
         "prompt": prompt(prompt_text),
         "negative_prompt": text("negative_prompt", negative_prompt) or None,
@@ -124,19 +163,26 @@ def pictures(
     return [Cell(seed=seed, **common) for seed in seeds]
 
 
-def axis_values(name: object, values: object) -> tuple:
-    """The values of an axis: prompts one a line, others also with commas between them."""
+def axis_values(name: object, values: object, field: str = "row_values") -> tuple:
+    """The values of an axis: prompts one a line, others also with commas between them.
+
+    Among negative prompts, "none" is the empty one. `field` is where the page has the values.
+    """
     name = choice("axis", name, AXIS_NAMES)
-    written = text(f"The values of {AXIS_NAMES[name]}", values, LIMITS.axis_text)
-    is_prompt = name in ("prompt", "negative_prompt")
-    parts = written.splitlines() if is_prompt else written.replace(",", "\n").splitlines()
-    parts = [part.strip() for part in parts if part.strip()]
-    if not parts:
-        raise ValueError(f"The axis {AXIS_NAMES[name]} has no values: write some.")
-    found = tuple(dict.fromkeys(_axis_value(name, part) for part in parts))
+    try:
+        written = text(f"The values of {AXIS_NAMES[name]}", values, LIMITS.axis_text)
+        is_prompt = name in ("prompt", "negative_prompt")
+        parts = written.splitlines() if is_prompt else written.replace(",", "\n").splitlines()
+        parts = [part.strip() for part in parts if part.strip()]
+        found = tuple(dict.fromkeys(_axis_value(name, part) for part in parts))
+    except Invalid as error:
+        raise Invalid(str(error), field) from None
+    if not found:
+        raise Invalid(f"The axis {AXIS_NAMES[name]} has no values: write some.", field)
     if len(found) > LIMITS.axis_values:
-        raise ValueError(
-            f"An axis may have {LIMITS.axis_values} values; {AXIS_NAMES[name]} has {len(found)}."
+        raise Invalid(
+            f"An axis may have {LIMITS.axis_values} values; {AXIS_NAMES[name]} has {len(found)}.",
+            field,
         )
     return found
 
@@ -145,47 +191,73 @@ def sweep(axes: dict[str, tuple], fixed: dict[str, object]) -> tuple[plans.Axes,
     """The plan of a sweep and its cells; axes and fixed values must be checked already."""
     plan = plans.find_axes(fixed | {name: list(values) for name, values in axes.items()})
     if len(plan.positions) > LIMITS.cells:
-        raise ValueError(
+        raise Invalid(
             f"A sweep may have {LIMITS.cells} pictures; this one has {len(plan.positions)}. "
-            "Take out some values."
+            "Take out some values.",
+            "row_values",
         )
     return plan, [Cell(**plan.settings(position)) for position in plan.positions]
 
 
 def uploaded_image(path: object) -> Image.Image:
-    """An uploaded picture, loaded, upright, in RGB and on white."""
-    if not path:
-        raise ValueError("There is no picture yet: choose one.")
-    path = Path(str(path))
+    """An uploaded PNG, JPEG or WebP picture, loaded, upright, in RGB and on white."""
+    side = LIMITS.upload_side
     try:
-        if path.stat().st_size > LIMITS.upload:
-            raise ValueError(f"The file is larger than {LIMITS.upload // 1_000_000} MB.")
-        with Image.open(path) as image:
-            if max(image.size) > LIMITS.upload_side:
-                raise ValueError(
-                    f"The picture may be {LIMITS.upload_side} pixels wide and high; it is "
-                    f"{image.width} x {image.height}."
-                )
-            return upright(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
-        raise ValueError("This file is no picture that can be read.") from None
+        image = from_bytes(_uploaded(path), side * side)
+    except ValueError as error:
+        raise Invalid(f"This picture {error}.", "upload") from None
+    if max(image.size) > side:
+        told = f"The picture may be {side} pixels wide and high; "
+        raise Invalid(f"{told}it is {image.width} x {image.height}.", "upload")
+    return image
 
 
 def uploaded_settings(path: object) -> dict[str, object]:
     """The settings inside an uploaded PNG, not checked yet."""
-    try:
-        settings = image_settings(str(path))
-    except (OSError, ValueError, SyntaxError, RecursionError, Image.DecompressionBombError):
-        settings = None
+    content, settings = _uploaded(path, "again"), None
+    if content.startswith(PNG_BEGINS):
+        with suppress(Exception):  # a damaged file makes Pillow raise a dozen unrelated classes
+            settings = _settings_in(content)
     if not isinstance(settings, dict):
-        raise ValueError(
+        raise Invalid(
             "This file holds no settings. Choose a PNG that this app made; many programs drop the "
-            "settings when they save a picture again."
+            "settings when they save a picture again.",
+            "again",
         )
     return settings
 
 
+def _settings_in(content: bytes) -> object:
+    """Our own settings in a PNG, or else those that another program wrote."""
+    with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+        if SETTINGS_KEY in image.info:
+            return json.loads(image.info[SETTINGS_KEY])
+        return settings_of_parameters(image.info[PARAMETERS_KEY])
+
+
+def _uploaded(path: object, field: str = "upload") -> bytes:
+    """What was uploaded, not looked at yet."""
+    if not path:
+        raise Invalid("There is no picture yet: choose one.", field)
+    try:
+        content = Path(str(path)).read_bytes()
+    except OSError:  # gradio removes uploads after some time
+        raise Invalid("The uploaded file is not here any more: choose it again.", field) from None
+    if len(content) > LIMITS.upload:
+        raise Invalid(f"The file is larger than {LIMITS.upload // 1_000_000} MB.", field)
+    return content
+
+
+def _seed(value: object) -> int:
+    """The page sends a text, since it can be empty; programs send a number."""
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        value = int(value.strip()[:10])
+    return whole_number("seed", value)
+
+
 def _axis_value(name: str, part: str) -> object:
+    if name == "negative_prompt" and part.lower() == NONE:
+        return None
     if name in ("prompt", "negative_prompt"):
         return text(name, part)
     if name == "scheduler":
@@ -193,7 +265,7 @@ def _axis_value(name: str, part: str) -> object:
     try:
         value = float(part)
     except ValueError:
-        raise ValueError(
+        raise Invalid(
             f"The values of {AXIS_NAMES[name]} must be numbers with commas between them."
         ) from None
     return number(name, value) if name == "guidance_scale" else whole_number(name, value)

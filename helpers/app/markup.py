@@ -3,20 +3,44 @@
 import base64
 import html
 import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
+import gradio as gr
 from PIL import Image
 
+from helpers.app.album import Made
 from helpers.app.limits import AXIS_NAMES
 from helpers.app.queue import JobProgress, PictureProgress
+from helpers.feedback.store import RatedPicture
 from helpers.pictures.files import alt_text
 from helpers.sweeps.plan import Axes, value_label
 
 SHOWN_SIDE = 256  # pixels: a picture inside the HTML is made this small
 
 
-def status(progress: JobProgress) -> str:
+# A click on a button of a gr.HTML, with what the button does and for which picture. A document's
+# listener in app.js does the same for the actions that lead to another page.
+ON_CLICK = """element.addEventListener("click", event => {
+    const button = event.target.closest("[data-do]");
+    if (button && %s.includes(button.dataset.do) && button.dataset.asks !== "yes")
+        trigger("click", {do: button.dataset.do, id: button.dataset.id});
+});"""
+CHOOSING = ON_CLICK % '["choose"]'
+KEEPING = ON_CLICK % '["favourite", "delete"]'
+HIDING = ON_CLICK % '["hide", "show"]'
+
+
+def clicked(event: gr.EventData) -> tuple[str, str]:
+    """What a button does, and for which picture."""
+    told = event._data if isinstance(event._data, dict) else {}
+    return str(told.get("do", "")), str(told.get("id", ""))
+
+
+def status(progress: JobProgress, with_previews: bool = True) -> str:
     """How far a job is: a sentence, a bar, and the pictures that are forming."""
     forming = [p for p in progress.pictures if p.state == "running" and not progress.finished]
+    forming = forming if with_previews else []
     cards = "".join(_card(picture) for picture in forming)
     percent = round(100 * progress.share)
     bar = (
@@ -39,6 +63,8 @@ def sentence(progress: JobProgress) -> str:
             f"Stopped. {done} of {total} done." if progress.stopped else f"{done} of {total} done."
         )
         return " ".join([told, *errors])
+    if progress.paused and progress.place:
+        return f"Drawing is paused by the teacher. {done} of {total} done; the others wait."
     if progress.place and not progress.count("running"):
         place = "next" if progress.place == 1 else f"number {progress.place}"
         return f"Waiting: {done} of {total} done, and you are {place} in line."
@@ -50,10 +76,195 @@ def note(text: str) -> str:
     return f'<p class="note" role="status">{html.escape(text)}</p>'
 
 
-def sweep_table(axes: Axes, shown: dict[tuple, str], errors: dict[tuple, str]) -> str:
+def problem(sentence: str, page: str, field: str = "") -> str:
+    """What went wrong; app.js marks the field that it is about, if there is one."""
+    marked = f' data-field="{page}-{field.replace("_", "-")}"' if field else ""
+    return f'<p class="problem" role="alert"{marked}>{html.escape(sentence)}</p>'
+
+
+def heading(text: str, level: int = 2) -> str:
+    return f"<h{level}>{html.escape(text)}</h{level}>"
+
+
+def log_in_page(problem: str = "") -> str:
+    """The page that asks for the class's password."""
+    told = f'<p role="alert">{html.escape(problem)}</p>' if problem else ""
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Sticker studio: log in</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root {{ color-scheme: light dark; font-family: system-ui, sans-serif; }}
+main {{ max-width: 22rem; margin: 15vh auto 0; padding: 0 1rem; }}
+input, button {{ font: inherit; width: 100%; box-sizing: border-box; padding: 0.6rem;
+  margin: 0.3rem 0 0.8rem; }}
+</style></head>
+<body><main><h1>Sticker studio</h1>{told}
+<form method="post" action="/login">
+<label for="password">The password of your class</label>
+<input id="password" name="password" type="password" autocomplete="current-password" required
+  autofocus>
+<button>Come in</button>
+</form></main></body></html>"""
+
+
+# --- Pictures
+
+
+ACTIONS = {
+    "improve": "Improve",
+    "rate": "Rate",
+    "seed": "Use this seed",
+    "choose": "Choose",
+    "hide": "Hide",
+    "show": "Show again",
+    "favourite": "Favorite",
+    "delete": "Delete",
+}
+"""What the buttons of a picture are called; `pages.actions` says what they do."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as a page shows it.
+
+    Attributes:
+        id: By which its buttons name it.
+        url: Where its file is.
+        caption: What made it; under the picture.
+        alt: What a person hears who does not see it.
+        actions: Of `ACTIONS`.
+        is_favourite: Whether its visitor marked it.
+        download: Whether its file is offered.
+    """
+
+    id: str
+    url: str
+    caption: str
+    alt: str
+    actions: tuple[str, ...] = ()
+    is_favourite: bool = False
+    download: bool = True
+
+
+def made_picture(made: Made, actions: Collection[str] | None = None) -> Shown:
+    """A picture of an album, with the buttons that its kind has."""
+    if actions is None:
+        actions = ("improve", "rate", "seed") if made.kind == "drawn" else ()
+    alt = made.caption if made.kind == "sweep" else alt_text(made.settings)
+    return Shown(made.id, made.url, made.caption, alt, tuple(actions), made.is_favourite)
+
+
+def class_picture(picture: RatedPicture, actions: Collection[str] = ()) -> Shown:
+    """A picture of the class, and how the votes are."""
+    first = picture.ratings[0]
+    caption = f"{picture.ups} up, {picture.downs} down · {first.prompt}"
+    alt = alt_text({"prompt": first.prompt} | first.settings)
+    return Shown(picture.id, f"/class/{picture.id}.png", caption, alt, tuple(actions))
+
+
+def cards(pictures: Sequence[Shown], empty: str = "", label: str = "Pictures") -> str:
+    """Pictures side by side, each with its buttons; `empty` is HTML for where there are none."""
+    if not pictures:
+        return empty
+    items = "".join(
+        f'<li class="card">{_opened(p)}{_caption(p)}{_buttons(p)}</li>' for p in pictures
+    )
+    return f'<ul class="album-cards" aria-label="{html.escape(label)}">{items}</ul>'
+
+
+def thumbnails(pictures: Sequence[Shown], chosen: str | None, empty: str = "") -> str:
+    """Small pictures to choose one from."""
+    if not pictures:
+        return empty
+    items = "".join(
+        f'<li><button type="button" class="thumbnail" data-do="choose" data-id="{p.id}" '
+        f'aria-pressed="{"true" if p.id == chosen else "false"}">'
+        f'<img src="{p.url}" alt="{html.escape(p.alt)}" loading="lazy"></button></li>'
+        for p in pictures
+    )
+    return f'<ul class="thumbnails" aria-label="Pictures to choose from">{items}</ul>'
+
+
+def large(picture: Shown | None, empty: str = "") -> str:
+    """One picture that something is done with."""
+    if picture is None:
+        return empty
+    return (
+        f'<figure class="large" data-picture="{picture.id}">'
+        f'<img src="{picture.url}" alt="{html.escape(picture.alt)}">'
+        f"<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+    )
+
+
+def before_after(before: str, after: str) -> str:
+    """Two pictures on top of each other, and a slider that moves the border between them."""
+    return (
+        '<div class="compare" style="--at: 50%">'
+        f'<div class="stack"><img class="after" src="{after}" alt="After">'
+        f'<img class="before" src="{before}" alt="Before"></div>'
+        '<label>Before <input type="range" min="0" max="100" value="50" '
+        'aria-label="How much of the picture before is shown, in percent"> After</label>'
+        f"{download(after, 'Download')}</div>"
+    )
+
+
+def download(url: str, label: str) -> str:
+    """A link that saves a picture."""
+    return f'<a class="button" href="{url}?download" download>{html.escape(label)}</a>'
+
+
+def empty(told: str, prompts: Sequence[str] = ()) -> str:
+    """What is in a place without pictures: what to do, and prompts to click."""
+    buttons = "".join(
+        f'<button type="button" class="button" data-do="prompt" data-id="{html.escape(prompt)}">'
+        f"{html.escape(prompt)}</button>"
+        for prompt in prompts
+    )
+    return f'<div class="nothing"><p>{html.escape(told)}</p>{buttons}</div>'
+
+
+def _opened(picture: Shown) -> str:
+    """The picture as a button that opens it large, in a dialog that app.js builds."""
+    actions = " ".join(picture.actions)
+    return (
+        f'<button type="button" class="open" data-open="{picture.id}" data-src="{picture.url}" '
+        f'data-caption="{html.escape(picture.caption)}" data-actions="{actions}" '
+        f'data-download="{"yes" if picture.download else ""}">'
+        f'<img src="{picture.url}" alt="{html.escape(picture.alt)}" loading="lazy"></button>'
+    )
+
+
+def _caption(picture: Shown) -> str:
+    return f'<p class="caption">{html.escape(picture.caption)}</p>'
+
+
+def _buttons(picture: Shown) -> str:
+    about = html.escape(picture.caption)
+    buttons = "".join(
+        f'<button type="button" class="button" data-do="{action}" data-id="{picture.id}"'
+        + (
+            f' aria-pressed="{"true" if picture.is_favourite else "false"}"'
+            if action == "favourite"
+            else ""
+        )
+        + f' aria-label="{ACTIONS[action]}: {about}">{ACTIONS[action]}</button>'
+        for action in picture.actions
+    )
+    if picture.download:
+        buttons += (
+            f'<a class="button" href="{picture.url}?download" download '
+            f'aria-label="Download: {about}">Download</a>'
+        )
+    return f'<div class="buttons">{buttons}</div>'
+
+
+# --- Sweeps
+
+
+def sweep_table(axes: Axes, shown: dict[tuple, Shown], errors: dict[tuple, str]) -> str:
     """A sweep of two axes as a table with headings; what is not there yet is an empty field.
 
-    `shown` has the `data_uri` of each finished picture by its position, `errors` what went wrong.
+    `shown` has each finished picture by its position, `errors` what went wrong.
     """
     (rows_name, rows), (columns_name, columns) = axes.values.items()
     head = "".join(f'<th scope="col">{_value(value)}</th>' for value in columns)
@@ -73,9 +284,7 @@ def sweep_table(axes: Axes, shown: dict[tuple, str], errors: dict[tuple, str]) -
 
 def _field(axes: Axes, position: tuple, shown: dict, errors: dict) -> str:
     if position in shown:
-        settings = axes.settings(position)
-        told = {"prompt": settings["prompt"]} | {n: settings[n] for n in axes.names}
-        return _picture(shown[position], alt_text(told))
+        return _opened(shown[position])
     if position in errors:
         return f'<span class="failed">{html.escape(errors[position])}</span>'
     return '<span class="empty" aria-label="not drawn yet"></span>'
@@ -100,10 +309,10 @@ def _value(value: object) -> str:
     return html.escape(value_label(value))
 
 
-def data_uri(image: Image.Image) -> str:
-    """A picture as text, small; for looking at, not for keeping."""
+def data_uri(image: Image.Image, side: int = SHOWN_SIDE) -> str:
+    """A picture as text, at most `side` pixels wide and high; to look at, not to keep."""
     small = image.copy()
-    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    small.thumbnail((side, side))
     buffer = io.BytesIO()
     small.save(buffer, format="WEBP", quality=90)
     return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -4,8 +4,10 @@
 - fair: the next free place goes to the user with the fewest pictures in the works, and among
   those to the one who has waited longest. Who asks for sixty pictures does not hold up who asks
   for one;
-- bounded: a full queue is refused with the reason, and no user can fill it alone;
+- bounded: a full queue is refused with the reason, and neither one user nor one computer that
+  pretends to be many can fill it alone;
 - told: `progress(job)` says how many pictures are drawn before the next one of this job;
+- paused, if a teacher wants the class to listen: what has begun is finished, the rest waits;
 - free again: a job that is stopped, or that nobody has asked about for a while, leaves at once.
 
     engine = Engine({"stickers": pipe}).start()
@@ -27,14 +29,18 @@ from PIL import Image
 
 from helpers.models.fingerprint import model_fingerprint
 from helpers.sampling import stages
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import MAX_ROWS, Denoiser
-from helpers.sampling.trajectory import Cell, Trajectory
+from helpers.sampling.trajectory import Trajectory
 
 CAPACITY = 600
 """Pictures that may wait, of all users together."""
 
 USER_CAPACITY = 80
 """Pictures that may wait of one user."""
+
+ADDRESS_SHARE = 0.5
+"""Of the capacity, for the users of one network address together."""
 
 PATIENCE = 30.0
 """Seconds without a question after which a job counts as abandoned."""
@@ -90,6 +96,7 @@ class JobProgress:
     place: int
     finished: bool
     stopped: bool
+    paused: bool = False
 
     @property
     def share(self) -> float:
@@ -106,14 +113,16 @@ class JobProgress:
     def _key(self) -> tuple:
         """What a follower would see change."""
         seen = tuple((p.state, p.evaluations, id(p.preview)) for p in self.pictures)
-        return self.place, self.finished, seen
+        return self.place, self.finished, self.paused, seen
 
 
 class Job:
     """What one press of a button asked for: several pictures, for one user, of one model."""
 
-    def __init__(self, user: str, model: str, cells: Sequence[Cell]):
-        self.user = user
+    def __init__(
+        self, user: str, model: str, cells: Sequence[Cell], session: str = "", address: str = ""
+    ):
+        self.user, self.session, self.address = user, session, address
         self.model = model
         self.cells = tuple(cells)
         self.trajectories: dict[int, Trajectory] = {}
@@ -180,7 +189,7 @@ class Engine:
         # Users in the order in which they were last let in; a dictionary keeps it.
         self._waiting: dict[str, deque[tuple[Job, int]]] = {}
         self._running: list[tuple[Job, Trajectory]] = []
-        self._closed = False
+        self._closed = self._paused = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> "Engine":
@@ -191,15 +200,21 @@ class Engine:
 
     # --- For users
 
-    def submit(self, user: str, model: str, cells: Sequence[Cell]) -> Job:
+    def submit(
+        self, user: str, model: str, cells: Sequence[Cell], session: str = "", address: str = ""
+    ) -> Job:
         """Line up for pictures.
+
+        Args:
+            session: Which of the user's windows asks; `stop_user` can stop one of them.
+            address: The network address that asks, which shares a bound with its other users.
 
         Raises LookupError for an unknown model, EngineFull with words for the user, RuntimeError
         after `shutdown`.
         """
         if model not in self.pipes:
             raise LookupError(f"model must be one of {', '.join(self.pipes)}; got {model!r}")
-        job = Job(user, model, cells)
+        job = Job(user, model, cells, session, address)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine was shut down")
@@ -214,6 +229,14 @@ class Engine:
                     f"You have {own} pictures waiting, and one person may have "
                     f"{self.user_capacity}. Wait for some of them, or stop them."
                 )
+            of_address = sum(
+                other.address == address for line in self._waiting.values() for other, _ in line
+            )
+            if address and of_address + len(cells) > self.capacity * ADDRESS_SHARE:
+                raise EngineFull(
+                    f"{of_address} pictures are waiting for people at your network address, and "
+                    "the others need room as well. Try again in a minute."
+                )
             line = self._waiting.setdefault(user, deque())
             line.extend((job, index) for index in range(len(cells)))
             self._changed.notify_all()
@@ -223,10 +246,10 @@ class Engine:
         """Where the job stands; asking also keeps it from counting as abandoned."""
         job.asked = time.monotonic()
         with self._changed:
-            place = self._place(job)
+            place, paused = self._place(job), self._paused
         pictures = tuple(job.picture(index) for index in range(len(job.cells)))
         finished = all(picture.state not in ("waiting", "running") for picture in pictures)
-        return JobProgress(pictures, place, finished, job.stopped)
+        return JobProgress(pictures, place, finished, job.stopped, paused)
 
     def wait(self, job: Job, timeout: float = 600.0) -> JobProgress:
         """Wait until the job is finished. Raises TimeoutError."""
@@ -258,13 +281,25 @@ class Engine:
             job.stopped = job.stopped or not self._has_ended(job)
             self._leave(job)
 
-    def stop_user(self, user: str) -> None:
-        """Give up everything that a user asked for."""
+    def stop_user(self, user: str, session: str | None = None) -> None:
+        """Give up everything that a user asked for, or only what one of their windows asked for."""
         with self._changed:
             jobs = {job for job, _ in self._waiting.get(user, ())}
             jobs |= {job for job, _ in self._running if job.user == user}
         for job in jobs:
-            self.stop(job)
+            if session in (None, job.session):
+                self.stop(job)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new is begun."""
+        return self._paused
+
+    def pause(self, paused: bool = True) -> None:
+        """Begin nothing new, or go on."""
+        with self._changed:
+            self._paused = paused
+            self._changed.notify_all()
 
     @property
     def load(self) -> tuple[int, int]:
@@ -272,6 +307,12 @@ class Engine:
         with self._changed:
             running = sum(not trajectory.done() for _, trajectory in self._running)
             return running, sum(map(len, self._waiting.values()))
+
+    @property
+    def waiting_users(self) -> set[str]:
+        """Who waits for a picture, or has one in the works."""
+        with self._changed:
+            return {*self._waiting, *(job.user for job, t in self._running if not t.done())}
 
     def shutdown(self) -> None:
         """Stop every job and end the thread."""
@@ -329,10 +370,13 @@ class Engine:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._running or self._closed)
+                self._changed.wait_for(self._has_work)
                 if self._closed:
                     return
             self.turn()
+
+    def _has_work(self) -> bool:
+        return bool(self._closed or self._running or (self._waiting and not self._paused))
 
     def turn(self) -> None:
         """Let in whom there is room for, and make one U-Net call for each model in use."""
@@ -354,7 +398,7 @@ class Engine:
     def _let_in(self) -> None:
         """Start waiting pictures as far as their rows fit into a U-Net call."""
         room = self.max_rows - sum(trajectory.rows for _, trajectory in self._running)
-        while self._waiting:
+        while self._waiting and not self._paused:
             user = self._order()[0]
             job, index = self._waiting[user][0]
             pipe = self.pipes[job.model]

@@ -1,14 +1,13 @@
-"""What the pages share: the engine, the album, the ratings."""
+"""What the pages share: the engine, the album, the ratings, the visitors."""
 
-import html
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import gradio as gr
-
 from helpers.app.album import Album
-from helpers.app.queue import Engine, EngineFull
+from helpers.app.queue import Engine
+from helpers.app.visitors import Visitors
 from helpers.feedback.store import Feedback
+
+WITH = " + "  # between a model and the LoRA on top of it, in the engine's name for both
 
 
 @dataclass
@@ -16,38 +15,32 @@ class Studio:
     """Everything that a page needs.
 
     Attributes:
-        engine: Draws for everybody.
+        engine: Draws for everybody. A model with a LoRA has a name such as "stickers + golden".
         feedback: Where ratings go.
         album: What was made.
+        visitors: Who is here.
         faces_url: The face service, or None for the one that the course starts.
+        voted: The rating that a visitor has given a picture. It is kept in memory alone, so that
+            nothing that lasts tells who rated what.
     """
 
     engine: Engine
     feedback: Feedback
     album: Album = field(default_factory=Album)
+    visitors: Visitors = field(default_factory=Visitors)
     faces_url: str | None = None
+    voted: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def models(self) -> list[str]:
-        return list(self.engine.pipes)
+        """The models, without those that have a LoRA on top."""
+        return [name for name in self.engine.pipes if WITH not in name]
+
+    def loras(self, model: str) -> list[str]:
+        """The LoRAs that can be put on top of a model."""
+        begin = f"{model}{WITH}"
+        return [n.removeprefix(begin) for n in self.engine.pipes if n.startswith(begin)]
 
     def close(self) -> None:
         self.engine.shutdown()
         self.album.close()
-
-
-def visitor(request: gr.Request) -> str:
-    """Whose request it is: the browser tab's, or for bare requests the computer's."""
-    if request.session_hash:
-        return request.session_hash
-    return f"host {request.client.host if request.client else 'unknown'}"
-
-
-@contextmanager
-def told_to_the_visitor():
-    """Turn what is wrong with a request into a message on the page."""
-    try:
-        yield
-    except (ValueError, LookupError, EngineFull) as error:
-        # The page shows messages as HTML.
-        raise gr.Error(html.escape(str(error)), print_exception=False) from None

@@ -3,11 +3,11 @@
 from numbers import Integral
 
 
-def checked_count(name: str, count, most: int | None = None) -> int:
+def checked_count(name: str, count: object, most: int | None = None) -> int:
     """`count` as an int, if it is a whole number from 1 and at most `most`.
 
     Raises:
-        TypeError: It is no whole number. `True` is none either.
+        TypeError: It is not a whole number. Neither is `True`.
         ValueError: It is below 1 or above `most`. Both messages call it `name`.
     """
     if isinstance(count, bool) or not isinstance(count, Integral):

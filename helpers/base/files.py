@@ -3,35 +3,61 @@
 import os
 import shutil
 import uuid
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, then rename; on return it is on the disk."""
-    temporary = path.with_name(f".saving-{uuid.uuid4().hex}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> Path:
+    """Write a file so that nobody ever sees half of it, and make its folder if need be.
+
+    It is written under a temporary name in the same folder, then renamed; on return it is on the
+    disk, and after an error nothing of it is left.
+
+    Args:
+        path: Where; what is there is replaced.
+        content: Bytes, text (as UTF-8), or a function that writes to the path that it is given.
+
+    Returns:
+        `path`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(path) as temporary:
+        if callable(content):
+            content(temporary)
+        else:
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        keep(temporary)
         os.replace(temporary, path)
+    keep(path.parent)
+    return path
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """A name that nobody else has, in the folder of `path`; the block's end deletes such a file."""
+    # With an end: torch.save takes what is before the last dot for the name of its archive.
+    temporary = path.with_name(f".saving-{uuid.uuid4().hex}.part")
+    try:
+        yield temporary
     finally:
         temporary.unlink(missing_ok=True)
-    _keep_name(path.parent)
+
+
+def keep(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk itself.
+
+    Where that cannot be asked for nothing happens: Windows neither needs nor allows it for folders.
+    """
+    with suppress(OSError):
+        number = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def free_bytes(folder: Path) -> int:
     """Free bytes on the disk where `folder` is or would be made."""
     existing = next(place for place in (folder, *folder.parents) if place.exists())
     return shutil.disk_usage(existing).free
-
-
-def _keep_name(folder: Path) -> None:
-    """Have the new name itself on the disk too; Windows neither needs nor allows it."""
-    with suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

@@ -17,6 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="models to offer, by their names in `python -m helpers models`; real ones, such as "
         "sd-v1-5, where they can run (default: all that come with the course)",
     )
+    parser.add_argument(
+        "--lora",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FOLDER",
+        help="LoRAs to offer on top of the first model, such as lesson 12 makes",
+    )
     parser.add_argument("--ratings", type=Path, default=RATINGS, help="default: %(default)s")
     parser.add_argument("--faces", metavar="URL", help="a face service (default: the course's own)")
     parser.add_argument("--port", type=port, help="default: the first free one from 7860")
@@ -26,11 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="0.0.0.0 lets other computers of your network in (default: this computer alone)",
     )
     parser.add_argument(
+        "--name",
+        nargs="+",
+        default=[],
+        metavar="HOST",
+        help="names with a dot by which others call this computer, such as app.school.example",
+    )
+    parser.add_argument(
         "--share",
         action="store_true",
         help="make a public address through Gradio's servers, for up to a week",
     )
-    parser.add_argument("--password", help="ask visitors for it; the name is class")
+    parser.add_argument("--password", help="ask visitors for it")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -38,24 +53,43 @@ def run(arguments: argparse.Namespace) -> None:
     from helpers.app.server import serve
     from helpers.app.studio import Studio
     from helpers.feedback.store import Feedback
-    from helpers.models.catalogue import shipped_models
-    from helpers.models.load import load_pipeline
 
     if (arguments.share or arguments.host != "127.0.0.1") and not arguments.password:
         print("Everybody who knows the address can come in. With --password WORD they need it.")
-    names = arguments.models or shipped_models()
     try:
-        feedback = Feedback(arguments.ratings)
-        print(f"Loading {', '.join(names)}. Ratings go to {feedback.path}.")
-        engine = Engine({name: load_pipeline(name) for name in names}, fast=True).start()
+        pipes = load_models(arguments.models, arguments.lora)
+        feedback = Feedback(arguments.ratings)  # the last that can fail: it makes a file
+        print(f"Ratings go to {feedback.path}.")
+        engine = Engine(pipes, fast=True).start()
     except sqlite3.Error as error:  # such as "unable to open database file": it names no file
         raise SystemExit(f"The app cannot start: {arguments.ratings}: {error}") from error
     except (ValueError, TypeError, LookupError, OSError, MemoryError) as error:
         raise SystemExit(f"The app cannot start: {error}") from error
     studio = Studio(engine, feedback, faces_url=arguments.faces)
     try:
-        serve(studio, arguments.host, arguments.port, arguments.share, arguments.password)
+        serve(
+            studio,
+            host=arguments.host,
+            port=arguments.port,
+            share=arguments.share,
+            password=arguments.password,
+            names=tuple(arguments.name),
+        )
     except OSError as error:
         raise SystemExit(f"The app cannot start: {error}") from error
     finally:
         studio.close()
+
+
+def load_models(names: list[str] | None, loras: list[Path]) -> dict[str, object]:
+    """The pipelines by the engine's names: the models, and the first with each LoRA on top."""
+    from helpers.app.studio import WITH
+    from helpers.models.catalogue import shipped_models
+    from helpers.models.load import load_pipeline
+
+    names = names or shipped_models()
+    print(f"Loading {', '.join(names)}.")
+    pipes = {name: load_pipeline(name) for name in names}
+    for lora in loras:
+        pipes[f"{names[0]}{WITH}{lora.resolve().stem}"] = load_pipeline(names[0], lora=lora)
+    return pipes

@@ -57,14 +57,16 @@ def run(arguments: argparse.Namespace) -> None:
 def about(url: str, host: str) -> str:
     """What a person who started the service wants to know."""
     lines = [f"The face service runs at {url} (Ctrl-C stops it)."]
-    if host == "127.0.0.1":
-        lines.append("On this computer, improve_face(image) finds it.")
-    else:
-        port = url.rpartition(":")[2]
+    port = url.rpartition(":")[2]
+    if host != "127.0.0.1":
         lines += [
             "Everybody on the network can call it, without a password. On the others' computers:",
             f'    improve_face(image, url="http://THIS-COMPUTER:{port}")',
             f"or set FACE_API_URL to http://THIS-COMPUTER:{port}, with this computer's address.",
         ]
+    elif int(port) == PORT:
+        lines.append("On this computer, improve_face(image) finds it.")
+    else:  # improve_face looks at one port only
+        lines.append(f'On this computer, improve_face(image, url="{url}") calls it.')
     lines.append(f'By hand: POST {url}/api/predict  {{"data": ["data:image/png;base64,...", 2]}}')
     return "\n".join(lines)

@@ -1,7 +1,13 @@
 """`python -m helpers models` lists the models that `load_pipeline` knows by name."""
 
+from __future__ import annotations
+
 import argparse
 import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from helpers.models.catalogue import Model
 
 WIDTH = 96  # columns
 
@@ -21,7 +27,7 @@ def models_table() -> str:
     return "\n\n".join(paragraph(name, model) for name, model in MODELS.items())
 
 
-def paragraph(name: str, model) -> str:
+def paragraph(name: str, model: Model) -> str:
     """One model: what it is, licence and terms, where it comes from, what it needs."""
     lines = [
         model.about,
@@ -41,7 +47,7 @@ def paragraph(name: str, model) -> str:
     return "\n".join([name, *(layout.fill(line) for line in lines)])
 
 
-def _origin(model) -> str:
+def _origin(model: Model) -> str:
     if model.is_embedded:
         here = all(folder.is_dir() for folder in model.folders)
         here = "" if here else ", but is missing from this copy"
@@ -56,7 +62,7 @@ def _origin(model) -> str:
     return origin
 
 
-def _needs(model) -> str:
+def _needs(model: Model) -> str:
     """Download and memory, for a GPU (float16) and for the CPU (float32)."""
     if model.is_embedded:
         return "No download; runs on any computer"

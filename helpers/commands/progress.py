@@ -4,9 +4,15 @@ Your own record is the file progress.jsonl in the folder of the lessons. An inst
 files that learners handed in, or a folder of them: `python -m helpers progress handed_in/`.
 """
 
+from __future__ import annotations
+
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from helpers.course.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(table.to_string(), "", by_exercise.round(1).to_string(na_rep="-"), sep="\n")
 
 
-def _own(progress, exercise_ids: list[str]) -> str:
+def _own(progress: Progress, exercise_ids: list[str]) -> str:
     path = progress.own_file()
     if not path.exists():
         return f"Nothing yet: {path} is made by the first check that you run in a lesson."

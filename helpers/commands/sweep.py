@@ -14,34 +14,46 @@ a manifest and a contact sheet. The same command on the same folder goes on wher
 Exit status: 0, 1 if a picture is missing, 2 if something in the command is wrong.
 """
 
+from __future__ import annotations
+
 import argparse
 import math
 import os
 import sys
 import warnings
+from dataclasses import Field, fields
 from decimal import Decimal
+from typing import TYPE_CHECKING, get_args
 
+from helpers.sampling.cell import Cell
+
+if TYPE_CHECKING:
+    from helpers.sweeps.result import Sweep
+
+MISTAKES = (OSError, ValueError, TypeError, LookupError, ImportError, MemoryError)
 LONGEST_RANGE = 1000
 LARGEST_NUMBER = 2**63
 
-KINDS = {
-    "prompt": str,
-    "negative_prompt": str,
-    "seed": int,
-    "num_inference_steps": int,
-    "guidance_scale": float,
-    "scheduler": str,
-    "height": int,
-    "width": int,
-    "eta": float,
-}
-"""What a sweep can set, and of which kind the values are."""
+
+def _kind(setting: Field) -> type:
+    """int for `int` and `int | None`, and so on; a scheduler is named by a text."""
+    return next((k for k in (int, float) if k in (setting.type, *get_args(setting.type))), str)
+
+
+KINDS = {setting.name: _kind(setting) for setting in fields(Cell)}
+"""What a sweep can set, and of which kind the values on the command line are."""
 
 
 class _Setting(argparse.Action):
     """Keeps the settings together, in the order in which they were written."""
 
-    def __call__(self, parser, namespace, values, option_string=None):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: list[str],
+        option_string: str | None = None,
+    ):
         settings = dict(getattr(namespace, "settings", None) or {})
         settings.pop(self.dest, None)  # the last one counts, and its place
         namespace.settings = settings | {self.dest: values}
@@ -79,9 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
         warnings.showwarning = lambda message, *place, **where: print(message, file=sys.stderr)
         try:
             result = _sweep(arguments)
-        except (
-            OSError, ValueError, TypeError, LookupError, ImportError, MemoryError,
-        ) as error:  # fmt: skip
+        except MISTAKES as error:
             if first:
                 print("python -m helpers sweep:", *str(error).split(), file=sys.stderr)
             sys.exit(2)
@@ -136,8 +146,8 @@ def _device(named: str | None) -> str | None:
     return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
 
 
-def _report(result, folder: str) -> None:
-    from helpers.sweeps.result import SHEET_NAME
+def _report(result: Sweep, folder: str) -> None:
+    from helpers.sweeps.folder import SHEET_NAME
 
     for outcome in result:
         if outcome.error:

@@ -5,6 +5,7 @@
 Nothing here touches the network unless `network=True` asks for it, and no secret is ever printed.
 """
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -137,8 +138,22 @@ def libraries() -> Finding:
     ]
     if wrong:
         return Finding("Libraries", State.PROBLEM, "; ".join(wrong), install_fix())
+    if _installed("torchvision") and (error := _import_error("torchvision")):
+        from helpers.models.causes import torchvision_fault
+
+        reason, _, fix = torchvision_fault(error).partition(". ")
+        return Finding("Libraries", State.PROBLEM, reason, f"{fix}.")
     named = ", ".join(f"{name} {_installed(name)}" for name in NAMED_LIBRARIES)
     return Finding("Libraries", State.OK, named)
+
+
+def _import_error(name: str) -> Exception | None:
+    """What goes wrong when a library that is installed is imported."""
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # an operator that torch does not know is a RuntimeError
+        return error
+    return None
 
 
 def _installed(name: str) -> str | None:
@@ -159,10 +174,12 @@ def jupyter() -> Finding:
 
 
 def models() -> Finding:
-    """Are the models that come with the course whole?"""
-    from helpers.models.catalogue import MODELS
+    """Are the models that come with the course whole, those for ranking and for faces too?"""
+    from helpers.models.catalogue import MODELS, WEIGHTS
 
     embedded = {name: model.folders for name, model in MODELS.items() if model.is_embedded}
+    known = {folder for folders in embedded.values() for folder in folders}
+    embedded |= {each.name: (each,) for each in sorted(WEIGHTS.glob("*/")) if each not in known}
     faults = {
         name: fault
         for name, folders in embedded.items()
@@ -178,12 +195,15 @@ def models() -> Finding:
 
 def _fault(folder: Path) -> str:
     """What is wrong with a model's folder, or nothing. Only the heads of the files are read."""
-    from helpers.models.folder import file_fault
+    from helpers.models.folder import Fault, count_parameters
 
     files = sorted(folder.glob("**/*.safetensors"))
-    if not files:
-        return f"no weights in {folder}"
-    return next(filter(None, map(file_fault, files)), "")
+    try:
+        for file in files:
+            count_parameters(file)
+    except Fault as fault:
+        return str(fault)
+    return "" if files else f"no weights in {folder}"
 
 
 def device() -> Finding:
@@ -206,16 +226,15 @@ def device() -> Finding:
 
 
 def memory(available: int | None = None) -> Finding:
-    """Is there enough free memory? `available` is in bytes; `None` asks the system."""
-    if available is None:
-        import psutil
+    """Is there enough memory for this process? `available` is in bytes; `None` asks the system."""
+    from helpers.models.main_memory import Room, main_memory
 
-        available = psutil.virtual_memory().available
-    shown = f"{_gib(available)} free"
-    if available < COURSE_MEMORY_BYTES:
-        fix = "Shut down kernels that you do not use, and close other programs."
-        return Finding("Memory", State.PROBLEM, f"{shown}; {_gib(COURSE_MEMORY_BYTES)} wanted", fix)
-    if available < _real_model().memory_bytes(half=False):
+    room = main_memory() if available is None else Room(available)
+    shown = str(room)
+    if room.free < COURSE_MEMORY_BYTES:
+        reason = f"{shown}; {_gib(COURSE_MEMORY_BYTES)} wanted"
+        return Finding("Memory", State.PROBLEM, reason, room.remedy)
+    if room.free < _real_model().memory_bytes(half=False):
         fix = "Stay with the sticker model here, or use Colab for the real one."
         reason = f"{shown}: enough for the course, too little for Stable Diffusion 1.5 on a CPU"
         return Finding("Memory", State.NOTE, reason, fix)
@@ -247,8 +266,11 @@ def _real_model():
 
 def progress() -> Finding:
     """Can the checks keep a record of your progress?"""
-    from helpers.course.progress import own_file
+    from helpers.course.progress import VARIABLE, is_off, own_file
 
+    if is_off():
+        fix = f"To keep one, unset {VARIABLE} and restart the notebook."
+        return Finding("Progress", State.NOTE, f"no record is kept: {VARIABLE} is off", fix)
     path = own_file()
     place = path if path.exists() else path.parent
     if os.access(place, os.W_OK):

@@ -13,6 +13,8 @@ JupyterLab's or Colab's list of files, can download it with a click, and can del
 folder that cannot be written; `COURSE_PROGRESS=off` keeps none.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections import Counter
@@ -20,8 +22,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.base.notebook import in_notebook
+
+if TYPE_CHECKING:
+    import pandas
 
 FILE_NAME = "progress.jsonl"
 VARIABLE = "COURSE_PROGRESS"
@@ -81,7 +87,7 @@ def record(exercise_id: str, event: str) -> None:
 def _file_of_this_kernel() -> Path | None:
     """Where this process keeps the record, or None when it is no learner's notebook."""
     named = os.environ.get(VARIABLE, "")
-    if named.lower() == "off" or not in_notebook():
+    if is_off() or not in_notebook():
         return None
     # Kernels start in the folder of their notebook. A solution is read, not answered.
     if Path.cwd().name == "solutions":
@@ -89,10 +95,15 @@ def _file_of_this_kernel() -> Path | None:
     return Path(named).expanduser() if named else Path(FILE_NAME).absolute()
 
 
+def is_off() -> bool:
+    """Whether the environment says that no record is kept."""
+    return os.environ.get(VARIABLE, "").lower() == "off"
+
+
 def own_file() -> Path:
     """The learner's file: the one named in the environment, the one here, or that of lessons/."""
     named = os.environ.get(VARIABLE, "")
-    if named and named.lower() != "off":
+    if named and not is_off():
         return Path(named).expanduser()
     here = Path(FILE_NAME).absolute()
     return here if here.exists() or not LESSONS.is_dir() else LESSONS / FILE_NAME
@@ -179,7 +190,7 @@ def _counted(number: int, word: str) -> str:
     return f"{number} {word}{'s' * (number != 1)}"
 
 
-def class_table(learners: Sequence[Progress], exercise_ids: Sequence[str]):
+def class_table(learners: Sequence[Progress], exercise_ids: Sequence[str]) -> pandas.DataFrame:
     """One row a learner: right answers by lesson and in all, tries, hints, solutions seen.
 
     Returns a pandas DataFrame with the learners as its index. "alone" counts the right answers
@@ -207,7 +218,7 @@ def class_table(learners: Sequence[Progress], exercise_ids: Sequence[str]):
     return pandas.DataFrame(rows, index=pandas.Index([x.learner for x in learners], name="learner"))
 
 
-def exercise_table(learners: Sequence[Progress], exercise_ids: Sequence[str]):
+def exercise_table(learners: Sequence[Progress], exercise_ids: Sequence[str]) -> pandas.DataFrame:
     """One row an exercise, for a class: who tried, who got it right, how hard it was.
 
     Returns a pandas DataFrame with the exercises as its index; the hardest come first.

@@ -9,7 +9,7 @@ it adds through only where that is likely to help, so that the rest stays exactl
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,10 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from helpers.faces.contract import FACTORS
+from helpers.faces.contract import FACTORS, checked_factor
 from helpers.models.catalogue import WEIGHTS
+from helpers.models.causes import other_cause
+from helpers.models.folder import pointer_fault
 from helpers.pictures.check import upright
 
 FOLDER = WEIGHTS / "stickers-faces"
@@ -63,9 +65,11 @@ class Look(nn.Module):
             self.found = nn.Sequential(convolution(channels, wide, 3, padding=1), nn.ReLU())
         else:
             self.found = nn.Sequential(
-                convolution(channels, wide, scale, stride=scale), nn.ReLU(),
-                convolution(wide, wide, 3, padding=1), nn.ReLU(),
-            )  # fmt: skip
+                convolution(channels, wide, scale, stride=scale),
+                nn.ReLU(),
+                convolution(wide, wide, 3, padding=1),
+                nn.ReLU(),
+            )
         # The block begins without effect, so that many of them learn as fast as one.
         self.add = convolution(wide, channels * scale**2, 3, gain=0, padding=1)
 
@@ -107,9 +111,11 @@ class RestorerNetwork(nn.Module):
         super().__init__()
         self.config = {"channels": channels, "looks": [list(look) for look in looks]}
         self.first = nn.Sequential(
-            convolution(6, channels, 3, padding=1), nn.ReLU(),
-            convolution(channels, channels, 3, padding=1), nn.ReLU(),
-        )  # fmt: skip
+            convolution(6, channels, 3, padding=1),
+            nn.ReLU(),
+            convolution(channels, channels, 3, padding=1),
+            nn.ReLU(),
+        )
         self.looks = nn.Sequential(*[Look(channels, wide, scale) for wide, scale in looks])
         self.last = nn.Sequential(convolution(channels, channels, 3, padding=1), nn.ReLU())
         self.gate = Gate(channels)
@@ -167,6 +173,10 @@ class Restorer:
             tensors = load_file(weights)
             network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         except Exception as error:  # whatever a damaged file makes json, safetensors or torch raise
+            if other := other_cause(error, f"the restorer in {folder}"):
+                raise other from error
+            if found := pointer_fault([config, weights]):
+                raise ValueError(f"folder: {found}") from error
             raise ValueError(f"folder: the restorer in {folder} is damaged ({error})") from error
         return cls(network, device)
 
@@ -180,7 +190,9 @@ class Restorer:
         save_file(tensors, folder / "model.safetensors")
 
     @torch.inference_mode()
-    def improve(self, image: Image.Image, factor: int = 1) -> Image.Image:
+    def improve(
+        self, image: Image.Image, factor: int = 1, go_on: Callable[[], None] = lambda: None
+    ) -> Image.Image:
         """The picture repaired and `factor` times as wide and high; the input stays as it is.
 
         A picture that is turned by its EXIF note is made upright; what is transparent becomes
@@ -189,6 +201,7 @@ class Restorer:
         Args:
             image: A PIL image of any mode.
             factor: 1, 2, 3 or 4.
+            go_on: Called before each part. Who wants to end the work early lets it raise.
 
         Returns:
             An RGB picture.
@@ -203,18 +216,20 @@ class Restorer:
         output = torch.empty((3, height * factor, width * factor), dtype=torch.uint8)
         for top, bottom in parts(height):
             for left, right in parts(width):
+                go_on()
                 restored = self._tile(pixels, top, bottom, left, right, factor)
-                output[
-                    :, top * factor : bottom * factor, left * factor : right * factor
-                ] = restored  # fmt: skip
+                output[:, top * factor : bottom * factor, left * factor : right * factor] = restored
         return Image.fromarray(output.permute(1, 2, 0).contiguous().numpy())
 
-    def _tile(self, pixels, top: int, bottom: int, left: int, right: int, factor: int):
+    def _tile(
+        self, pixels: torch.Tensor, top: int, bottom: int, left: int, right: int, factor: int
+    ):
         """One part of the output, (3, height, width) uint8, restored with its surroundings."""
         height, width = pixels.shape[2:]
         above, before = max(0, top - MARGIN), max(0, left - MARGIN)
-        seen = pixels[:, :, above : min(height, bottom + MARGIN),
-                      before : min(width, right + MARGIN)]  # fmt: skip
+        seen = pixels[
+            :, :, above : min(height, bottom + MARGIN), before : min(width, right + MARGIN)
+        ]
         missing = [-side % ALIGNMENT for side in seen.shape[2:]]
         padded = F.pad(seen, (0, missing[1], 0, missing[0]), mode="replicate")
         padded = padded.contiguous(memory_format=torch.channels_last)
@@ -237,9 +252,7 @@ def check_request(image: Image.Image, factor: int) -> None:
     """Raise TypeError or ValueError for what `Restorer.improve` does not take."""
     if not isinstance(image, Image.Image):
         raise TypeError(f"image must be a PIL image; got {type(image).__name__}")
-    if isinstance(factor, bool) or factor not in FACTORS:
-        slip = ". Write it without quotes" if isinstance(factor, str) else ""
-        raise ValueError(f"factor must be 1, 2, 3 or 4; got {factor!r}{slip}")
+    factor = checked_factor(factor)
     if not image.width * image.height:
         raise ValueError(f"image must have pixels; got {image.width} x {image.height}")
     if image.width * image.height * factor**2 > MAX_PIXELS:

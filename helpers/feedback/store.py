@@ -17,6 +17,10 @@ The rules:
   is theirs to keep free of names.
 - A picture is kept as pixels alone; whatever else its file carried is left out.
 - Nothing is stored without consent, and every way out takes only what consent allows.
+- A picture is its maker's. What its maker agreed to holds for everything that shows it: another
+  person's rating leaves no way that the maker has not opened. If several people made the same
+  picture, the narrowest of their consents holds. When its last maker deletes their rating, the
+  picture goes, with everybody's ratings of it.
 - A picture is removed only if this database wrote it: a file that was put into the folder, or
   that belongs to an older copy of the database, stays.
 """
@@ -29,7 +33,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,6 +85,17 @@ MIGRATIONS = (
     """
     CREATE TABLE leftovers (picture TEXT PRIMARY KEY);
     """,
+    # Who made a picture was not noted before: its first rating is taken for its maker's.
+    """
+    ALTER TABLE ratings ADD COLUMN picture_id TEXT NOT NULL DEFAULT '';
+    UPDATE ratings SET picture_id =
+        picture_id(picture, prompt, negative_prompt, settings, model, model_version);
+    CREATE INDEX ratings_by_picture_id ON ratings (picture_id);
+    ALTER TABLE ratings ADD COLUMN by_maker INTEGER NOT NULL DEFAULT 1;
+    UPDATE ratings SET by_maker = 0
+        WHERE number NOT IN (SELECT min(number) FROM ratings GROUP BY picture_id);
+    CREATE TABLE hidden (picture_id TEXT PRIMARY KEY);
+    """,
 )
 """Each leads from one schema version to the next. A step that was released never changes: what
 must change later is a new step at the end."""
@@ -89,6 +104,7 @@ COLUMNS = (
     "id", "time", "vote", "prompt", "negative_prompt", "settings", "model", "model_version",
     "picture", "tags", "comment", "consent", "origin",
 )  # fmt: skip
+"""Of a rating, as it is exported. Beside them the table has `picture_id` and `by_maker`."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +120,7 @@ class Rating:
         picture: The name of its file in the folder of pictures.
         consent: One of `CONSENTS`.
         origin: One of `ORIGINS`.
+        by_maker: Whether it is the word of somebody who made the picture.
     """
 
     id: str
@@ -119,6 +136,16 @@ class Rating:
     comment: str
     consent: str
     origin: str
+    by_maker: bool = True
+
+    @property
+    def picture_id(self) -> str:
+        """What this picture, with what made it, has in common with no other: 32 characters."""
+        settings = json.dumps(self.settings)
+        return _picture_id(
+            self.picture, self.prompt, self.negative_prompt, settings, self.model,
+            self.model_version,
+        )  # fmt: skip
 
     def record(self) -> dict[str, object]:
         """A flat row: the settings stand among the other columns."""
@@ -133,6 +160,10 @@ class RatedPicture:
 
     path: Path
     ratings: list[Rating] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return self.ratings[0].picture_id
 
     @property
     def ups(self) -> int:
@@ -185,8 +216,9 @@ class Feedback:
         tags: Iterable[str] = (),
         comment: str = "",
         origin: str = "person",
+        replaces: str | None = None,
     ) -> Rating:
-        """Store a rating with its picture; when this returns, both are on the disk.
+        """Store a maker's rating with the picture; when this returns, both are on the disk.
 
         Args:
             image: The picture, at most 2048 pixels wide and high.
@@ -199,6 +231,7 @@ class Feedback:
             tags: Up to ten words or short phrases.
             comment: Free text.
             origin: "person", or "rule" for a rating that a program made up.
+            replaces: The id of this person's earlier rating of the same picture, which goes.
 
         Raises:
             TypeError, ValueError: Something is wrong with a value; nothing was stored.
@@ -212,74 +245,111 @@ class Feedback:
         negative = settings.pop("negative_prompt", None)
         if negative is not None:
             negative = _checked_text("settings['negative_prompt']", negative)
-        if isinstance(vote, bool) or vote not in (1, -1):
-            raise ValueError(f"vote must be 1 (thumbs up) or -1 (thumbs down); got {vote!r}")
         content = _png(image)
         rating = Rating(
-            id=str(uuid.uuid4()),
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-            vote=int(vote),
             prompt=prompt,
             negative_prompt=negative,
             settings=_checked_settings(settings),
             model=_checked_text("model", model),
             model_version=_checked_text("model_version", model_version),
             picture=f"{hashlib.sha256(content).hexdigest()}.png",
-            tags=_checked_tags(tags),
-            comment=_checked_text("comment", comment),
-            consent=_checked_choice("consent", consent, tuple(CONSENTS)),
-            origin=_checked_choice("origin", origin, ORIGINS),
+            **_checked_word(vote, tags, comment, consent, origin),
         )
-        marks = ", ".join("?" * len(COLUMNS))
         with closing(self._connect()) as connection:
             with _writing(connection):  # if we die below, the next opening removes the picture
                 _note_leftover(connection, rating.picture)
             with _writing(connection):
+                rating = _replaced(connection, rating, replaces)
                 # Inside the transaction: nobody removes the picture before its row is there.
                 self._keep_picture(rating.picture, content)
-                connection.execute(
-                    f"INSERT INTO ratings ({', '.join(COLUMNS)}) VALUES ({marks})", _as_row(rating)
-                )
+                _insert(connection, rating)
                 _forget_leftover(connection, rating.picture)
         return rating
 
-    def delete(self, rating_id: str) -> bool:
-        """Delete a rating, and its picture if no other rating needs it; False if there is none.
+    def rate(
+        self,
+        picture_id: str,
+        *,
+        vote: int,
+        consent: str,
+        tags: Iterable[str] = (),
+        comment: str = "",
+        origin: str = "person",
+        replaces: str | None = None,
+    ) -> Rating:
+        """Store a rating of a picture that somebody else made and shared here.
 
-        The text is overwritten in the database's file. Exports made earlier still hold it.
+        Args:
+            picture_id: As `Rating.picture_id` and `RatedPicture.id` have it.
+            consent: What may be done with this rating. The picture stays what its maker allows.
+
+        The others are those of `add`, and so are the errors; besides, LookupError says that the
+        picture is not here, or not any more.
+        """
+        word = _checked_word(vote, tags, comment, consent, origin)
+        with closing(self._connect()) as connection, _writing(connection):
+            found = connection.execute(
+                f"SELECT {', '.join(COLUMNS)}, by_maker FROM ratings WHERE picture_id = :id "
+                "AND by_maker AND :id NOT IN (SELECT picture_id FROM hidden)",
+                {"id": picture_id},
+            ).fetchone()
+            if found is None:
+                raise LookupError("This picture is not shown any more: it was deleted or hidden.")
+            rating = replace(_as_rating(found), by_maker=False, **word)
+            rating = _replaced(connection, rating, replaces)
+            _insert(connection, rating)
+        return rating
+
+    def delete(self, rating_id: str) -> bool:
+        """Delete a rating; False if there is none.
+
+        Its picture goes if no other rating needs it. If this was the last rating by a maker of the
+        picture, the others' ratings of it go as well: it is not theirs to show. The text is
+        overwritten in the database's file. Exports made earlier still hold it.
         """
         with closing(self._connect()) as connection:
             with _writing(connection):
                 found = connection.execute(
-                    "DELETE FROM ratings WHERE id = ? RETURNING picture", (str(rating_id),)
+                    "DELETE FROM ratings WHERE id = ? RETURNING picture, picture_id",
+                    (str(rating_id),),
                 ).fetchall()
-                for (picture,) in found:
+                for picture, picture_id in found:
                     _note_leftover(connection, picture)
+                    connection.execute(
+                        "DELETE FROM ratings WHERE picture_id = :id AND NOT EXISTS "
+                        "(SELECT 1 FROM ratings WHERE picture_id = :id AND by_maker)",
+                        {"id": picture_id},
+                    )
             self._remove_leftovers(connection)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return bool(found)
 
-    def ratings(self, consent: str = "class") -> list[Rating]:
-        """All ratings whose consent allows `consent`, the oldest first."""
-        allowed = _allowing(consent)
-        marks = ", ".join("?" * len(allowed))
-        with closing(self._connect()) as connection:
-            rows = connection.execute(
-                f"SELECT {', '.join(COLUMNS)} FROM ratings WHERE consent IN ({marks}) "
-                "ORDER BY number",
-                allowed,
-            ).fetchall()
-        return [_as_rating(row) for row in rows]
+    def ratings(self, consent: str = "class", hidden: bool = False) -> list[Rating]:
+        """All ratings for which `consent` was given, by who rated and by who made the picture.
 
-    def pictures(self, consent: str = "class") -> list[RatedPicture]:
+        The oldest is first. `hidden` gives those of the pictures that were hidden, and no others.
+        """
+        return self._ratings(consent, hidden, "1")
+
+    def pictures(self, consent: str = "class", hidden: bool = False) -> list[RatedPicture]:
         """The rated pictures, each with its ratings, the one rated first at the front."""
-        pictures: dict[tuple, RatedPicture] = {}
-        for rating in self.ratings(consent):
-            made_by = (rating.prompt, rating.negative_prompt, rating.model, rating.model_version)
-            key = (rating.picture, *made_by, json.dumps(rating.settings, sort_keys=True))
-            picture = pictures.setdefault(key, RatedPicture(self.pictures_folder / rating.picture))
-            picture.ratings.append(rating)
+        pictures: dict[str, RatedPicture] = {}
+        for rating in self.ratings(consent, hidden):
+            path = self.pictures_folder / rating.picture
+            pictures.setdefault(rating.picture_id, RatedPicture(path)).ratings.append(rating)
         return list(pictures.values())
+
+    def find(self, picture_id: str, hidden: bool = False) -> RatedPicture | None:
+        """A picture that the class may see, or one that was hidden; None if there is none."""
+        ratings = self._ratings("class", hidden, "picture_id = ?", picture_id)
+        return RatedPicture(self.pictures_folder / ratings[0].picture, ratings) if ratings else None
+
+    def hide(self, picture_id: str, hidden: bool = True) -> None:
+        """Take a picture out of everything that is shown and exported, or put it back."""
+        with closing(self._connect()) as connection, _writing(connection):
+            connection.execute("DELETE FROM hidden WHERE picture_id = ?", (picture_id,))
+            if hidden:
+                connection.execute("INSERT INTO hidden VALUES (?)", (picture_id,))
 
     def image(self, rating: Rating) -> Image.Image:
         """The picture of a rating, loaded."""
@@ -331,6 +401,19 @@ class Feedback:
         ]
         return feedback_export.write_image_folder(folder, chosen)
 
+    def _ratings(self, consent: str, hidden: bool, condition: str, *values) -> list[Rating]:
+        allowed = ", ".join(f"'{name}'" for name in _allowing(consent))
+        with closing(self._connect()) as connection:
+            rows = connection.execute(
+                f"SELECT {', '.join(COLUMNS)}, by_maker FROM ratings WHERE consent IN ({allowed}) "
+                "AND picture_id NOT IN (SELECT picture_id FROM ratings "
+                f"WHERE by_maker AND consent NOT IN ({allowed})) "
+                f"AND picture_id {'' if hidden else 'NOT '}IN (SELECT picture_id FROM hidden) "
+                f"AND {condition} ORDER BY number",
+                values,
+            ).fetchall()
+        return [_as_rating(row) for row in rows]
+
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
@@ -381,6 +464,7 @@ class Feedback:
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         """Bring the schema to the newest version, in one transaction."""
+        connection.create_function("picture_id", 6, _picture_id, deterministic=True)
         with _writing(connection):
             for step in MIGRATIONS[self._version(connection) :]:
                 for statement in step.split(";"):  # executescript would commit in between
@@ -440,16 +524,48 @@ def _forget_leftover(connection: sqlite3.Connection, picture: str) -> None:
     connection.execute("DELETE FROM leftovers WHERE picture = ?", (picture,))
 
 
-def _as_row(rating: Rating) -> tuple:
+def _replaced(connection: sqlite3.Connection, rating: Rating, old_id: str | None) -> Rating:
+    """Remove the rating that `rating` comes instead of; who made the picture has still made it."""
+    old = connection.execute(
+        "SELECT picture_id, by_maker FROM ratings WHERE id = ?", (old_id,)
+    ).fetchone()
+    if old is None:  # there was none, or it was deleted meanwhile
+        return rating
+    picture_id, by_maker = old
+    if picture_id != rating.picture_id:
+        raise ValueError(f"replaces must be a rating of the same picture; got {old_id!r}")
+    connection.execute("DELETE FROM ratings WHERE id = ?", (old_id,))
+    return replace(rating, by_maker=rating.by_maker or bool(by_maker))
+
+
+def _insert(connection: sqlite3.Connection, rating: Rating) -> None:
     packed = {"settings": json.dumps(rating.settings), "tags": json.dumps(rating.tags)}
-    return tuple(packed.get(name, getattr(rating, name)) for name in COLUMNS)
+    row = {name: packed.get(name, getattr(rating, name)) for name in COLUMNS}
+    row |= {"picture_id": rating.picture_id, "by_maker": rating.by_maker}
+    marks = ", ".join(f":{name}" for name in row)
+    connection.execute(f"INSERT INTO ratings ({', '.join(row)}) VALUES ({marks})", row)
 
 
 def _as_rating(row: tuple) -> Rating:
-    values = dict(zip(COLUMNS, row, strict=True))
+    values = dict(zip((*COLUMNS, "by_maker"), row, strict=True))
     values["settings"] = json.loads(values["settings"])
     values["tags"] = tuple(json.loads(values["tags"]))
+    values["by_maker"] = bool(values["by_maker"])
     return Rating(**values)
+
+
+def _picture_id(
+    picture: str,
+    prompt: str,
+    negative_prompt: str | None,
+    settings: str,
+    model: str,
+    model_version: str,
+) -> str:
+    """A digest of a picture's file and of all that made it, whatever the settings' order."""
+    settings = json.dumps(json.loads(settings), sort_keys=True)
+    made = json.dumps([picture, prompt, negative_prompt, settings, model, model_version])
+    return hashlib.sha256(made.encode()).hexdigest()[:32]
 
 
 def _allowing(consent: str) -> list[str]:
@@ -484,6 +600,23 @@ def _checked_text(name: str, text: str) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{name} must be text that UTF-8 can hold; got {text!r}") from None
     return text
+
+
+def _checked_word(
+    vote: int, tags: Iterable[str], comment: str, consent: str, origin: str
+) -> dict[str, object]:
+    """What a person says of a picture, with a new receipt and the time."""
+    if isinstance(vote, bool) or vote not in (1, -1):
+        raise ValueError(f"vote must be 1 (thumbs up) or -1 (thumbs down); got {vote!r}")
+    return {
+        "id": str(uuid.uuid4()),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "vote": int(vote),
+        "tags": _checked_tags(tags),
+        "comment": _checked_text("comment", comment),
+        "consent": _checked_choice("consent", consent, tuple(CONSENTS)),
+        "origin": _checked_choice("origin", origin, ORIGINS),
+    }
 
 
 def _checked_tags(tags: Iterable[str]) -> tuple[str, ...]:

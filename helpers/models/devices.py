@@ -37,7 +37,7 @@ def checked_dtype(dtype: torch.dtype | None, device: torch.device) -> torch.dtyp
 
     Raises:
         TypeError: `dtype` is no `torch.dtype`.
-        ValueError: It is none of the three, or one that this device has no arithmetic for.
+        ValueError: It is not one of the three, or this device cannot compute in it.
     """
     if dtype is None:
         return torch.float16 if device.type == "cuda" else torch.float32

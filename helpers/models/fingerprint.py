@@ -6,6 +6,8 @@ import json
 import torch
 from diffusers import DiffusionPipeline
 
+from helpers.models.switches import switches
+
 SAMPLES = 64
 """Numbers read of each tensor. Training, or loading a LoRA into it, moves nearly all of them."""
 
@@ -16,15 +18,16 @@ NOISE = (
     "beta_schedule",
     "trained_betas",
     "prediction_type",
-    "timestep_spacing",
-    "steps_offset",
 )
-"""What the pipeline's scheduler passes on to every scheduler that takes its place."""
+"""The options of a scheduler that belong to the model: the noise that it was trained with."""
 
 
 @torch.no_grad()
 def model_fingerprint(pipe: DiffusionPipeline) -> str:
-    """Sixteen hexadecimal digits that change with the weights, their dtype or the noise."""
+    """Sixteen hexadecimal digits that change with the weights, their dtype or the noise.
+
+    And with what is switched on, such as the weight of a LoRA (`helpers.models.switches`).
+    """
     digest = hashlib.sha256()
     noise = {name: pipe.scheduler.config.get(name) for name in NOISE}
     digest.update(json.dumps([type(pipe).__name__, noise], default=str).encode())
@@ -33,7 +36,11 @@ def model_fingerprint(pipe: DiffusionPipeline) -> str:
             for key, tensor in part.state_dict().items():
                 digest.update(f"{name}.{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
                 numbers = _kept(part, key) if tensor.is_meta else tensor
-                digest.update(_samples(numbers).numpy().tobytes())
+                flat = numbers.flatten()
+                samples = flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES]
+                digest.update(samples.to("cpu", torch.float32).numpy().tobytes())
+    for switch in switches(pipe):
+        digest.update(repr(switch).encode())
     return digest.hexdigest()[:16]
 
 
@@ -47,8 +54,3 @@ def _kept(part: torch.nn.Module, key: str) -> torch.Tensor:
     hook = part.get_submodule(path)._hf_hook
     hooks = getattr(hook, "hooks", [hook])  # a module with several has one that holds them all
     return next(hook.weights_map[name] for hook in hooks if hook.weights_map is not None)
-
-
-def _samples(tensor: torch.Tensor) -> torch.Tensor:
-    flat = tensor.flatten()
-    return flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES].to("cpu", torch.float32)

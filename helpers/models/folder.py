@@ -4,49 +4,99 @@ The checks look at names and at the heads of files only, so they take no time. T
 the libraries do, which would report the same faults in words that help nobody.
 """
 
+import errno
 import json
 import math
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.models.hub import pickle_only
+from helpers.models.main_memory import main_memory
 from helpers.models.shared_parts import KEY, whole_folder
 
 SAFE_WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?\.safetensors"
 )
+LFS_NOTE = b"version https://git-lfs.github.com/spec/"
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))  # a CLIP has one, or both
 
 
-def fault(folder: Path, variant: str | None = None, allow_pickle: bool = False) -> str | None:
-    """What is wrong with a model's folder, in a sentence; `None` if it can be loaded.
+class Fault(ValueError):
+    """A folder holds no whole model; the text says in a sentence what is wrong."""
+
+
+@dataclass(frozen=True)
+class WholeModel:
+    """A model's folder that was looked into and can be loaded.
+
+    Attributes:
+        folder: It holds model_index.json and a folder for each part, or for some.
+        base: The folder that the other parts are taken from; as a rule `folder` itself.
+        variant: "fp16" for its files in half precision, `None` for the ordinary ones.
+        parameters: How many numbers the safetensors weights of each part hold.
+    """
+
+    folder: Path
+    base: Path
+    variant: str | None
+    parameters: dict[str, int]
+
+
+def whole_model(
+    folder: Path, variants: Sequence[str | None] = (None,), allow_pickle: bool = False
+) -> WholeModel:
+    """Look into a folder; the first variant in which it is whole.
 
     Args:
         folder: It should hold model_index.json and a folder for each part.
-        variant: "fp16" to ask for the files in half precision. A part that has none of them
-            may have ordinary ones, but one part at least must have them.
+        variants: "fp16" asks for the files in half precision. A part that has none of them may
+            have ordinary ones, but one part at least must have them.
         allow_pickle: Whether pickle weights (.bin) count.
+
+    Raises:
+        Fault: It is whole in none of them; told is what is wrong with the ordinary files.
     """
+    faults = {}
+    for variant in variants:
+        try:
+            return _looked_into(folder, variant, allow_pickle)
+        except Fault as fault:
+            faults[variant] = fault
+    raise faults[None if None in faults else variants[-1]]
+
+
+def _looked_into(folder: Path, variant: str | None, allow_pickle: bool) -> WholeModel:
+    entries = _index(folder)
+    parts = {folder / name: origin for name, origin in entries.items() if _is_part(name, origin)}
+    if variant and not any(weight_files(part, variant) for part in parts):
+        raise Fault(f"{folder} has no {variant} weights (*.{variant}.safetensors)")
+    parameters = {
+        part.name: _part_parameters(part, origin, variant, allow_pickle)
+        for part, origin in parts.items()
+    }
+    base = whole_folder(folder) if KEY in entries else folder
+    if base not in (folder, folder.resolve()):
+        parameters = _looked_into(base, variant, allow_pickle).parameters | parameters
+    return WholeModel(folder, base, variant, parameters)
+
+
+def _index(folder: Path) -> dict:
     index = folder / "model_index.json"
     if not index.is_file():
         is_part = (folder / "config.json").is_file()
-        return f"{folder} has no model_index.json" + (
-            ". It looks like one part of a model: give the folder above it" if is_part else ""
+        raise Fault(
+            f"{folder} has no model_index.json"
+            + (". It looks like one part of a model: give the folder above it" if is_part else "")
         )
     try:
         entries = json.loads(index.read_text(encoding="utf-8"))
     except ValueError as error:
-        return f"{index} is no valid JSON ({error})"
+        raise Fault(f"{index} is not valid JSON ({error})") from error
     if not isinstance(entries, dict):
-        return f"{index} must hold a JSON object that names the parts; got {entries!r:.40}"
-    parts = {folder / name: origin for name, origin in entries.items() if _is_part(name, origin)}
-    for part, origin in parts.items():
-        if found := _part_fault(part, origin, variant, allow_pickle):
-            return found
-    if variant and not any(weight_files(part, variant) for part in parts):
-        return f"{folder} has no {variant} weights (*.{variant}.safetensors)"
-    whole = whole_folder(folder) if KEY in entries else folder
-    return None if whole in (folder, folder.resolve()) else fault(whole, variant, allow_pickle)
+        raise Fault(f"{index} must hold a JSON object that names the parts; got {entries!r:.40}")
+    return entries
 
 
 def weight_files(part: Path, variant: str | None = None) -> list[Path]:
@@ -55,44 +105,36 @@ def weight_files(part: Path, variant: str | None = None) -> list[Path]:
     return [file for file, match in matches if match and match["variant"] == variant]
 
 
-def count_numbers(folder: Path, variant: str | None = None) -> int:
-    """How many numbers the safetensors weights of a model's folder hold."""
-    from safetensors import safe_open
-
-    count = 0
-    for part in folder.glob("*/"):
-        for file in weight_files(part, variant) or weight_files(part):
-            with safe_open(file, framework="numpy") as weights:
-                names = list(weights.keys())
-                count += sum(math.prod(weights.get_slice(name).get_shape()) for name in names)
-    return count
-
-
-def _is_part(name: str, origin) -> bool:
+def _is_part(name: str, origin: object) -> bool:
     """Whether an entry of model_index.json names a part that must be there."""
     pair = isinstance(origin, list) and all(isinstance(word, str) for word in origin)
     return pair and not name.startswith("_")
 
 
-def _part_fault(
-    part: Path, origin: list[str], variant: str | None, allow_pickle: bool
-) -> str | None:
+def _part_parameters(part: Path, origin: list[str], variant: str | None, allow_pickle: bool) -> int:
+    """How many numbers a part's weights hold; Fault if the part is not whole."""
     if not part.is_dir():
-        return f"model_index.json names the part {part.name!r}, but there is no folder {part}"
+        raise Fault(f"model_index.json names the part {part.name!r}, but there is no folder {part}")
+    if found := pointer_fault([*part.glob("*.json"), *part.glob("*.txt")]):
+        raise Fault(found)
     if any(word.startswith("CLIPTokenizer") for word in origin):
-        return tokenizer_fault(part)
+        if found := tokenizer_fault(part):
+            raise Fault(found)
+        return 0
     if not (part / "config.json").is_file():  # only networks have one, and only they have weights
-        return None
+        return 0
     files = weight_files(part, variant) or weight_files(part)
+    if not files and any(part.glob("*.bin")):
+        if allow_pickle:
+            return 0
+        raise Fault(pickle_only(str(part)))
     if not files:
-        if not any(part.glob("*.bin")):
-            other = any(part.glob("*.safetensors"))
-            return f"{part} holds no weights" + (
-                " in the precision that was asked for" if other else " (no .safetensors file)"
-            )
-        return None if allow_pickle else pickle_only(str(part))
-    found = next(filter(None, map(file_fault, files)), None)
-    return found and f"{found}. Delete it and fetch it again"
+        other = any(part.glob("*.safetensors"))
+        raise Fault(
+            f"{part} holds no weights"
+            + (" in the precision that was asked for" if other else " (no .safetensors file)")
+        )
+    return sum(map(count_parameters, files))
 
 
 def tokenizer_fault(folder: Path) -> str | None:
@@ -105,12 +147,40 @@ def tokenizer_fault(folder: Path) -> str | None:
     return f"{folder} lacks {' or '.join(map(' and '.join, VOCABULARIES))}, the tokenizer's words"
 
 
-def file_fault(file: Path) -> str | None:
-    """What is wrong with a file of weights, or `None`. Only its head is read."""
-    from safetensors import safe_open
+def count_parameters(file: Path) -> int:
+    """How many numbers a safetensors file holds. Only its head is read.
+
+    Raises Fault, which says what to do, for a file that cannot be used, and MemoryError where
+    there is not even room to look at it.
+    """
+    from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(file, framework="numpy"):
-            return None
-    except Exception as error:  # safetensors has a class of its own, the file system others
-        return f"{file} is damaged or cut short, perhaps by an interrupted download ({error})"
+        if found := pointer_fault([file]):
+            raise Fault(found)
+        with safe_open(file, framework="numpy") as weights:
+            return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"there is no memory to open {file} ({main_memory()})") from error
+        raise Fault(f"{file} cannot be read ({error.strerror or error})") from error
+    except SafetensorError as error:
+        raise Fault(
+            f"{file} is damaged or cut short, perhaps by an interrupted download ({error}). "
+            "Delete it and fetch it again"
+        ) from error
+
+
+def pointer_fault(files: Iterable[Path]) -> str | None:
+    """What to do about a file in the place of which Git LFS left a note, or `None`.
+
+    That is what `git clone` brings where Git LFS is not installed.
+    """
+    for file in files:
+        with open(file, "rb") as opened:
+            if opened.read(len(LFS_NOTE)) == LFS_NOTE:
+                return (
+                    f"{file} is only a pointer of Git LFS, not the file itself. In its folder, run "
+                    "`git lfs install` and `git lfs pull`"
+                )
+    return None

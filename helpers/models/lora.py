@@ -5,21 +5,29 @@ matrices for each attention layer that it changes. It is loaded on top of the mo
 trained with.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
-from helpers.models.hub import HUB_ID, download_files, first_line
+from helpers.models.folder import pointer_fault
+from helpers.models.hub import HUB_ID, Repository, first_line
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 STANDARD_NAME = "pytorch_lora_weights.safetensors"  # what diffusers' save_lora_weights writes
 
 
-def lora_file(path: str | Path, instead: str) -> Path:
+def lora_file(path: str | Path, instead: Callable[[], str] = str) -> Path:
     """The safetensors file of a LoRA.
 
     Args:
         path: The file; a folder that holds it; or a repository on the hub.
-        instead: The last sentence of a message about the hub.
+        instead: Says what works where the hub does not.
 
     Raises:
         TypeError: `path` is neither text nor a path.
@@ -32,7 +40,10 @@ def lora_file(path: str | Path, instead: str) -> Path:
     if place is None:
         raise FileNotFoundError(f"lora: there is no file or folder {str(path)!r:.80}")
     if not place.exists() and isinstance(path, str) and HUB_ID.fullmatch(path):
-        place = download_files(path, ["*.safetensors"], instead)
+        place = Repository(path, instead=instead).download_files(["*.safetensors"])
+    candidates = [place] if place.is_file() else sorted(place.glob("*.safetensors"))
+    if found := pointer_fault(candidates):
+        raise ValueError(f"lora: {found}")
     if place.is_file():
         if not is_lora(place):
             raise ValueError(f"lora: {place} is no safetensors file with LoRA weights")
@@ -69,12 +80,16 @@ def text_width(file: Path) -> int | None:
     return None
 
 
-def put_on(pipe, file: Path) -> None:
+def load_lora(pipe: DiffusionPipeline, file: Path) -> None:
     """Load a LoRA on top of a pipeline; ValueError if it was made for another kind of model."""
     with quiet(progress_bars=False):  # it speaks of parts that the LoRA leaves as they are
         try:
             pipe.load_lora_weights(str(file.parent), weight_name=file.name, local_files_only=True)
         except Exception as error:  # whatever shapes and names that do not fit make peft raise
+            from helpers.models.causes import other_cause
+
+            if other := other_cause(error, f"the LoRA {file}"):
+                raise other from error
             raise ValueError(_misfit(pipe, file, first_line(error))) from error
     names = sorted({name for part in pipe.get_list_adapters().values() for name in part})
     if len(names) > 1:
@@ -83,7 +98,7 @@ def put_on(pipe, file: Path) -> None:
         raise ValueError(_misfit(pipe, file, "none of its weights has a place there"))
 
 
-def _misfit(pipe, file: Path, reason: str) -> str:
+def _misfit(pipe: DiffusionPipeline, file: Path, reason: str) -> str:
     return (
         f"lora: {file} does not fit on this {type(pipe).__name__} ({reason}). Load the model that "
         "it was trained with as name_or_path."

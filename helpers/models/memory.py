@@ -1,13 +1,19 @@
 """Where a pipeline computes when memory is short: all at once, in slices, or part by part."""
 
-import warnings
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import torch
 
+from helpers.base.warn import warn_learner
 from helpers.models.catalogue import GIB, SPARE, decoding_bytes
 from helpers.models.sizes import native_size
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 TILED = 4
 """How many times less the VAE takes to decode in tiles of half the height and width."""
@@ -41,7 +47,7 @@ class Need:
         return self.weights + self.decoding + SPARE
 
 
-def need_of(pipe) -> Need:
+def need_of(pipe: DiffusionPipeline) -> Need:
     """Work out the need from the pipeline's own weights and configuration."""
     parts = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
     sizes = [sum(w.numel() * w.element_size() for w in part.parameters()) for part in parts]
@@ -61,7 +67,7 @@ def plan(free: int, need: Need) -> Plan:
     return Plan.BY_PART if need.largest + tiled <= free else Plan.BY_LAYER
 
 
-def place(pipe, device: torch.device, name: str):
+def place(pipe: DiffusionPipeline, device: torch.device, name: str) -> DiffusionPipeline:
     """Put a pipeline on a device so that it fits, and warn if that makes it slower.
 
     Returns the pipeline.
@@ -74,10 +80,9 @@ def place(pipe, device: torch.device, name: str):
     if device.type == "mps" and chosen in (Plan.BY_PART, Plan.BY_LAYER):
         chosen = Plan.SLICED  # main memory is the GPU's memory there: turns would save nothing
     if chosen is not Plan.WHOLE:
-        warnings.warn(
+        warn_learner(
             f"{name!r} wants about {need.total / GIB:.1f} GiB on {device}, and {free / GIB:.1f} "
-            f"GiB are free: {chosen.value}.",
-            stacklevel=4,  # the caller of load_pipeline
+            f"GiB are free: {chosen.value}."
         )
         _decode_in_tiles(pipe)
     if chosen is Plan.BY_PART:
@@ -91,7 +96,7 @@ def place(pipe, device: torch.device, name: str):
     return pipe
 
 
-def _decode_in_tiles(pipe) -> None:
+def _decode_in_tiles(pipe: DiffusionPipeline) -> None:
     """One picture after the other, and each in tiles of half its native height and width.
 
     `enable_tiling` alone takes tiles of the size that the VAE was trained on, which are often the
@@ -109,12 +114,3 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-
-
-def free_main_memory() -> int | None:
-    """Free main memory in bytes; `None` where it cannot be asked."""
-    try:
-        import psutil
-    except ImportError:  # it comes with accelerate
-        return None
-    return psutil.virtual_memory().available

@@ -63,6 +63,7 @@ class Published:
     source: str
     rows: dict[str, dict[str, float]]
 
+    @property
     def table(self) -> pandas.DataFrame:
         """A row a model."""
         table = pandas.DataFrame.from_dict(self.rows, orient="index")

@@ -1,7 +1,8 @@
-"""Model folders that hold one part of a model and take the others from the folder beside them.
+"""Model folders that hold a U-Net and take the other parts from the folder beside them.
 
 A distilled U-Net works with the VAE and the text encoder of its teacher, so its folder needs no
-copy of them. Its model_index.json names the teacher's folder under "_parts_from".
+copy of them. It may have a scheduler of its own. Its model_index.json names the teacher's folder
+under "_parts_from".
 """
 
 import json
@@ -28,8 +29,16 @@ def whole_folder(folder: Path) -> Path:
     return whole
 
 
-def own_unet(folder: Path, **options) -> dict:
-    """`folder`'s U-Net as an argument for the pipeline of its whole folder; `options` as there."""
-    from diffusers import UNet2DConditionModel
+def own_parts(folder: Path, **options: object) -> dict:
+    """What `folder` has of its own, as arguments for the pipeline of its whole folder.
 
-    return {"unet": UNet2DConditionModel.from_pretrained(folder / "unet", **options)}
+    That is its U-Net, loaded with `options`, and its scheduler if it has one.
+    """
+    import diffusers
+
+    parts = {"unet": diffusers.UNet2DConditionModel.from_pretrained(folder / "unet", **options)}
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    if "scheduler" in index:
+        kind = getattr(diffusers, index["scheduler"][1])
+        parts["scheduler"] = kind.from_pretrained(folder / "scheduler")
+    return parts

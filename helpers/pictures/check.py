@@ -24,7 +24,7 @@ def checked_images(images: Iterable[Image.Image]) -> list[Image.Image]:
     return images
 
 
-def check_image(name: str, image) -> None:
+def check_image(name: str, image: object) -> None:
     """Raise an error that calls it `name` unless `image` is a PIL image with 8 bits a channel.
 
     Raises:
@@ -47,7 +47,7 @@ def check_image(name: str, image) -> None:
     raise TypeError(f"{name} must be a PIL image; got {type(image).__name__}{slip}")
 
 
-def checked_labels(labels, count: int) -> list[str]:
+def checked_labels(labels: object, count: int) -> list[str]:
     """The labels as text, an empty list for `None`."""
     if labels is None:
         return []

@@ -6,20 +6,22 @@ import json
 import os
 import re
 import unicodedata
-import uuid
 from collections.abc import Mapping
 from numbers import Integral, Real
 from pathlib import Path
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from helpers.base.files import keep, temporary_beside
 from helpers.base.paths import usable_path
 from helpers.pictures.check import check_image
+from helpers.pictures.parameters import PARAMETERS_KEY, parameters_text
 
 SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
 ALT_TEXT_KEY = "Description"  # PNG text chunk, a keyword of the PNG standard: the alt text
 
 MAX_NAME_BYTES = 80  # of a file name made from a prompt; file systems allow 255 in all
+UNSPOKEN = ("prompt", "model_fingerprint")  # settings left out where an alt text lists them
 MAX_ALT_TEXT = 250  # characters; screen readers read an alt text in one go
 
 RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)")
@@ -30,6 +32,9 @@ def save_image(
     image: Image.Image, folder_or_path: str | Path, settings: Mapping[str, object] | None = None
 ) -> Path:
     """Save a picture as PNG with its settings and an alt text inside.
+
+    Other programs find the settings as well: the text `parameters` has them in the form of Stable
+    Diffusion web UI.
 
     The file is written whole or not at all, and no other picture is ever overwritten: if the name
     is taken, also by one that differs only in upper and lower case, a number is added. Saving the
@@ -61,14 +66,14 @@ def save_image(
     text = PngImagePlugin.PngInfo()
     text.add_text(SETTINGS_KEY, stored)
     text.add_itxt(ALT_TEXT_KEY, alt_text(settings))
+    if parameters := parameters_text(settings):
+        text.add_itxt(PARAMETERS_KEY, parameters)
     if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
         image = image.convert("RGB")
-    temporary = folder / f".saving-{uuid.uuid4().hex}"
-    try:
+    with temporary_beside(folder / stem) as temporary:
         image.save(temporary, format="PNG", pnginfo=text)
+        keep(temporary)
         return _move_to_free_name(temporary, folder, stem)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def image_settings(path: str | Path) -> dict[str, object]:
@@ -76,13 +81,31 @@ def image_settings(path: str | Path) -> dict[str, object]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is no picture, or holds no settings.
+        ValueError: The file is no PNG picture, or holds no settings.
     """
+    with _opened(path) as image:
+        return _stored_settings(path, image)
+
+
+def open_image(path: str | Path) -> tuple[Image.Image, dict[str, object]]:
+    """A picture that `save_image` wrote, loaded, and its settings.
+
+    Raises what `image_settings` raises, and OSError or SyntaxError for a damaged file.
+    """
+    with _opened(path) as image:
+        image.load()
+        return image.copy(), _stored_settings(path, image)
+
+
+def _opened(path: str | Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
-            stored = image.info.get(SETTINGS_KEY)
+        return Image.open(path, formats=("PNG",))  # for an EPS, Pillow would start Ghostscript
     except UnidentifiedImageError as error:
-        raise ValueError(f"path must be a picture; {path} is none") from error
+        raise ValueError(f"path must be a PNG picture; {path} is not one") from error
+
+
+def _stored_settings(path: str | Path, image: Image.Image) -> dict[str, object]:
+    stored = image.info.get(SETTINGS_KEY)
     if stored is None:
         raise ValueError(
             f"{path} holds no settings. Only files of save_image() do, and many programs drop "
@@ -100,7 +123,7 @@ def alt_text(settings: Mapping[str, object]) -> str:
     others = [
         f"{name.replace('_', ' ')} {_one_line(value)}"
         for name, value in settings.items()
-        if name != "prompt" and value is not None and value != ""
+        if name not in UNSPOKEN and value is not None and value != ""
     ]
     sentence = f'Generated picture for the prompt "{_shortened(prompt, MAX_ALT_TEXT // 2)}"'
     if not prompt:
@@ -109,13 +132,13 @@ def alt_text(settings: Mapping[str, object]) -> str:
 
 
 def _prompt(settings: Mapping[str, object]) -> str:
-    """The prompt as text, which is empty where there is none."""
+    """The prompt as text, which is empty without one."""
     prompt = settings.get("prompt")
     return "" if prompt is None else str(prompt)
 
 
 def _settings_json(settings: dict[str, object]) -> str:
-    def plain_number(value):  # numpy's numbers
+    def plain_number(value: object):  # numpy's numbers
         if isinstance(value, Integral):
             return int(value)
         if isinstance(value, Real):
@@ -219,7 +242,7 @@ def _rename_if_free(temporary: Path, path: Path) -> bool:
     return True
 
 
-def _checked_settings(settings) -> dict[str, object]:
+def _checked_settings(settings: object) -> dict[str, object]:
     """A copy of the settings, an empty dict for `None`."""
     if settings is not None and not isinstance(settings, Mapping):
         raise TypeError(

@@ -1,18 +1,16 @@
-"""Several pictures as one, under labels; and one picture larger."""
+"""Several pictures as one, each above its label; and one picture enlarged."""
 
 import math
-import unicodedata
 from collections.abc import Iterable
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from helpers.base.counts import checked_count
 from helpers.pictures.check import check_image, checked_images, checked_labels, upright
+from helpers.pictures.table import READABLE, Table
 
-GAP = 4  # pixels between the pictures of a grid
+MAX_LETTERS = 28  # pixels: height of the letters of labels, however large the pictures are
 SHOWN_WIDTH = 384  # pixels that a single picture is enlarged to
-MAX_LABEL_LINES = 3
-MAX_GRID_MEGAPIXELS = 500  # 2 GB of memory; one slip in rows or cols asks for far more
 
 
 def image_grid(
@@ -29,9 +27,7 @@ def image_grid(
         rows, cols: How many of each. With both, the pictures must fill the grid exactly; with
             one, the other follows and the last cells may stay empty; with none, the grid is
             about square.
-        labels: One for each picture. A long label is wrapped, then shortened. Pillow's own font
-            has the ASCII characters only: an accent is left out, a letter of another script
-            becomes a question mark.
+        labels: One for each picture. A long label is wrapped, then shortened.
         min_width: In pixels. Narrower pictures are enlarged by the whole factor that makes them
             at least so wide; the labels stay small and sharp.
 
@@ -53,24 +49,11 @@ def image_grid(
                 f"images[{i}] is {image.width} x {image.height} pixels"
             )
     rows, cols = _grid_shape(len(images), rows, cols)
-    font = ImageFont.load_default(size=min(max(width // 9, 12), 28))
     factor = math.ceil(checked_count("min_width", min_width) / width)
-    width, height = factor * width, factor * height
-    label_texts = checked_labels(labels, len(images))
-    wrapped = [_wrapped(as_ascii(text), width, font) for text in label_texts]
-    line_height = sum(font.getmetrics())
-    label_height = line_height * max(map(len, wrapped)) + GAP if wrapped else 0
-
-    cell_width, cell_height = width + GAP, height + label_height + GAP
-    grid = _blank_grid(cols * cell_width - GAP, rows * cell_height - GAP)
-    draw = ImageDraw.Draw(grid)
-    for i, image in enumerate(images):
-        left, top = i % cols * cell_width, i // cols * cell_height
-        grid.paste(enlarge(image, factor), (left, top))
-        for line_number, line in enumerate(wrapped[i] if wrapped else []):
-            position = (left + width / 2, top + height + line_number * line_height)
-            draw.text(position, line, font=font, fill="black", anchor="ma")
-    return grid
+    images = [enlarge(image, factor) for image in images]
+    tiles = [images[i : i + cols] for i in range(0, len(images), cols)]
+    table = Table(tiles, captions=checked_labels(labels, len(images)), shape=(rows, cols))
+    return table.draw(letters=min(max(width // 10, READABLE), MAX_LETTERS))
 
 
 def enlarge(image: Image.Image, factor: int | None = None) -> Image.Image:
@@ -107,48 +90,3 @@ def _grid_shape(count: int, rows: int | None, cols: int | None) -> tuple[int, in
             f"for {count} images. Leave out rows or cols and it is worked out."
         )
     return rows, cols
-
-
-def _blank_grid(width: int, height: int) -> Image.Image:
-    if width * height > MAX_GRID_MEGAPIXELS * 1_000_000:
-        raise ValueError(
-            f"rows and cols must make a grid of at most {MAX_GRID_MEGAPIXELS} megapixels; got "
-            f"{width} x {height} pixels"
-        )
-    return Image.new("RGB", (width, height), "white")
-
-
-def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
-    """`text` in lines of at most `width` pixels; what does not fit ends in '...'."""
-    lines, line = [], ""
-    for word in text.split():
-        if line and font.getlength(f"{line} {word}") > width:
-            lines.append(line)
-            line = ""
-        line = f"{line} {word}" if line else word
-        while font.getlength(line) > width and len(lines) < MAX_LABEL_LINES:
-            fitting = _fitting_length(line, width, font)
-            lines.append(line[:fitting])
-            line = line[fitting:]
-        if len(lines) >= MAX_LABEL_LINES:
-            break
-    lines.append(line)
-    if len(lines) <= MAX_LABEL_LINES:
-        return [line for line in lines if line]
-    last = lines[MAX_LABEL_LINES - 1]
-    last = last[: _fitting_length(last, width - font.getlength("..."), font)]
-    return [*lines[: MAX_LABEL_LINES - 1], last + "..."]
-
-
-def as_ascii(text: str) -> str:
-    """The text in the letters of Pillow's own font; see `image_grid` for what becomes of others."""
-    letters = unicodedata.normalize("NFKD", text)
-    return "".join(c if c.isascii() else "?" for c in letters if not unicodedata.combining(c))
-
-
-def _fitting_length(text: str, width: float, font: ImageFont.FreeTypeFont) -> int:
-    """How many characters of `text`, at least one, fit into `width` pixels."""
-    length = 1
-    while length < len(text) and font.getlength(text[: length + 1]) <= width:
-        length += 1
-    return length

@@ -51,7 +51,9 @@ def show_images(
     display(HTML(_ipyplot_html(images, texts, alt_texts, img_width)))
 
 
-def _ipyplot_html(images, labels: list[str], alt_texts: list[str], img_width: int) -> str:
+def _ipyplot_html(
+    images: list[Image.Image], labels: list[str], alt_texts: list[str], img_width: int
+) -> str:
     """What `ipyplot.plot_images` would show, once, with its faults of version 1.1.2 mended."""
     import ipyplot
     import numpy as np

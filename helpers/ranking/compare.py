@@ -1,7 +1,7 @@
 """Models side by side: seconds a picture, parameters, memory, and how well the pictures fit.
 
     comparison = compare(["stickers", "stickers-distilled"], prompt="a fox in a meadow")
-    comparison.table()
+    comparison.table
     comparison.plot()
 
 What makes the seconds comparable:
@@ -16,12 +16,15 @@ What makes the seconds comparable:
 - *The median* of the rounds: one interruption does not move it.
 """
 
+from __future__ import annotations
+
 import gc
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import pandas
 import torch
@@ -34,6 +37,10 @@ from helpers.models.devices import release_cached_memory
 from helpers.models.load import load_pipeline
 from helpers.ranking.ranker import Ranker, r_precision
 from helpers.sampling.latents import seeded_latents
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+    from matplotlib.axes import Axes as MatplotlibAxes
 
 WARM_UP_STEPS = 2
 STEPS, GUIDANCE_SCALE = 25, 7.5  # of a model that is not in the catalogue
@@ -102,6 +109,7 @@ class Comparison:
         """The seconds a picture of each round, in their order."""
         return [m.seconds for m in self.measurements if m.model == model]
 
+    @property
     def table(self) -> pandas.DataFrame:
         """A row a model.
 
@@ -133,7 +141,7 @@ class Comparison:
         table = pandas.DataFrame(rows, index=pandas.Index(names, name="model"))
         return table.dropna(axis="columns", how="all")
 
-    def plot(self, y: str | None = None):
+    def plot(self, y: str | None = None) -> MatplotlibAxes:
         """Draw seconds a picture, and against them a column of the table if there is one.
 
         Args:
@@ -149,7 +157,7 @@ class Comparison:
         """
         import matplotlib.pyplot as plt
 
-        table = self.table()
+        table = self.table
         if y is None and "clip_score" in table:
             y = "clip_score"
         if y is not None and y not in table:
@@ -182,8 +190,8 @@ def compare(
     guidance_scale: float | None = None,
     batch_size: int = 1,
     ranker: Ranker | None = None,
-    device=None,
-    dtype=None,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
     progress: bool = True,
 ) -> Comparison:
     """Measure models side by side, as described at the top of this module.
@@ -203,7 +211,7 @@ def compare(
         progress: Whether to show a bar.
 
     Returns:
-        A `Comparison` with `.table()`, `.plot()` and `.images`.
+        A `Comparison` with `.table`, `.plot()` and `.images`.
 
     Raises:
         TypeError, ValueError: An argument does not fit.
@@ -245,7 +253,7 @@ class _Drawing:
     batch_size: int
     settings: dict
 
-    def __call__(self, pipe) -> list[Image.Image]:
+    def __call__(self, pipe: DiffusionPipeline) -> list[Image.Image]:
         images = []
         for start in range(0, len(self.prompts), self.batch_size):
             texts = self.prompts[start : start + self.batch_size]
@@ -253,7 +261,7 @@ class _Drawing:
             images += pipe(texts, latents=seeded_latents(pipe, seeds), **self.settings).images
         return images
 
-    def warm_up(self, pipe) -> None:
+    def warm_up(self, pipe: DiffusionPipeline) -> None:
         """A short call with as many pictures at once as the timed one."""
         steps = min(WARM_UP_STEPS, self.settings["num_inference_steps"])
         first = _Drawing(
@@ -294,7 +302,7 @@ class _Stage:
         self.clear()
 
 
-def _timed(pipe, draw: _Drawing) -> tuple[list[Image.Image], float, int | None]:
+def _timed(pipe: DiffusionPipeline, draw: _Drawing) -> tuple[list[Image.Image], float, int | None]:
     """The pictures, the seconds they took, and the peak of GPU memory in bytes."""
     on_cuda = pipe._execution_device.type == "cuda"
     if on_cuda:
@@ -306,8 +314,8 @@ def _timed(pipe, draw: _Drawing) -> tuple[list[Image.Image], float, int | None]:
     return images, seconds, torch.cuda.max_memory_allocated() if on_cuda else None
 
 
-def _sizes(pipe) -> dict[str, int]:
-    def count(part) -> int:
+def _sizes(pipe: DiffusionPipeline) -> dict[str, int]:
+    def count(part: torch.nn.Module) -> int:
         return sum(weights.numel() for weights in part.parameters())
 
     networks = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
@@ -326,7 +334,7 @@ def _quality(images: list[Image.Image], prompts: list[str], ranker: Ranker | Non
     }
 
 
-def _own_settings(models, name: str) -> dict:
+def _own_settings(models: object, name: str) -> dict:
     """Steps and guidance of a model of the catalogue, or the usual ones."""
     source = models[name] if isinstance(models, Mapping) else name
     model = MODELS.get(source) if isinstance(source, str) else None
@@ -338,7 +346,9 @@ def _own_settings(models, name: str) -> dict:
     }
 
 
-def _checked_loaders(models, device, dtype) -> dict[str, Loader]:
+def _checked_loaders(
+    models: object, device: str | torch.device | None, dtype: torch.dtype | None
+) -> dict[str, Loader]:
     """A function for each model that loads it."""
     if isinstance(models, str | Path):
         raise TypeError(f"models must be a list of models; got one. Write [{str(models)!r}]")
@@ -356,7 +366,9 @@ def _checked_loaders(models, device, dtype) -> dict[str, Loader]:
     return {name: _loader(name, model, device, dtype) for name, model in models.items()}
 
 
-def _loader(name: str, model, device, dtype) -> Loader:
+def _loader(
+    name: str, model: object, device: str | torch.device | None, dtype: torch.dtype | None
+) -> Loader:
     if isinstance(model, str | Path):
         return lambda: load_pipeline(model, device=device, dtype=dtype)
     if hasattr(model, "components"):

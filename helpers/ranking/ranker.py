@@ -8,11 +8,13 @@ its own caption point the same way. The cosine of the angle between the two is t
     ranker.rank(images, "a 3d sticker of a fox on a teal background")
 """
 
-import warnings
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -21,18 +23,17 @@ from PIL import Image
 from helpers.base.counts import checked_count
 from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
+from helpers.base.warn import warn_learner
 from helpers.models.catalogue import WEIGHTS
+from helpers.models.causes import other_cause
 from helpers.models.devices import checked_device
-from helpers.models.folder import tokenizer_fault
-from helpers.models.hub import (
-    HUB_ID,
-    cached_folders,
-    converted_revision,
-    download_files,
-    first_line,
-)
+from helpers.models.folder import pointer_fault, tokenizer_fault
+from helpers.models.hub import HUB_ID, Repository, cached_folders, first_line
 from helpers.pictures.check import checked_images, upright
 from helpers.ranking.sticker_clip import SIDE, StickerClip, check_weights
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
 
 STICKERS_CLIP = WEIGHTS / "stickers-clip"
 NAMES = {"stickers-clip": STICKERS_CLIP}
@@ -111,7 +112,9 @@ class Ranker:
 
 
 def load_ranker(
-    name_or_path: str | Path = "stickers-clip", device=None, allow_pickle: bool = False
+    name_or_path: str | Path = "stickers-clip",
+    device: str | torch.device | None = None,
+    allow_pickle: bool = False,
 ) -> Ranker:
     """Load a CLIP model to rank pictures with.
 
@@ -185,9 +188,10 @@ def _hub_folder(hub_id: str, allow_pickle: bool) -> Path:
         if (folder / "preprocessor_config.json").is_file() and _has_weights(folder, allow_pickle):
             return folder
     patterns = [*HUB_FILES, "pytorch_model*.bin"] if allow_pickle else HUB_FILES
-    folder = download_files(hub_id, patterns, INSTEAD)
-    if not _has_weights(folder, allow_pickle) and (revision := converted_revision(hub_id)):
-        return download_files(hub_id, patterns, INSTEAD, revision)
+    repository = Repository(hub_id, instead=lambda: INSTEAD)
+    folder = repository.download_files(patterns)
+    if not _has_weights(folder, allow_pickle) and (converted := repository.converted()):
+        return converted.download_files(patterns)
     return folder
 
 
@@ -275,20 +279,23 @@ def _reading(folder: Path) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            if other := other_cause(error, f"the CLIP model in {folder}"):
+                raise other from error
+            if found := pointer_fault(file for file in folder.rglob("*") if file.is_file()):
+                raise ValueError(f"name_or_path: {found}") from error
             raise ValueError(
                 f"name_or_path: {folder} holds no whole CLIP model ({first_line(error)})"
             ) from error
 
 
-def _tokens(tokenizer, texts: list[str]):
+def _tokens(tokenizer: CLIPTokenizer, texts: list[str]):
     """Token ids and mask, padded to the tokenizer's limit; warns of words beyond it."""
     limit = tokenizer.model_max_length
     for text in texts:
         count = len(tokenizer(text, verbose=False).input_ids)
         if count > limit:
-            warnings.warn(
-                f"a prompt has {count} tokens, and this CLIP reads the first {limit}: {text!r}",
-                stacklevel=5,
+            warn_learner(
+                f"a prompt has {count} tokens, and this CLIP reads the first {limit}: {text!r}"
             )
     return tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
 

@@ -10,9 +10,12 @@ of the prompt. Averaged over layers, heads and steps, a token's shares make a ma
 2022, arXiv:2210.04885).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy
 import torch
@@ -21,6 +24,10 @@ from matplotlib import colormaps
 from PIL import Image
 
 from helpers.models.sizes import latent_size
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+    from transformers import CLIPTokenizer
 
 
 @dataclass
@@ -63,7 +70,7 @@ class Attention:
         return (heat - lowest) / (highest - lowest).clamp(min=1e-12)
 
 
-def token_places(tokenizer, prompt: str, word: str) -> list[int]:
+def token_places(tokenizer: CLIPTokenizer, prompt: str, word: str) -> list[int]:
     """Where the tokens of a word stand among those of the prompt, wherever the word occurs.
 
     Raises LookupError if it does not, or only beyond the tokenizer's limit.
@@ -79,7 +86,7 @@ def token_places(tokenizer, prompt: str, word: str) -> list[int]:
 
 
 @contextmanager
-def watch_attention(pipe) -> Iterator[Attention]:
+def watch_attention(pipe: DiffusionPipeline) -> Iterator[Attention]:
     """Record the cross-attention of `pipe` until the block ends; the pictures stay the same.
 
     Args:
@@ -90,48 +97,76 @@ def watch_attention(pipe) -> Iterator[Attention]:
         ValueError: The pipeline draws several images at once.
     """
     attention = Attention(pipe.tokenizer)
+    call = _Call(pipe)
     own = dict(pipe.unet.attn_processors)
     watched = {
-        name: _Recorder(processor, pipe, attention) if ".attn2." in name else processor
+        name: _Recorder(processor, call, attention) if ".attn2." in name else processor
         for name, processor in own.items()
     }
+    hook = pipe.unet.register_forward_pre_hook(call.begin, with_kwargs=True)
     pipe.unet.set_attn_processor(watched)
     try:
         yield attention
     finally:
+        hook.remove()
         pipe.unet.set_attn_processor(own)
+
+
+class _Call:
+    """The call of the U-Net that is under way.
+
+    Attributes:
+        size: Height and width of its latents, whatever size of picture was asked for.
+    """
+
+    def __init__(self, pipe: DiffusionPipeline) -> None:
+        self.pipe = pipe
+        self.size = latent_size(pipe)
+
+    def begin(self, unet: torch.nn.Module, arguments: tuple, named: dict) -> None:
+        sample = arguments[0] if arguments else named["sample"]
+        rows = 2 if self.pipe.do_classifier_free_guidance else 1
+        if len(sample) != rows:
+            raise ValueError(
+                f"watch_attention records one image at a time; got a batch of "
+                f"{len(sample) // rows} images"
+            )
+        self.size = tuple(sample.shape[-2:])
+
+    def map_size(self, places: int) -> tuple[int, int]:
+        """Height and width of a layer that sees so many places; its sides halve together."""
+        height, width = self.size
+        while height * width > places:
+            height, width = (height + 1) // 2, (width + 1) // 2
+        return height, width
 
 
 class _Recorder:
     """Looks at a cross-attention layer, then lets its own processor do the work."""
 
-    def __init__(self, own, pipe, attention: Attention) -> None:
-        self.own, self.pipe, self.attention = own, pipe, attention
+    def __init__(self, own: object, call: _Call, attention: Attention) -> None:
+        self.own, self.call, self.attention = own, call, attention
 
-    def __call__(self, attn, hidden_states, encoder_hidden_states=None, *args, **options):
+    def __call__(
+        self,
+        attn: torch.nn.Module,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        *args,
+        **options,
+    ):
         self.record(attn, hidden_states, encoder_hidden_states)
         return self.own(attn, hidden_states, encoder_hidden_states, *args, **options)
 
     @torch.no_grad()
-    def record(self, attn, hidden_states: torch.Tensor, states: torch.Tensor) -> None:
-        rows = 2 if self.pipe.do_classifier_free_guidance else 1
-        if len(hidden_states) != rows:
-            raise ValueError(
-                f"watch_attention records one image at a time; got a batch of "
-                f"{len(hidden_states) // rows} images"
-            )
+    def record(
+        self, attn: torch.nn.Module, hidden_states: torch.Tensor, states: torch.Tensor
+    ) -> None:
         query = attn.head_to_batch_dim(attn.to_q(hidden_states[-1:]))
         key = attn.head_to_batch_dim(attn.to_k(states[-1:]))
         shares = attn.get_attention_scores(query, key).mean(0)  # (places, tokens)
-        height, width = self.map_size(len(shares))
-        self.attention.maps.append(shares.T.reshape(-1, height, width).float().cpu())
-
-    def map_size(self, places: int) -> tuple[int, int]:
-        """Height and width of a layer that sees so many places; its sides halve together."""
-        height, width = latent_size(self.pipe)
-        while height * width > places:
-            height, width = (height + 1) // 2, (width + 1) // 2
-        return height, width
+        size = self.call.map_size(len(shares))
+        self.attention.maps.append(shares.T.unflatten(1, size).float().cpu())
 
 
 def heat_map(image: Image.Image, heat: torch.Tensor, strength: float = 0.6) -> Image.Image:

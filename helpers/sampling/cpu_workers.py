@@ -12,7 +12,10 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import torch
 
 MOST = 4
-"""More workers would have too few rows each, and stand in line for Python's one lock."""
+"""More workers would have too few rows each, and wait for Python's one lock."""
+
+PATIENCE = 60
+"""Seconds until a worker that does not begin is an error."""
 
 
 class Workers:
@@ -21,7 +24,7 @@ class Workers:
     def __init__(self):
         threads = torch.get_num_threads()
         self.count = min(MOST, threads)
-        everybody = threading.Barrier(self.count)
+        everybody = threading.Barrier(self.count, timeout=PATIENCE)
 
         def begin() -> None:
             torch.get_num_threads()  # torch sets a thread up when it is first asked; then we may

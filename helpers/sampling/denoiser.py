@@ -27,9 +27,11 @@ The rules:
   stay that small. Nothing is lost, because schedulers step after the whole call. A row that does
   not fit alone fails its trajectory.
 - The pipeline is not changed: neither its scheduler nor its weights. Texts are encoded once and
-  kept, so make a new engine after loading other weights into the pipeline.
+  kept, so make a new engine after loading other weights into the pipeline. What is switched on or
+  off in it (a LoRA, FreeU) is noticed, and holds for the pictures that start from then on.
 """
 
+import math
 import threading
 import time
 from bisect import insort
@@ -40,15 +42,17 @@ from functools import lru_cache, partial
 from typing import Literal
 
 import torch
+from diffusers import SchedulerMixin
 
 from helpers.base.counts import checked_count
+from helpers.models.switches import switches
 from helpers.sampling import stages
+from helpers.sampling.cell import Cell
 from helpers.sampling.cpu_workers import Workers
+from helpers.sampling.latents import latent_shape
 from helpers.sampling.out_of_memory import GuardedCalls
-from helpers.sampling.schedulers import (
-    build_scheduler,
-)
-from helpers.sampling.trajectory import Cell, Preview, Row, Trajectory
+from helpers.sampling.schedulers import SchedulerSetting, build_scheduler, fresh_copy
+from helpers.sampling.trajectory import Preview, Row, Trajectory
 
 MAX_ROWS = 16
 """Rows of a U-Net call, a trade of speed for memory."""
@@ -112,11 +116,27 @@ class Denoiser:
         self._built = lru_cache(SCHEDULERS_KEPT)(
             lambda scheduler, own: build_scheduler(pipe, scheduler)
         )
+        self._timesteps = lru_cache(self._count_timesteps)
         self._first: OrderedDict[tuple, torch.Tensor] = OrderedDict()
+        self._switches = switches(pipe)
         self._active: list[Trajectory] = []
         self._changed = threading.Condition()
         self._working = threading.Lock()
         self._closed = False
+
+    def cost(self, cell: Cell) -> int:
+        """How much the U-Net has to compute for a picture: rows times evaluations times latents.
+
+        Raises what is wrong with the settings, as `submit` does; nothing is taken in.
+        """
+        rows = 2 if stages.is_guided(self.pipe, cell.guidance_scale) else 1
+        evaluations = self._timesteps(cell.scheduler, self.pipe.scheduler, cell.num_inference_steps)
+        return rows * evaluations * math.prod(latent_shape(self.pipe, cell.height, cell.width))
+
+    def _count_timesteps(self, setting: SchedulerSetting, own: SchedulerMixin, steps: int) -> int:
+        scheduler = fresh_copy(self._built(setting, own), seed=0)
+        scheduler.set_timesteps(steps, device="cpu")
+        return len(scheduler.timesteps)
 
     def submit(
         self, cell: Cell, preview: Preview | None = None, preview_every: int = 5
@@ -218,8 +238,17 @@ class Denoiser:
     def _ready(self, trajectory: Trajectory) -> bool:
         if trajectory.latents is None:
             with _failing_alone(trajectory):
+                self._forget_if_switched()
                 trajectory._start(self.pipe, self._conditions(trajectory))
         return not trajectory.done()
+
+    def _forget_if_switched(self) -> None:
+        """What is remembered holds only for the model that it was computed with."""
+        now = switches(self.pipe)
+        if now != self._switches:
+            self._switches = now
+            self._encoded.cache_clear()
+            self._first.clear()
 
     def _conditions(self, trajectory: Trajectory) -> stages.Conditions:
         cell = trajectory.cell

@@ -1,7 +1,14 @@
 """Why is this picture black? Three causes look the same; their cures differ."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from diffusers import DiffusionPipeline
 
 BLACK_LEVEL = 2  # of 255: no pixel of a black picture is brighter
 
@@ -32,7 +39,7 @@ class Diagnosis:
         return self.advice
 
 
-def why_black(pipe, prompt: str, **settings) -> Diagnosis:
+def why_black(pipe: DiffusionPipeline, prompt: str, **settings) -> Diagnosis:
     """Draw a picture once more, with an eye on every step, and say why it is black.
 
     In a finished picture the cause cannot be seen any more: "not a number" (NaN), which float16
@@ -50,7 +57,7 @@ def why_black(pipe, prompt: str, **settings) -> Diagnosis:
 
     broken_steps: dict[int, int] = {}  # picture -> the first step after which it had a NaN
 
-    def watch(pipe, step: int, timestep, tensors: dict) -> dict:
+    def watch(pipe: DiffusionPipeline, step: int, timestep: torch.Tensor, tensors: dict) -> dict:
         for i, latents in enumerate(tensors["latents"]):
             if not latents.isfinite().all():
                 broken_steps.setdefault(i, step)
@@ -78,7 +85,7 @@ def why_black(pipe, prompt: str, **settings) -> Diagnosis:
     return Diagnosis(Reason.NOT_BLACK, "The picture is not black when it is drawn again.")
 
 
-def _nan(pipe, part: str, dtype, where: str) -> Diagnosis:
+def _nan(pipe: DiffusionPipeline, part: str, dtype: torch.dtype, where: str) -> Diagnosis:
     reason = Reason.NAN_IN_UNET if part == "U-Net" else Reason.NAN_IN_VAE
     name = str(dtype).removeprefix("torch.")
     cure = (

@@ -1,17 +1,26 @@
 """Seeded latents: the noise that a picture starts from, as a function of its seed."""
 
-from collections.abc import Iterable, Mapping, Set
+from __future__ import annotations
+
+from collections.abc import Iterable
 from numbers import Integral
+from typing import TYPE_CHECKING
 
 import torch
 
+from helpers.base.seeds import checked_seeds
+from helpers.base.values import shown
 from helpers.models.sizes import latent_size
 
-LARGEST_SEED = 2**63 - 1  # the largest whole number that tables, databases and torch all hold
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 
 def seeded_latents(
-    pipe, seed_or_seeds: int | Iterable[int], height: int | None = None, width: int | None = None
+    pipe: DiffusionPipeline,
+    seed_or_seeds: int | Iterable[int],
+    height: int | None = None,
+    width: int | None = None,
 ) -> torch.Tensor:
     """Draw the starting noise of one image a seed.
 
@@ -36,7 +45,7 @@ def seeded_latents(
         TypeError: A seed or a size is no whole number, or `pipe` has no U-Net.
         ValueError: A seed is out of range, there is no seed, or a size does not fit the VAE.
     """
-    seeds = _checked_seeds(seed_or_seeds)
+    seeds = checked_seeds(seed_or_seeds)
     shape = latent_shape(pipe, height, width)
     noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     # Where the pipeline's own latents go. `pipe.device` is where the weights wait, which with
@@ -44,7 +53,9 @@ def seeded_latents(
     return torch.stack(noise).to(device=pipe._execution_device, dtype=pipe.unet.dtype)
 
 
-def latent_shape(pipe, height: int | None = None, width: int | None = None) -> tuple[int, int, int]:
+def latent_shape(
+    pipe: DiffusionPipeline, height: int | None = None, width: int | None = None
+) -> tuple[int, int, int]:
     """(channels, height, width) of one image's latents; `height` and `width` as above, in pixels.
 
     Raises what `seeded_latents` raises for a pipeline or a size.
@@ -99,35 +110,9 @@ def interpolate(first: torch.Tensor, second: torch.Tensor, share: float) -> torc
     return (weight_one * one + weight_other * other).view(first.shape).to(first.dtype)
 
 
-def _checked_seeds(seed_or_seeds) -> list[int]:
-    if isinstance(seed_or_seeds, Integral):
-        return [checked_seed("seed_or_seeds", seed_or_seeds)]
-    unordered_or_text = (str, bytes, Mapping, Set)
-    if isinstance(seed_or_seeds, unordered_or_text) or not _is_iterable(seed_or_seeds):
-        raise TypeError(
-            "seed_or_seeds must be a whole number such as 42, or a list of them; "
-            f"got {_shown(seed_or_seeds)}{_seed_slip(seed_or_seeds)}"
-        )
-    seeds = list(seed_or_seeds)
-    if not seeds:
-        raise ValueError("seed_or_seeds must hold at least one seed; got an empty list")
-    return [checked_seed(f"seed_or_seeds[{i}]", seed) for i, seed in enumerate(seeds)]
-
-
-def checked_seed(name: str, seed) -> int:
-    """`seed` as an int; TypeError or ValueError, which call it `name`, if it is no seed."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral):
-        raise TypeError(
-            f"{name} must be a whole number such as 42; got {_shown(seed)}{_seed_slip(seed)}"
-        )
-    if not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"{name} must be between 0 and 2**63 - 1 ({LARGEST_SEED}); got {seed}")
-    return int(seed)
-
-
-def _checked_size(name: str, size, factor: int) -> int:
+def _checked_size(name: str, size: object, factor: int) -> int:
     if isinstance(size, bool) or not isinstance(size, Integral):
-        raise TypeError(f"{name} must be a whole number of pixels; got {_shown(size)}")
+        raise TypeError(f"{name} must be a whole number of pixels; got {shown(size)}")
     if size <= 0:
         raise ValueError(f"{name} must be greater than zero; got {size}")
     if size % factor:
@@ -138,29 +123,3 @@ def _checked_size(name: str, size, factor: int) -> int:
             f"pixels; got {size} (the nearest sizes are {near})"
         )
     return int(size)
-
-
-def _seed_slip(seed) -> str:
-    """The likely slip behind a seed of the wrong type."""
-    if isinstance(seed, bool):
-        return ". True and False are no seeds"
-    if isinstance(seed, str) and seed.strip().isdecimal():
-        return f". Write it without quotes: {seed.strip()}"
-    if isinstance(seed, float) and seed.is_integer():
-        return f". Write it without a decimal point: {int(seed)}"
-    if isinstance(seed, torch.Generator):
-        return ". Give the seed itself; the generator is made from it here"
-    return ""
-
-
-def _shown(value) -> str:
-    text = repr(value)
-    return f"{text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
-
-
-def _is_iterable(value) -> bool:
-    try:
-        iter(value)
-    except TypeError:  # also a tensor without dimensions, which has __iter__ but cannot use it
-        return False
-    return True

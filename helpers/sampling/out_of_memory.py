@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 import torch
 
+from helpers.models.causes import is_out_of_memory
 from helpers.models.devices import release_cached_memory
 
 
@@ -45,13 +46,3 @@ class GuardedCalls:
             return self.run(call, items, shape)
         halves = items[:half], items[half:]
         return [outcome for some in halves for outcome in self._attempt(call, some, shape)]
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether a device (CUDA, MPS) or the computer ran out of memory."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    told = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in told or "can't allocate memory" in told or "not enough memory" in told
-    )

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 import diffusers
 from diffusers import DiffusionPipeline, SchedulerMixin
 
+from helpers.models.fingerprint import NOISE
+
 SHORT_NAMES = {
     "ddim": "DDIMScheduler",
     "ddpm": "DDPMScheduler",
@@ -37,7 +39,7 @@ None for the pipeline's own."""
 def scheduler_class(name: str) -> type[SchedulerMixin]:
     """The class that a short name ("ddim", "dpm++") or a class name ("DDIMScheduler") stands for.
 
-    Raises LookupError, with the nearest names, if there is none.
+    Raises LookupError, with the nearest names, for any other.
     """
     class_name = SHORT_NAMES.get(name.strip().lower(), name)
     if class_name in SHORT_NAMES.values():
@@ -101,15 +103,33 @@ def fresh_copy(scheduler: SchedulerMixin, seed: int) -> SchedulerMixin:
 
 
 def scheduler_record(pipe: DiffusionPipeline, scheduler: SchedulerSetting) -> str:
-    """A scheduler for the record: its class, and the settings that `pipe` does not imply."""
+    """A scheduler for the record: its class, and each option that is not the class's default.
+
+    The noise that the model was trained with is left out: it belongs to the model, and is in
+    `model_fingerprint`.
+    """
     built = build_scheduler(pipe, scheduler)
-    implied = build_scheduler(pipe, type(built)).config
+    known = inspect.signature(type(built).__init__).parameters
+    config = pipe.scheduler.config
+    noise = {name: config[name] for name in NOISE if name in config and name in known}
+    return _described(built, type(built)(**noise))
+
+
+def scheduler_label(pipe: DiffusionPipeline, scheduler: SchedulerSetting) -> str:
+    """A scheduler for a label: its class, and only the options that `pipe` does not imply."""
+    built = build_scheduler(pipe, scheduler)
+    return _described(built, build_scheduler(pipe, type(built)))
+
+
+def _described(scheduler: SchedulerMixin, plain: SchedulerMixin) -> str:
+    """The class, and the options in which `scheduler` differs from `plain`."""
     options = ", ".join(
         f"{name}={value!r}"
-        for name, value in built.config.items()
-        if not name.startswith("_") and implied.get(name) != value
+        for name, value in scheduler.config.items()
+        if not name.startswith("_") and plain.config.get(name) != value
     )
-    return f"{type(built).__name__}({options})" if options else type(built).__name__
+    name = type(scheduler).__name__
+    return f"{name}({options})" if options else name
 
 
 def _check_compatible(own: SchedulerMixin, kind: type) -> None:

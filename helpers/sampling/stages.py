@@ -17,7 +17,7 @@ from PIL import Image
 from helpers.base.quiet import quiet
 
 with quiet(progress_bars=False):  # the first import of a pipeline speaks of a missing torchvision
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline
 
 Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
 Conditions = dict[str, torch.Tensor]
@@ -30,7 +30,7 @@ TRUNCATION_LOGGERS = (
 """Who speaks up when a prompt is longer than the model reads."""
 
 
-def check_pipeline(pipe) -> None:
+def check_pipeline(pipe: object) -> None:
     """Raise TypeError unless `pipe` makes pictures from text alone, as SD 1.x or SDXL does."""
     if not isinstance(pipe, Pipeline):
         raise TypeError(
@@ -142,21 +142,32 @@ def decode(pipe: Pipeline, latents: torch.Tensor) -> list[Image.Image]:
 
 
 def _decode_sdxl(pipe: StableDiffusionXLPipeline, latents: torch.Tensor) -> torch.Tensor:
-    """SDXL's VAE overflows in float16, so it decodes in float32 and is put back."""
     vae, config = pipe.vae, pipe.vae.config
-    overflows = vae.dtype == torch.float16 and config.force_upcast
-    if overflows:
-        vae.to(torch.float32)
-    latents = latents.to(vae.dtype)
-    if config.latents_mean is None or config.latents_std is None:
-        latents = latents / config.scaling_factor
-    else:
-        mean, deviation = (
-            torch.tensor(values).view(1, -1, 1, 1).to(latents)
-            for values in (config.latents_mean, config.latents_std)
-        )
-        latents = latents * deviation / config.scaling_factor + mean
-    pixels = vae.decode(latents, return_dict=False)[0]
-    if overflows:
-        vae.to(torch.float16)
+    with _in_float32_if_it_overflows(vae):
+        latents = latents.to(vae.dtype)
+        if config.latents_mean is None or config.latents_std is None:
+            latents = latents / config.scaling_factor
+        else:
+            mean, deviation = (
+                torch.tensor(values).view(1, -1, 1, 1).to(latents)
+                for values in (config.latents_mean, config.latents_std)
+            )
+            latents = latents * deviation / config.scaling_factor + mean
+        pixels = vae.decode(latents, return_dict=False)[0]
     return pixels if pipe.watermark is None else pipe.watermark.apply_watermark(pixels)
+
+
+@contextmanager
+def _in_float32_if_it_overflows(vae: AutoencoderKL) -> Iterator[None]:
+    """SDXL's VAE overflows in float16, so it decodes in float32 and is put back, whatever happens.
+
+    Left in float32 by an error or Ctrl-C, it would make `pipe()` fail from then on.
+    """
+    overflows = vae.dtype == torch.float16 and vae.config.force_upcast
+    try:
+        if overflows:
+            vae.to(torch.float32)
+        yield
+    finally:
+        if overflows:
+            vae.to(torch.float16)

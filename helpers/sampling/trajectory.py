@@ -1,59 +1,29 @@
-"""One picture on its way from noise to latents: its settings, its scheduler, its next step."""
+"""One picture on its way from noise to latents: its scheduler, its rows, its next step."""
+
+from __future__ import annotations
 
 import hashlib
 import inspect
-import math
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from diffusers import SchedulerMixin
 from PIL import Image
 
-from helpers.base.counts import checked_count
 from helpers.sampling import stages
-from helpers.sampling.latents import checked_seed, latent_shape, seeded_latents
-from helpers.sampling.schedulers import SchedulerSetting, check_scheduler, fresh_copy
+from helpers.sampling.cell import Cell
+from helpers.sampling.latents import latent_shape, seeded_latents
+from helpers.sampling.schedulers import fresh_copy
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 FINITE_EVERY = 8
 """U-Net evaluations between two looks for NaN: each look makes a GPU wait."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """All settings of one picture, under the names and with the defaults of diffusers.
-
-    `scheduler` is a short name, a class, a configured scheduler (its settings are taken, its state
-    is not), or None for the pipeline's own. `height` and `width` are in pixels; None is the
-    model's own size.
-    """
-
-    prompt: str
-    negative_prompt: str | None = None
-    seed: int = 0
-    num_inference_steps: int = 50
-    guidance_scale: float = 7.5
-    scheduler: SchedulerSetting = None
-    height: int | None = None
-    width: int | None = None
-    eta: float = 0.0
-
-    def __post_init__(self):
-        """The size is checked on submission, where the model is known."""
-        _check_text("prompt", self.prompt)
-        if self.negative_prompt is not None:
-            _check_text("negative_prompt", self.negative_prompt)
-        checked_seed("seed", self.seed)
-        checked_count("num_inference_steps", self.num_inference_steps)
-        check_scheduler(self.scheduler)
-        _check_number("guidance_scale", self.guidance_scale)
-        _check_number("eta", self.eta)
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta must be between 0 and 1; got {self.eta}.")
 
 
 class Trajectory(Future):
@@ -77,7 +47,7 @@ class Trajectory(Future):
         cell: Cell,
         pipe: stages.Pipeline,
         scheduler: SchedulerMixin,
-        preview: "Preview | None",
+        preview: Preview | None,
         preview_every: int,
     ):
         super().__init__()
@@ -104,7 +74,7 @@ class Trajectory(Future):
             return "failed" if self.exception() else "done"
         return "waiting" if self.latents is None else "running"
 
-    def _start(self, pipe, conditions: stages.Conditions) -> None:
+    def _start(self, pipe: DiffusionPipeline, conditions: stages.Conditions) -> None:
         cell, scheduler = self.cell, self._scheduler
         self._row_conditions = conditions
         noise = seeded_latents(pipe, cell.seed, cell.height, cell.width)
@@ -120,13 +90,13 @@ class Trajectory(Future):
             scheduler.set_begin_index(0)
         self.latents = noise * scheduler.init_noise_sigma
 
-    def _inputs(self) -> list["Row"]:
+    def _inputs(self) -> list[Row]:
         conditions = self._row_conditions.items()
         timestep = self._scheduler.timesteps[self.evaluations]
         sample = self._scheduler.scale_model_input(self.latents, timestep)
         keys = [None] * self.rows if self.evaluations else self._first_keys(sample, timestep)
         return [
-            Row(sample, float(timestep), {name: told[i : i + 1] for name, told in conditions}, key)
+            Row(sample, float(timestep), {name: rows[i : i + 1] for name, rows in conditions}, key)
             for i, key in enumerate(keys)
         ]
 
@@ -134,8 +104,8 @@ class Trajectory(Future):
         """For each row of the first step all that its prediction depends on."""
         cell = self.cell
         noise = sample.to("cpu", torch.float32).numpy().tobytes()
-        told_scale = cell.guidance_scale if "timestep_cond" in self._row_conditions else None
-        common = (hashlib.sha256(noise).digest(), sample.shape, float(timestep), told_scale)
+        embedded_scale = cell.guidance_scale if "timestep_cond" in self._row_conditions else None
+        common = (hashlib.sha256(noise).digest(), sample.shape, float(timestep), embedded_scale)
         texts = [("negative", cell.negative_prompt), ("positive", cell.prompt)]
         return [(*common, *text) for text in texts[-self.rows :]]
 
@@ -168,7 +138,7 @@ class Trajectory(Future):
         """Let go of what only a running trajectory needs."""
         self._scheduler, self._row_conditions, self._step_options = None, {}, {}
 
-    def _end(self, outcome: "Image.Image | Exception") -> None:
+    def _end(self, outcome: Image.Image | Exception) -> None:
         """Hand over the picture or the error, unless somebody cancelled first."""
         with suppress(InvalidStateError):
             if isinstance(outcome, Exception):
@@ -189,18 +159,3 @@ class Row:
     timestep: float
     conditions: stages.Conditions
     key: tuple | None
-
-
-def _check_text(name: str, text: str) -> None:
-    if not isinstance(text, str):
-        raise TypeError(
-            f"{name} must be a text; got {text!r} of type {type(text).__name__}. "
-            "For several prompts submit a Cell each."
-        )
-
-
-def _check_number(name: str, number: float) -> None:
-    if isinstance(number, bool) or not isinstance(number, Real):
-        raise TypeError(f"{name} must be a number; got {number!r}.")
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite; got {number!r}.")

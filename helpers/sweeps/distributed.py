@@ -67,12 +67,15 @@ def launched_processes() -> Processes:
     return Processes(state.process_index, state.num_processes)
 
 
-def deal(costs: Sequence[float], hands: int) -> list[list[int]]:
-    """Numbers of the costs that each of `hands` takes: the dearest first, to who has least."""
-    taken: list[list[int]] = [[] for _ in range(hands)]
-    sums = [0.0] * hands
-    for number in sorted(range(len(costs)), key=lambda i: -costs[i]):
-        hand = sums.index(min(sums))
-        taken[hand].append(number)
-        sums[hand] += costs[number]
-    return taken
+def partition(costs: Sequence[float], count: int) -> list[list[int]]:
+    """Split work into `count` parts of about the same cost; the indices of each part.
+
+    The most expensive piece comes first, and always goes to the part that costs least so far.
+    """
+    parts: list[list[int]] = [[] for _ in range(count)]
+    sums = [0.0] * count
+    for index in sorted(range(len(costs)), key=lambda i: -costs[i]):
+        cheapest = sums.index(min(sums))
+        parts[cheapest].append(index)
+        sums[cheapest] += costs[index]
+    return parts

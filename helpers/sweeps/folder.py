@@ -1,10 +1,11 @@
 """The folder of a sweep: pictures, a manifest, and what a killed run needs to go on.
 
-    sweep.json        what the sweep is: the model's fingerprint, the names of the axes, the
-                      settings that stay the same. Written first; a run that differs is refused.
+    sweep.json        what the sweep is: the names of the axes, the settings that stay the same,
+                      the model's fingerprint. Written first; a run that differs is refused.
     manifest.jsonl    one row of JSON for each finished picture, in the order of finishing
     manifest.N.jsonl  the rows of process N (from 1) while several work; gathered afterwards
     *.png             the pictures, with their settings inside
+    contact sheet.png all of them at a glance, written at the end
 
 A picture is written whole before its row is added, so a run can be killed at any moment. What it
 leaves is mended on the next opening, with a warning that tells: a torn or foreign row is dropped,
@@ -18,18 +19,20 @@ Nothing here knows a model, so it imports neither torch nor diffusers.
 import hashlib
 import json
 import os
-import warnings
 from pathlib import Path
 
 from PIL import Image
 
 from helpers.base.files import write_whole
-from helpers.pictures.files import image_settings, safe_name, save_image
+from helpers.base.warn import warn_learner
+from helpers.pictures.files import open_image, safe_name, save_image
 from helpers.sweeps.plan import Settings
+from helpers.sweeps.result import Sweep
 
 HEADER_NAME = "sweep.json"
 MANIFEST_NAME = "manifest.jsonl"
 PART_NAME = "manifest.{}.jsonl"
+SHEET_NAME = "contact sheet.png"
 
 Row = dict[str, object]
 """A picture's settings and measurements, and in the manifest its "file" and "key"."""
@@ -63,6 +66,7 @@ class SweepFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._claim(header)
         self.rows: dict[str, Row] = {}
+        self._pictures: dict[str, Image.Image] = {}
         faults, parts = self._read()
         if not process:
             self._mend(faults, parts)
@@ -77,14 +81,40 @@ class SweepFolder:
             manifest.write(json.dumps(row) + "\n")
             manifest.flush()
             os.fsync(manifest.fileno())
-        self.rows[key] = row
+        self.rows[key], self._pictures[key] = row, image
         return row
 
     def image(self, key: str) -> Image.Image:
-        """The picture of a row, loaded."""
-        with Image.open(self.path / self.rows[key]["file"]) as image:
-            image.load()
-            return image.copy()
+        """The picture of a row."""
+        return self._pictures[key]
+
+    def restore(self, result: Sweep) -> None:
+        """Put into a result what is here and not there."""
+        for outcome in result:
+            key = settings_key(outcome.settings)
+            if key in self.rows and outcome.state != "done":
+                row = self.rows[key]
+                outcome.state, outcome.error, outcome.image = "done", "", self.image(key)
+                outcome.seconds, outcome.evaluations = row.get("seconds"), row.get("evaluations")
+
+    def keep(self, result: Sweep, position: tuple) -> None:
+        """Write one picture of a result, if it is done and not yet here."""
+        outcome = result.outcomes[position]
+        if outcome.image is None or settings_key(outcome.settings) in self.rows:
+            return
+        measured = {n: getattr(outcome, n) for n in ("seconds", "evaluations", "black", "nan")}
+        self.add(outcome.settings, measured, result.axes.position_label(position), outcome.image)
+
+    def write(self, result: Sweep) -> Path:
+        """Write what is not yet here of a result, and the contact sheet; return the folder."""
+        for position in result.outcomes:
+            self.keep(result, position)
+        self.write_sheet(result)
+        return self.path
+
+    def write_sheet(self, result: Sweep) -> None:
+        """Write all pictures of a result as one."""
+        write_whole(self.path / SHEET_NAME, result.png())
 
     def _claim(self, header: dict) -> None:
         path = self.path / HEADER_NAME
@@ -130,15 +160,17 @@ class SweepFolder:
             part.unlink()
         if faults:
             told = "; ".join(faults)
-            warnings.warn(f"mended the sweep in {self.path}: {told}", stacklevel=4)
+            warn_learner(f"mended the sweep in {self.path}: {told}")
 
     def _fault(self, row: Row) -> str | None:
-        """What is wrong with a row's picture, if anything."""
-        key = _picture_key(self.path / row["file"])
-        if key is None:
+        """What is wrong with a row's picture, if anything; one that is whole is kept."""
+        found = _picture(self.path / row["file"])
+        if found is None:
             return f"{row['file']} is missing or broken and will be made again"
-        if key != row["key"]:
+        image, settings = found
+        if settings_key(settings) != row["key"]:
             return f"{row['file']} has other settings than its row"
+        self._pictures[row["key"]] = image
         return None
 
     def _adopt_orphans(self) -> list[str]:
@@ -146,9 +178,14 @@ class SweepFolder:
         faults = []
         named = {row["file"] for row in self.rows.values()}
         for path in sorted(self.path.glob("*.png")):
-            key = None if path.name in named else _picture_key(path)
-            if key and key in path.stem and key not in self.rows:
-                self.rows[key] = {**image_settings(path), "key": key, "file": path.name}
+            found = None if path.name in named | {SHEET_NAME} else _picture(path)
+            if found is None:
+                continue
+            image, settings = found
+            key = settings_key(settings)
+            if key in path.stem and key not in self.rows:
+                self.rows[key] = {**settings, "key": key, "file": path.name}
+                self._pictures[key] = image
                 faults.append(f"{path.name} had no row in the manifest")
         return faults
 
@@ -169,11 +206,9 @@ def _row(line: str) -> Row | None:
     return row if complete and Path(str(row["file"])).name == row["file"] else None
 
 
-def _picture_key(path: Path) -> str | None:
-    """The key of the settings inside a picture, or None if it is missing, broken or has none."""
+def _picture(path: Path) -> tuple[Image.Image, Settings] | None:
+    """A picture and the settings inside it, or None if it is missing, broken or has none."""
     try:
-        with Image.open(path) as image:
-            image.load()
-        return settings_key(image_settings(path))
+        return open_image(path)
     except (OSError, ValueError, SyntaxError):  # what Pillow raises for broken files
         return None

@@ -9,20 +9,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 
-Settings = dict[str, object]
+from helpers.base.values import is_iterable
+from helpers.sampling.cell import DEFAULTS
 
-DEFAULTS: Settings = {
-    "prompt": None,
-    "negative_prompt": None,
-    "seed": 0,
-    "num_inference_steps": 50,
-    "guidance_scale": 7.5,
-    "scheduler": None,
-    "height": None,
-    "width": None,
-    "eta": 0.0,
-}
-"""What a sweep can set, with diffusers' defaults; None means as the pipeline has it."""
+Settings = dict[str, object]
 
 OTHER_NAMES = {"steps": "num_inference_steps", "cfg": "guidance_scale"}
 """What other programs call them, too far from diffusers' names to be taken for a slip."""
@@ -48,7 +38,7 @@ class Axes:
     fixed: Settings
     labels: dict[object, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The settings that are axes."""
         return tuple(self.values)
@@ -61,6 +51,12 @@ class Axes:
     def label(self, value: object) -> str:
         """A value as text on the margin of a grid and in file names."""
         return self.labels.get(value) or value_label(value)
+
+    def position_label(self, position: tuple) -> str:
+        """A cell's values with their names, as text."""
+        return " ".join(
+            f"{name} {self.label(value)}" for name, value in zip(self.names, position, strict=True)
+        )
 
     def settings(self, position: tuple) -> Settings:
         """All settings of the cell at `position`, in the order of `DEFAULTS`."""
@@ -79,7 +75,11 @@ def find_axes(arguments: Settings) -> Axes:
             raise TypeError(_unknown(name))
     if arguments.get("prompt") is None:
         raise TypeError('prompt must be given, such as prompt="a fox in a meadow"')
-    values = {name: _axis(name, v) for name, v in arguments.items() if _is_collection(v)}
+    values = {
+        name: _axis(name, value)
+        for name, value in arguments.items()
+        if is_iterable(value) and not isinstance(value, str | bytes)
+    }
     if len(values) > MAX_AXES:
         raise ValueError(
             f"a sweep can have up to {MAX_AXES} axes (rows, columns and pages); got "
@@ -99,16 +99,6 @@ def value_label(value: object) -> str:
     if isinstance(value, str | int):
         return str(value) or '""'
     return type(value).__name__
-
-
-def _is_collection(value: object) -> bool:
-    if isinstance(value, str | bytes):
-        return False
-    try:
-        iter(value)  # a class or a tensor without dimensions has __iter__ and still refuses
-    except TypeError:
-        return False
-    return True
 
 
 def _axis(name: str, collection: Iterable) -> tuple:

@@ -1,23 +1,27 @@
 """What a sweep gives back: labelled pictures, a table, plots, a folder."""
 
+from __future__ import annotations
+
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy
 import pandas
 from PIL import Image
 
-from helpers.base.files import write_whole
 from helpers.pictures.files import MAX_ALT_TEXT
 from helpers.pictures.grid import enlarge
+from helpers.pictures.table import GAP
 from helpers.sampling.diagnose import BLACK_LEVEL
-from helpers.sweeps.contact_sheet import COLUMNS, GAP, contact_sheet
-from helpers.sweeps.folder import SweepFolder, settings_key
+from helpers.sweeps.contact_sheet import COLUMNS, contact_sheet
 from helpers.sweeps.plan import Axes, Settings
 
-SHEET_NAME = "contact sheet.png"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as MatplotlibAxes
+
 PAGE_WIDTH = 1100  # pixels of a notebook's page; up to it, small pictures are shown enlarged,
 LARGEST_FACTOR = 3  # but not further than this
 
@@ -27,7 +31,8 @@ class Outcome:
     """What became of one cell.
 
     Attributes:
-        settings: All of them, as they are recorded: the scheduler by its name, the size in pixels.
+        settings: All that makes the picture, as it is recorded: the scheduler by its name with its
+            options, the size in pixels, LoRAs and FreeU where they are on, the model's fingerprint.
         state: "done", "failed", or "not run" after an interruption.
         image: The picture, if it is done.
         error: Why it failed, else "".
@@ -73,13 +78,13 @@ class Sweep:
     def __iter__(self) -> Iterator[Outcome]:
         return iter(self.outcomes.values())
 
-    def __getitem__(self, values) -> Image.Image:
+    def __getitem__(self, values: object) -> Image.Image:
         outcome = self.outcome(values)
         if outcome.image is None:
             raise LookupError(f"there is no picture for {values!r}: {_words(outcome)}")
         return outcome.image
 
-    def outcome(self, values) -> Outcome:
+    def outcome(self, values: object) -> Outcome:
         """What became of the cell at `values`: one value an axis, in the order of the axes."""
         position = values if isinstance(values, tuple) else (values,)
         if position not in self.outcomes:
@@ -113,7 +118,7 @@ class Sweep:
         }
         return contact_sheet(self.axes, tiles)
 
-    def distances(self, to) -> list[float]:
+    def distances(self, to: object) -> list[float]:
         """How far each picture is from the one at `to`: the mean difference of their pixels.
 
         In levels of 255; NaN for a cell without picture.
@@ -137,7 +142,13 @@ class Sweep:
             for o in self
         ]
 
-    def plot(self, y="seconds", label: str | None = None, *, x: str | None = None):
+    def plot(
+        self,
+        y: str | Iterable[float] = "seconds",
+        label: str | None = None,
+        *,
+        x: str | None = None,
+    ) -> MatplotlibAxes:
         """Draw a column of the table, or one number a cell, against an axis or another column.
 
         Args:
@@ -181,7 +192,7 @@ class Sweep:
             raise LookupError("a plot needs an axis of numbers, such as num_inference_steps")
         return name if name in numbers else numbers[0]
 
-    def _numbers(self, column) -> list[float]:
+    def _numbers(self, column: str | Iterable[float]) -> list[float]:
         """A column of the table, or what is a list already, with NaN where there is no number."""
         if not isinstance(column, str):
             numbers = [float(number) for number in column]
@@ -199,30 +210,13 @@ class Sweep:
         return [float(number) for number in pandas.to_numeric(table[column], errors="coerce")]
 
     def save(self, folder: str | Path) -> Path:
-        """Write a PNG a cell with its settings inside, a manifest, and a contact sheet.
+        """Write a PNG per cell with its settings inside, a manifest, and a contact sheet.
 
         Raises ValueError if the folder holds another sweep.
         """
-        return self.write(SweepFolder(folder, self.header))
+        from helpers.sweeps.folder import SweepFolder  # which knows results, and not the reverse
 
-    def write(self, store: SweepFolder) -> Path:
-        """Write what `store` does not have yet."""
-        for position in self.outcomes:
-            self.keep(position, store)
-        write_whole(store.path / SHEET_NAME, self._png())
-        return store.path
-
-    def keep(self, position: tuple, store: SweepFolder) -> None:
-        """Put one picture into `store`, if it is done and not yet there."""
-        outcome = self.outcomes[position]
-        if outcome.image is None or settings_key(outcome.settings) in store.rows:
-            return
-        measured = {n: getattr(outcome, n) for n in ("seconds", "evaluations", "black", "nan")}
-        label = " ".join(
-            f"{name} {self.axes.label(value)}"
-            for name, value in zip(self.axes.names, position, strict=True)
-        )
-        store.add(outcome.settings, measured, label, outcome.image)
+        return SweepFolder(folder, self.header).write(self)
 
     def alt_text(self) -> str:
         """What the grid shows, in a sentence of at most MAX_ALT_TEXT characters."""
@@ -244,13 +238,14 @@ class Sweep:
         lacking = f", {missing} without picture" if missing else ""
         return f"Sweep of {len(self)} cells: {axes or 'no axis'}{lacking}"
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
-        bundle = {"image/png": self._png(), "text/plain": repr(self)}
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None):
+        bundle = {"image/png": self.png(self._shown_factor()), "text/plain": repr(self)}
         return bundle, {"image/png": {"alt": self.alt_text()}}
 
-    def _png(self) -> bytes:
+    def png(self, factor: int = 1) -> bytes:
+        """The grid as a PNG file."""
         buffer = io.BytesIO()
-        self.grid(self._shown_factor()).save(buffer, format="PNG")
+        self.grid(factor).save(buffer, format="PNG")
         return buffer.getvalue()
 
     def _shown_factor(self) -> int:

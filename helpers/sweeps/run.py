@@ -6,33 +6,40 @@
 and sometimes the module.)
 """
 
-import math
+from __future__ import annotations
+
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from diffusers import SchedulerMixin
 from tqdm.auto import tqdm
 
+from helpers.base.warn import warn_learner
 from helpers.models.fingerprint import model_fingerprint
 from helpers.models.sizes import native_size
+from helpers.models.switches import switched_on
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import MAX_ROWS, Denoiser
-from helpers.sampling.schedulers import SchedulerSetting, scheduler_record
-from helpers.sampling.trajectory import Cell, Trajectory
+from helpers.sampling.schedulers import SchedulerSetting, scheduler_label, scheduler_record
+from helpers.sampling.trajectory import Trajectory
 from helpers.sweeps import plan as plans
-from helpers.sweeps.distributed import Processes, deal, launched_processes
-from helpers.sweeps.folder import SweepFolder, settings_key
+from helpers.sweeps.distributed import Processes, launched_processes, partition
+from helpers.sweeps.folder import SweepFolder
 from helpers.sweeps.plan import Axes, Settings
 from helpers.sweeps.result import Outcome, Sweep
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
 
 MAX_DROPPED = 200  # characters of a cut prompt that a warning shows
 
 
 def sweep(
-    pipe,
+    pipe: DiffusionPipeline,
     *,
     folder: str | Path | None = None,
     mode: str = "batched",
@@ -47,7 +54,7 @@ def sweep(
         pipe: A StableDiffusionPipeline or StableDiffusionXLPipeline.
         folder: Where to keep the pictures. If it holds a part of this sweep, only the rest is
             made; more values of the same axes are added to it. Under `accelerate launch` the
-            processes deal the pictures among them by cost and gather them here.
+            processes partition the pictures by cost, and each gets all of them.
         mode, max_rows, fast: As in `helpers.Denoiser`; mode="exact" repeats `pipe()` bit by bit,
             fast=True uses the cores of a CPU better.
         progress: Whether to say how much work it is, and to show a bar of U-Net evaluations.
@@ -70,17 +77,19 @@ def sweep(
     engine = Denoiser(pipe, mode, max_rows, fast=fast)
     if team.is_first:
         _warn_of_dropped_words(pipe, axes)
-    # Everything is submitted, and so checked, before the first file is written.
-    work = {engine.submit(Cell(**axes.settings(p))): p for p in axes.positions}
+    cells = {position: Cell(**axes.settings(position)) for position in axes.positions}
+    costs = {position: engine.cost(cell) for position, cell in cells.items()}  # checks them too
     names = lru_cache(lambda scheduler: scheduler_record(pipe, scheduler))
-    axes = _with_scheduler_labels(axes, names)
-    outcomes = {p: Outcome(_recorded(pipe, axes.settings(p), names)) for p in axes.positions}
-    result = Sweep(axes, outcomes, _header(pipe, axes, outcomes))
-    store = None if folder is None else _opened(folder, result.header, team)
-    _restore(store, outcomes)
-    missing = len(result) - len(result.images)
-    work = _own_part(work, outcomes, team)
-    told = _amount(len(result), missing, list(work)) if progress and team.is_first else None
+    axes = _with_scheduler_labels(pipe, axes)
+    size = native_size(pipe)
+    model = {**switched_on(pipe), "model_fingerprint": model_fingerprint(pipe)}
+    outcomes = {p: Outcome(_recorded(cell, size, names) | model) for p, cell in cells.items()}
+    result = Sweep(axes, outcomes, _header(axes, outcomes, mode))
+    store = None if folder is None else _opened(folder, result, team)
+    missing = [p for p, outcome in outcomes.items() if outcome.state != "done"]
+    own = partition([costs[p] for p in missing], team.count)[team.index]
+    work = {engine.submit(cells[missing[number]]): missing[number] for number in sorted(own)}
+    told = _amount(len(cells), len(missing), list(work)) if progress and team.is_first else None
     try:
         for trajectory in _run(engine, list(work), told):
             _take(trajectory, work[trajectory], result, store)
@@ -88,40 +97,31 @@ def sweep(
         for trajectory, position in work.items():
             _take(trajectory, position, result, store)
         done = len(result.images)
-        warnings.warn(f"interrupted: {done} of {len(result)} pictures are done", stacklevel=2)
+        warn_learner(f"interrupted: {done} of {len(result)} pictures are done")
     if team.count > 1:
         store = _gathered(folder, result, team)
     if store and team.is_first:
-        result.write(store)
+        store.write_sheet(result)
     return result
 
 
-def _with_scheduler_labels(axes: Axes, names: Callable[[SchedulerSetting], str]) -> Axes:
+def _with_scheduler_labels(pipe: DiffusionPipeline, axes: Axes) -> Axes:
     """Two configured schedulers of one class differ in their options, so the labels tell these."""
     schedulers = axes.values.get("scheduler", ())
     configured = [scheduler for scheduler in schedulers if isinstance(scheduler, SchedulerMixin)]
-    return replace(axes, labels={scheduler: names(scheduler) for scheduler in configured})
+    return replace(axes, labels={each: scheduler_label(pipe, each) for each in configured})
 
 
-def _opened(folder: str | Path, header: Settings, team: Processes) -> SweepFolder:
-    """The folder, mended by the first process and then read by the others, before anyone writes."""
-    store = team.first_alone(lambda: SweepFolder(folder, header))
-    store = store or SweepFolder(folder, header, team.index)
+def _opened(folder: str | Path, result: Sweep, team: Processes) -> SweepFolder:
+    """The folder, mended by the first process and then read by the others, before anyone writes.
+
+    What it has and `result` lacks is put into `result`.
+    """
+    store = team.first_alone(lambda: SweepFolder(folder, result.header))
+    store = store or SweepFolder(folder, result.header, team.index)
     team.gather(None)
+    store.restore(result)
     return store
-
-
-def _own_part(
-    work: dict[Trajectory, tuple], outcomes: dict[tuple, Outcome], team: Processes
-) -> dict[Trajectory, tuple]:
-    """What this process has to make of the pictures that are not there yet; the rest is off."""
-    missing = [t for t, position in work.items() if outcomes[position].state != "done"]
-    costs = [t.rows * t.total_evaluations * math.prod(t.shape) for t in missing]
-    own = {missing[number] for number in deal(costs, team.count)[team.index]}
-    for trajectory in work:
-        if trajectory not in own:
-            trajectory.cancel()
-    return {trajectory: work[trajectory] for trajectory in missing if trajectory in own}
 
 
 def _gathered(folder: str | Path, result: Sweep, team: Processes) -> SweepFolder:
@@ -129,9 +129,7 @@ def _gathered(folder: str | Path, result: Sweep, team: Processes) -> SweepFolder
     failed = {p: outcome for p, outcome in result.outcomes.items() if outcome.state == "failed"}
     for told in team.gather(failed):
         result.outcomes.update(told)
-    store = _opened(folder, result.header, team)
-    _restore(store, result.outcomes)
-    return store
+    return _opened(folder, result, team)
 
 
 def _run(
@@ -195,42 +193,29 @@ def _take(
     else:
         outcome.image = trajectory.result()
     if store:
-        result.keep(position, store)
+        store.keep(result, position)
 
 
-def _recorded(pipe, settings: Settings, names: Callable[[SchedulerSetting], str]) -> Settings:
+def _recorded(
+    cell: Cell, native: tuple[int, int], names: Callable[[SchedulerSetting], str]
+) -> Settings:
     """Settings as JSON can hold them, with what the pipeline decides filled in."""
-    height, width = native_size(pipe)
-    return settings | {
-        "seed": int(settings["seed"]),
-        "num_inference_steps": int(settings["num_inference_steps"]),
-        "guidance_scale": float(settings["guidance_scale"]),
-        "eta": float(settings["eta"]),
-        "scheduler": names(settings["scheduler"]),
-        "height": int(settings["height"] or height),
-        "width": int(settings["width"] or width),
+    height, width = native
+    return cell.settings | {
+        "scheduler": names(cell.scheduler),
+        "height": int(cell.height or height),
+        "width": int(cell.width or width),
     }
 
 
-def _header(pipe, axes: Axes, outcomes: dict[tuple, Outcome]) -> Settings:
+def _header(axes: Axes, outcomes: dict[tuple, Outcome], mode: str) -> Settings:
     """What all pictures of a sweep have in common."""
     recorded = outcomes[axes.positions[0]].settings
     fixed = {name: value for name, value in recorded.items() if name not in axes.names}
-    return {"model": model_fingerprint(pipe), "axes": list(axes.names), **fixed}
+    return {"mode": mode, "axes": list(axes.names), **fixed}
 
 
-def _restore(store: SweepFolder | None, outcomes: dict[tuple, Outcome]) -> None:
-    """Take from the folder what is there and not yet in `outcomes`."""
-    for outcome in outcomes.values():
-        key = settings_key(outcome.settings)
-        if store is None or key not in store.rows or outcome.state == "done":
-            continue
-        row = store.rows[key]
-        outcome.state, outcome.error, outcome.image = "done", "", store.image(key)
-        outcome.seconds, outcome.evaluations = row.get("seconds"), row.get("evaluations")
-
-
-def _warn_of_dropped_words(pipe, axes: Axes) -> None:
+def _warn_of_dropped_words(pipe: DiffusionPipeline, axes: Axes) -> None:
     limit = pipe.tokenizer.model_max_length
     for name in ("prompt", "negative_prompt"):
         for text in axes.values.get(name, (axes.fixed.get(name),)):
@@ -239,8 +224,7 @@ def _warn_of_dropped_words(pipe, axes: Axes) -> None:
             if len(tokens) > limit:
                 dropped = pipe.tokenizer.decode(tokens[limit - 1 : -1])
                 cut = dropped if len(dropped) <= MAX_DROPPED else dropped[:MAX_DROPPED] + "..."
-                warnings.warn(
+                warn_learner(
                     f"{name} has {len(tokens)} tokens, and the model reads {limit}. "
-                    f"It does not see: {cut!r}",
-                    stacklevel=3,
+                    f"It does not see: {cut!r}"
                 )

@@ -8,10 +8,10 @@ widgets are not: in a saved notebook, in a browser without a kernel, on paper.
 
 import ipywidgets as widgets
 from IPython.display import DisplayHandle
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from helpers.pictures.check import check_image, upright
-from helpers.pictures.grid import as_ascii
+from helpers.pictures.table import READABLE, label_font
 from helpers.widgets.notebook import show_widget
 
 LINE = 2  # pixels: half the width of the border
@@ -33,10 +33,10 @@ def before_after(
     """
     check_image("before", before)
     check_image("after", after)
-    Wipe(before, after, labels).show()
+    BeforeAfter(before, after, labels).show()
 
 
-class Wipe:
+class BeforeAfter:
     """The slider and the picture that it changes.
 
     Attributes:
@@ -59,7 +59,7 @@ class Wipe:
 
     def picture(self) -> Image.Image:
         """Both pictures with the border where the slider has it."""
-        return wiped(self._before, self._after, self.slider.value / 100, self._labels)
+        return joined(self._before, self._after, self.slider.value / 100, self._labels)
 
     def _replace(self) -> None:
         self._picture.update(self.picture(), metadata=self._metadata())
@@ -70,7 +70,7 @@ class Wipe:
         return {"image/png": {"alt": f"One picture: {left} on the left, {right} on the right"}}
 
 
-def wiped(
+def joined(
     before: Image.Image, after: Image.Image, share: float, labels: tuple[str, str]
 ) -> Image.Image:
     """The left `share` of `before` beside the rest of `after`, RGB, of the size of `after`."""
@@ -83,13 +83,20 @@ def wiped(
     pen = ImageDraw.Draw(picture)
     if 0 < border < picture.width:
         pen.rectangle((border - LINE, 0, border + LINE - 1, picture.height), fill="white")
-    font = ImageFont.load_default(size=max(12, picture.width // 20))
+    font = label_font(max(READABLE, picture.width // 20))
     for text, x, anchor, shown in (
         (labels[0], 4, "ls", border > 0),
         (labels[1], picture.width - 4, "rs", border < picture.width),
     ):
         if shown:
             place = (x, picture.height - 5)
-            pen.text(place, as_ascii(text), font=font, fill="white", anchor=anchor,
-                     stroke_width=2, stroke_fill="black")  # fmt: skip
+            pen.text(
+                place,
+                text,
+                font=font,
+                fill="white",
+                anchor=anchor,
+                stroke_width=2,
+                stroke_fill="black",
+            )
     return picture

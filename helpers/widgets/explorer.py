@@ -20,8 +20,9 @@ from PIL import Image
 from helpers.pictures.files import alt_text
 from helpers.pictures.grid import enlarge
 from helpers.sampling import stages
+from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.trajectory import Cell, Trajectory
+from helpers.sampling.trajectory import Trajectory
 from helpers.sweeps.plan import Settings, find_axes
 from helpers.widgets.notebook import show_widget
 
@@ -73,6 +74,7 @@ class Explorer:
         self.button.on_click(lambda button: self.draw())
         self.status = widgets.Label()
         self._worker: threading.Thread | None = None
+        self._changing = threading.Lock()
         self._picture = DisplayHandle()
 
     def show(self) -> None:
@@ -90,16 +92,27 @@ class Explorer:
         """Begin a picture with the values of the controls; drop the one that is not finished."""
         values = {name: control.value for name, control in self.controls.items()}
         dropped = self.trajectory
-        self.trajectory = self._engine.submit(
-            Cell(**self._settings | values), preview=self._preview, preview_every=PREVIEW_EVERY
-        )
-        dropped.cancel()
-        self._tell(self.trajectory)
-        self.trajectory.add_done_callback(self._finish)
-        if self._worker is None:
-            self._worker = threading.Thread(target=self._engine.serve, daemon=True)
-            self._worker.start()
+        with self._changing:
+            self.trajectory = self._engine.submit(
+                Cell(**self._settings | values), preview=self._preview, preview_every=PREVIEW_EVERY
+            )
+            dropped.cancel()
+            self._tell(self.trajectory)
+            self.trajectory.add_done_callback(self._finish)
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = threading.Thread(target=self._work, daemon=True)
+                self._worker.start()
         return self.trajectory
+
+    def _work(self) -> None:
+        """Draw until nothing is left. Then the thread ends: it would hold the pipeline."""
+        while True:
+            for _ in self._engine.run():
+                pass
+            with self._changing:  # no picture comes in between the question and the end
+                if not self._engine.busy:
+                    self._worker = None
+                    return
 
     def _preview(self, trajectory: Trajectory, latents: torch.Tensor) -> None:
         if trajectory is self.trajectory:

@@ -1,8 +1,10 @@
 """What every notebook gets after its first cell: a few links, and the set-up for Google Colab.
 
 Colab brings torch, numpy and most of the rest, so the cell only adds what is missing and holds
-those two where they are. The address of the course stands once, in pyproject.toml under
-[project.urls] as Repository.
+those two where they are. Another package called `helpers` can neither hide ours nor be hidden by
+it: the course is recognized by the name of its distribution, its folder is the first that this
+notebook looks into, and an editable installation copies nothing beside other packages. The
+address of the course stands once, in pyproject.toml under [project.urls] as Repository.
 """
 
 import tomllib
@@ -33,18 +35,18 @@ CODE = """\
 import os
 import subprocess
 import sys
-from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.metadata import distributions, version
 
 if "COLAB_RELEASE_TAG" in os.environ:
     course = "/content/stable-diffusion-course"
     if not os.path.exists(course):
         clone = ["git", "clone", "--quiet", "--depth=1", "{repository}", course]
         subprocess.run(clone, check=True)
-    if find_spec("helpers") is None:
+    if "stable-diffusion-course" not in {{found.name for found in distributions()}}:
         kept = [f"{{name}}=={{version(name)}}" for name in ("numpy", "torch")]
-        pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, course]
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, "-e", course]
         subprocess.run(pip, check=True)
+    sys.path.insert(0, course)
     os.chdir(f"{{course}}/lessons")"""
 
 

@@ -98,7 +98,7 @@ def _read_mark(line: Line) -> str | None:
     ) or re.search(r"#\s*solution\s*$", line.text, re.IGNORECASE):
         raise ScriptError(
             line,
-            f"`{line.text.strip()}` looks like a mark but is none; write "
+            f"`{line.text.strip()}` looks like a mark but is not one; write "
             "`# BEGIN SOLUTION`, `# END SOLUTION`, `# BEGIN STUB`, "
             "`# END STUB`, or `# SOLUTION` after a statement",
         )

@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from helpers.base import files
+from helpers.base.files import write_whole
 from helpers.course.checks import lesson_checks
 from tools.notebooks.colab import FOLDED, repository, with_setup
 from tools.notebooks.marks import Line, ScriptError
@@ -185,13 +185,6 @@ def execute_solution(lesson: Lesson, folder: Path) -> NotebookNode:
             _execute_cell(client, index, cell)
     notebook.metadata = nbformat.from_dict(METADATA)  # without the version of this Python
     return notebook
-
-
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file, and its folder if need be, so that nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files.write_whole(path, content.encode("utf-8") if isinstance(content, str) else content)
-    return path
 
 
 def _require_title(lesson: Lesson, title: str) -> None:

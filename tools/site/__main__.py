@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from tools.browser.__main__ import describe
+from tools.browser.bundle import check_packages, write_bundle
 from tools.notebooks.__main__ import ROOT
 from tools.site.check import problems
 from tools.site.stage import stage
@@ -20,11 +22,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.output.exists() and not (options.output / "index.html").exists():
         parser.error(f"{options.output} is there and holds no site; it would be replaced")
+    try:
+        check_packages()
+    except FileNotFoundError as error:
+        parser.error(str(error))
     with tempfile.TemporaryDirectory(prefix="site-") as folder:
         source = Path(folder) / "source"
         built = Path(folder) / "built" / "html"  # myst-nb writes beside it, too
         stage(ROOT, source)
         warned = build(source, built, Path(folder) / "doctrees")
+        print(describe(write_bundle(built / "browser")))
         found = problems(built)
         shutil.rmtree(options.output, ignore_errors=True)
         shutil.copytree(built, options.output)

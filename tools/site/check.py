@@ -8,10 +8,19 @@ from urllib.parse import unquote, urlsplit
 
 # What a browser fetches by itself, by tag and attribute. Links, which a reader clicks, are not.
 FETCHED = {
-    ("audio", "src"), ("embed", "src"), ("iframe", "src"), ("img", "src"), ("input", "src"),
-    ("link", "href"), ("object", "data"), ("script", "src"), ("source", "src"), ("track", "src"),
-    ("video", "src"), ("video", "poster"),
-}  # fmt: skip
+    ("audio", "src"),
+    ("embed", "src"),
+    ("iframe", "src"),
+    ("img", "src"),
+    ("input", "src"),
+    ("link", "href"),
+    ("object", "data"),
+    ("script", "src"),
+    ("source", "src"),
+    ("track", "src"),
+    ("video", "src"),
+    ("video", "poster"),
+}
 LINK_RELATIONS_NOT_FETCHED = {"author", "canonical", "help", "index", "next", "prev", "search"}
 CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
 

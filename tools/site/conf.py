@@ -4,7 +4,7 @@ project = "Stable Diffusion course"
 html_title = project
 language = "en"
 
-extensions = ["myst_nb", "tools.site.mathml"]
+extensions = ["myst_nb", "tools.site.live", "tools.site.mathml"]
 nb_execution_mode = "off"  # solutions come executed
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # by default two scripts from a CDN; `stage` leaves widgets out

@@ -11,6 +11,7 @@ PAGES = (
     "README.md",
     "CONTRIBUTING.md",
     "CREDITS.md",
+    "course/try-it.md",
     "course/reading/*.md",
     "helpers/weights/*/README.md",
     "lessons/*.ipynb",
@@ -21,6 +22,12 @@ PICTURES = ("course/pictures/*.png",)
 
 # The first page is the README, with the table of contents that sphinx needs.
 CONTENTS = """
+```{toctree}
+:hidden:
+
+course/try-it
+```
+
 ```{toctree}
 :hidden:
 :caption: Lessons
@@ -46,6 +53,8 @@ course/reading/mathematics
 course/reading/glossary
 course/reading/instructor-guide
 course/reading/common-mistakes
+course/reading/measurements
+course/reading/publishing
 ```
 
 ```{toctree}

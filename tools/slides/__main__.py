@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from helpers.base.files import write_whole
 from tools.notebooks.__main__ import ROOT
-from tools.notebooks.products import write_whole
 from tools.slides.deck import cut
 from tools.slides.page import render
 

@@ -1,84 +1,197 @@
-"""The controls that two pages have, with one range and one explanation each."""
+"""The controls of a picture's settings, which two pages have, and what becomes of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import gradio as gr
 
+from helpers.app import limits, words
+from helpers.app.answers import connect
 from helpers.app.limits import LIMITS, SCHEDULERS
-from helpers.app.studio import Studio
+from helpers.app.studio import WITH, Studio
 from helpers.models.catalogue import MODELS
+from helpers.sampling.trajectory import Cell
+from helpers.vocabulary import STYLES
 
 PROMPT = "a 3d sticker of a fox on a teal background"
+EXAMPLES = (PROMPT, "a flat sticker of a rocket at night", "a cartoon sticker of a cat in the snow")
 OWN_SCHEDULER = "the model's own"
+NO_STYLE = "as written"
+NO_LORA = "none"
+PRESETS = {NO_STYLE: "{prompt}"} | {style: f"{{prompt}}, {style} style" for style in STYLES}
+"""What a style makes of a prompt."""
 
 
 @dataclass
 class Settings:
-    """The controls of one picture's settings."""
+    """The controls, in the order in which the API takes their values."""
 
     prompt: gr.Textbox
     negative_prompt: gr.Textbox
+    style: gr.Dropdown
     model: gr.Dropdown
+    lora: gr.Dropdown
     guidance_scale: gr.Slider
     num_inference_steps: gr.Slider
-    seed: gr.Number
+    seed: gr.Textbox
+    scheduler: gr.Dropdown
+
+    @property
+    def all(self) -> list[gr.components.Component]:
+        return [getattr(self, field.name) for field in fields(self)]
 
 
-def settings_controls(studio: Studio, page: str) -> Settings:
-    """Lay out the controls, one below the other; `page` begins their ids."""
-    known = MODELS.get(studio.models[0])
+def prompt_box(studio: Studio, page: str) -> tuple[gr.Textbox, gr.HTML]:
+    """The prompt, and below it how much of it the model reads."""
     prompt = gr.Textbox(
         PROMPT,
         label="Prompt",
-        info="What the picture should show",
+        info="What the picture should show. Ctrl+Enter draws",
         lines=2,
         max_length=LIMITS.prompt,
         elem_id=f"{page}-prompt",
     )
+    return prompt, gr.HTML(
+        words.note(studio.engine.pipes[studio.models[0]], studio.models[0], PROMPT),
+        elem_id=f"{page}-words",
+    )
+
+
+def further_controls(studio: Studio, page: str, prompt: gr.Textbox, counted: gr.HTML) -> Settings:
+    """Everything but the prompt, one below the other; `page` begins their ids."""
+    first = studio.models[0]
     negative_prompt = gr.Textbox(
         "",
         label="Negative prompt",
-        info="What it should not look like; may stay empty",
+        info="What the picture should not look like; may be empty",
         max_length=LIMITS.prompt,
         elem_id=f"{page}-negative-prompt",
     )
-    model = gr.Dropdown(
-        studio.models, value=studio.models[0], label="Model", elem_id=f"{page}-model"
+    style = gr.Dropdown(
+        list(PRESETS),
+        value=NO_STYLE,
+        label="Style",
+        info="Is added to the prompt",
+        elem_id=f"{page}-style",
     )
-    guidance_scale = gr.Slider(
+    model = gr.Dropdown(studio.models, value=first, label="Model", elem_id=f"{page}-model")
+    loras = studio.loras(first)
+    lora = gr.Dropdown(
+        [NO_LORA, *loras],
+        value=NO_LORA,
+        label="LoRA",
+        info="A small addition to the model, such as lesson 12 makes",
+        visible=bool(loras),
+        elem_id=f"{page}-lora",
+    )
+    guidance_scale, num_inference_steps = starting_values(first)
+    guidance = gr.Slider(
         *LIMITS.guidance_scale,
-        value=known.guidance_scale if known else 7.5,
+        value=guidance_scale,
         step=0.5,
         label="Guidance",
         info="How closely the picture follows the prompt",
-        elem_id=f"{page}-guidance",
+        elem_id=f"{page}-guidance-scale",
     )
-    num_inference_steps = gr.Slider(
+    steps = gr.Slider(
         *LIMITS.num_inference_steps,
-        value=known.num_inference_steps if known else 25,
+        value=num_inference_steps,
         step=1,
         label="Steps",
         info="More steps take longer",
-        elem_id=f"{page}-steps",
+        elem_id=f"{page}-num-inference-steps",
     )
+    seed = _seed_box(page)
+    scheduler = gr.Dropdown(
+        [OWN_SCHEDULER, *SCHEDULERS],
+        value=OWN_SCHEDULER,
+        label="Scheduler",
+        elem_id=f"{page}-scheduler",
+    )
+    found = Settings(
+        prompt, negative_prompt, style, model, lora, guidance, steps, seed, scheduler
+    )  # fmt: skip
+    _connect(studio, page, found, counted)
+    return found
+
+
+def _seed_box(page: str) -> gr.Textbox:
     least, most = LIMITS.seed
-    seed = gr.Number(
-        42,
-        precision=0,
-        minimum=least,
-        maximum=most,
-        label="Seed",
-        info=f"{least} to {most}; the same seed gives the same picture",
-        elem_id=f"{page}-seed",
+    with gr.Row(elem_classes="seed"):
+        seed = gr.Textbox(  # not gr.Number, which cannot be empty
+            "",
+            max_length=10,
+            label="Seed",
+            info=f"{least} to {most}: the same seed gives the same picture. Empty: a new one "
+            "each time",
+            placeholder="new each time",
+            elem_id=f"{page}-seed",
+        )
+        dice = gr.Button("Random", elem_id=f"{page}-dice", min_width=80, scale=0)
+    dice.click(None, None, seed, js="() => ''", api_visibility="private")
+    return seed
+
+
+def _connect(studio: Studio, page: str, controls: Settings, counted: gr.HTML) -> None:
+    connect(
+        studio,
+        controls.model.input,
+        model_chosen,
+        controls.model,
+        [controls.guidance_scale, controls.num_inference_steps, controls.lora],
+        page=page,
+        api_visibility="private",
     )
-    return Settings(prompt, negative_prompt, model, guidance_scale, num_inference_steps, seed)
+    connect(
+        studio,
+        [controls.prompt.change, controls.style.change, controls.model.change],
+        count_words,
+        [controls.prompt, controls.style, controls.model],
+        [counted],
+        page=page,
+        note=counted,
+        trigger_mode="always_last",
+        api_visibility="private",
+    )
 
 
-def scheduler_dropdown() -> gr.Dropdown:
-    """The model's own scheduler, or one of those that the engine knows by name."""
-    return gr.Dropdown([OWN_SCHEDULER, *SCHEDULERS], value=OWN_SCHEDULER, label="Scheduler")
+def model_chosen(studio: Studio, model):
+    """Each model begins with the guidance and the steps that suit it, and has its own LoRAs."""
+    limits.choice("model", model, studio.models)
+    guidance_scale, num_inference_steps = starting_values(model)
+    loras = studio.loras(model)
+    lora = gr.Dropdown(choices=[NO_LORA, *loras], value=NO_LORA, visible=bool(loras))
+    return guidance_scale, num_inference_steps, lora
 
 
-def scheduler_setting(chosen: object) -> object:
-    """What was chosen, as `limits.pictures` takes it."""
-    return None if chosen == OWN_SCHEDULER else chosen
+def count_words(studio: Studio, prompt, style, model) -> str:
+    limits.choice("model", model, studio.models)
+    shown = limits.text("prompt", prompt)
+    written = PRESETS[limits.choice("style", style, PRESETS)].replace("{prompt}", shown)
+    return words.note(studio.engine.pipes[model], model, written if shown else "")
+
+
+def starting_values(model: str) -> tuple[float, int]:
+    """Guidance and steps to begin with."""
+    known = MODELS.get(model)
+    return (known.guidance_scale, known.num_inference_steps) if known else (7.5, 25)
+
+
+def asked_for(
+    studio: Studio, prompt, negative_prompt, style, model, lora, guidance_scale,
+    num_inference_steps, seed, scheduler, images=1,
+) -> tuple[str, list[Cell]]:  # fmt: skip
+    """The engine's name of the model, and the pictures that the controls describe."""
+    limits.choice("model", model, studio.models)
+    preset = PRESETS[limits.choice("style", style, PRESETS)]
+    lora = limits.choice("lora", lora, [NO_LORA, *studio.loras(model)])
+    written = limits.prompt(prompt)
+    cells = limits.pictures(
+        preset.replace("{prompt}", written),
+        negative_prompt,
+        images,
+        guidance_scale,
+        num_inference_steps,
+        seed,
+        None if scheduler == OWN_SCHEDULER else scheduler,
+    )
+    return model if lora == NO_LORA else f"{model}{WITH}{lora}", cells

@@ -1,133 +1,143 @@
 """The Explore page: a sweep of two axes, as a table that fills."""
 
-import asyncio
 from contextlib import aclosing
 
 import gradio as gr
 
 from helpers.app import limits, markup
-from helpers.app.limits import AXIS_NAMES, LIMITS
-from helpers.app.pages.controls import settings_controls
-from helpers.app.studio import Studio, told_to_the_visitor, visitor
+from helpers.app.album import Made
+from helpers.app.answers import connect, in_thread
+from helpers.app.drawing import drawn
+from helpers.app.limits import AXIS_NAMES, LIMITS, Invalid
+from helpers.app.pages.controls import asked_for, further_controls, prompt_box
+from helpers.app.pages.generate import stop_all
+from helpers.app.studio import Studio
+from helpers.app.visitors import Visitor
 from helpers.sweeps.contact_sheet import contact_sheet
 
+PAGE = "explore"
 EXAMPLES = {
     "seed": "1, 2, 3",
     "guidance_scale": "1, 4, 7.5",
     "num_inference_steps": "10, 20, 30",
     "scheduler": "pndm, ddim, dpm++",
     "prompt": "a 3d sticker of a fox on a teal background\na flat sticker of a fox in the snow",
-    "negative_prompt": "a flat sticker\na cartoon sticker",
+    "negative_prompt": "none\na flat sticker",
 }
 
 
 def build(studio: Studio) -> None:
     """Lay out the page inside the current tab and connect it."""
     with gr.Row(elem_classes="page"):
-        with gr.Column(scale=2, min_width=300):
+        with gr.Column(scale=2, min_width=300, elem_classes="controls"):
             gr.HTML(
                 markup.note(
-                    "Two settings change, the others stay. Up to "
-                    f"{LIMITS.cells} pictures; prompts one a line, other values with commas."
+                    f"Two settings change, the others stay. Up to {LIMITS.cells} pictures. Write "
+                    "prompts one per line, other values with commas between them."
                 )
             )
-            rows, row_values = _axis("Rows", "seed")
-            columns, column_values = _axis("Columns", "guidance_scale")
-            with gr.Accordion("The settings that stay", open=False):
-                controls = settings_controls(studio, "explore")
+            rows, row_values = _axis(studio, "rows", "seed")
+            columns, column_values = _axis(studio, "columns", "guidance_scale")
             with gr.Row(elem_classes="actions"):
                 run = gr.Button("Draw the sweep", variant="primary", elem_id="sweep")
-                stop = gr.Button("Stop", variant="stop", elem_id="stop-sweep")
-        with gr.Column(scale=3, min_width=300):
-            status = gr.HTML(markup.note("Press Draw the sweep."), elem_id="sweep-status")
-            table = gr.HTML(elem_id="sweep-table")
-            download = gr.DownloadButton(
-                "Download as one picture", interactive=False, elem_id="sweep-download"
+                stop = gr.Button("Stop", variant="stop", elem_id="stop-sweep", elem_classes="stop")
+            with gr.Accordion("The settings that stay", open=False):
+                prompt, counted = prompt_box(studio, PAGE)
+                settings = further_controls(studio, PAGE, prompt, counted)
+        with gr.Column(scale=3, min_width=300, elem_classes="results"):
+            gr.HTML(markup.heading("The sweep"))
+            status = gr.HTML(elem_id="explore-status", elem_classes="live")
+            table = gr.HTML(
+                markup.empty("Press Draw the sweep: each picture appears in its place."),
+                elem_id="explore-table",
             )
-
-    async def explore(
-        rows, row_values, columns, column_values, prompt, negative_prompt, model, guidance_scale,
-        steps, seed, request: gr.Request,
-    ):  # fmt: skip
-        with told_to_the_visitor():
-            for name in (rows, columns):
-                limits.choice("The axis", name, AXIS_NAMES)
-            if rows == columns:
-                raise ValueError("Rows and columns must be two different settings.")
-            [cell] = limits.pictures(prompt, negative_prompt, 1, guidance_scale, steps, seed)
-            fixed = {
-                name: getattr(cell, name) for name in AXIS_NAMES if name not in (rows, columns)
-            }
-            axes, cells = limits.sweep(
-                {
-                    rows: limits.axis_values(rows, row_values),
-                    columns: limits.axis_values(columns, column_values),
-                },
-                fixed,
-            )
-            job = studio.engine.submit(visitor(request), model, cells)
-        shown, errors = {}, {}
-        async with aclosing(studio.engine.follow(job)) as followed:
-            async for progress in followed:
-                for position, picture in zip(axes.positions, progress.pictures, strict=True):
-                    if picture.state == "done" and position not in shown:
-                        shown[position] = markup.data_uri(picture.image)
-                    elif picture.state in ("failed", "cancelled"):
-                        errors[position] = picture.error or "stopped"
-                told = markup.note(markup.sentence(progress))
-                drawn = markup.sweep_table(axes, shown, errors)
-                yield told, drawn, gr.skip()
-        if shown:
-            tiles = {
-                position: picture.image or errors.get(position, picture.state)
-                for position, picture in zip(axes.positions, progress.pictures, strict=True)
-            }
-            path = await asyncio.to_thread(_save, studio, axes, tiles, model)
-            yield told, drawn, gr.DownloadButton(value=path, interactive=True)
-
-    run.click(
+            download = gr.HTML(elem_id="explore-download")
+    connect(
+        studio,
+        run.click,
         explore,
-        [
-            rows, row_values, columns, column_values, controls.prompt, controls.negative_prompt,
-            controls.model, controls.guidance_scale, controls.num_inference_steps, controls.seed,
-        ],
+        [rows, row_values, columns, column_values, *settings.all],
         [status, table, download],
+        page=PAGE,
+        note=status,
         api_name="explore",
-        concurrency_limit=None,
-        show_progress="hidden",
         trigger_mode="once",
+    )
+    connect(
+        studio, stop.click, stop_all, None, [status], page=PAGE, note=status,
+        api_visibility="private",
     )  # fmt: skip
 
-    def stop_all(request: gr.Request) -> None:
-        studio.engine.stop_user(visitor(request))
 
-    stop.click(stop_all, api_visibility="private", queue=False, show_progress="hidden")
+async def explore(
+    studio: Studio, rows, row_values, columns, column_values, prompt, negative_prompt, style, model,
+    lora, guidance_scale, num_inference_steps, seed, scheduler, request: gr.Request,
+):  # fmt: skip
+    for name, field in ((rows, "rows"), (columns, "columns")):
+        limits.choice(field, name, AXIS_NAMES)
+    if rows == columns:
+        raise Invalid("Rows and columns must be two different settings.", "columns")
+    name, [cell] = asked_for(
+        studio, prompt, negative_prompt, style, model, lora, guidance_scale, num_inference_steps,
+        seed, scheduler,
+    )  # fmt: skip
+    axes, cells = limits.sweep(
+        {
+            rows: limits.axis_values(rows, row_values, "row_values"),
+            columns: limits.axis_values(columns, column_values, "column_values"),
+        },
+        {name: getattr(cell, name) for name in AXIS_NAMES if name not in (rows, columns)},
+    )
+    visitor = studio.visitors.of(request)
+    async with aclosing(drawn(studio, visitor, name, cells)) as progresses:
+        async for progress, made, _ in progresses:
+            shown, errors = {}, {}
+            for i, (position, picture) in enumerate(
+                zip(axes.positions, progress.pictures, strict=True)
+            ):
+                if i in made:
+                    shown[position] = markup.made_picture(made[i])
+                elif picture.state in ("failed", "cancelled"):
+                    errors[position] = picture.error or "stopped"
+            told = markup.status(progress, with_previews=False)
+            yield told, markup.sweep_table(axes, shown, errors), gr.skip() if shown else ""
+    if shown:
+        tiles = {
+            position: picture.image or errors.get(position, picture.state)
+            for position, picture in zip(axes.positions, progress.pictures, strict=True)
+        }
+        sheet = await in_thread(_keep_sheet, studio, visitor, axes, tiles, name)
+        yield gr.skip(), gr.skip(), markup.download(sheet.url, "Download as one picture")
 
 
-def _axis(place: str, name: str) -> tuple[gr.Dropdown, gr.Textbox]:
+def _axis(studio: Studio, place: str, name: str) -> tuple[gr.Dropdown, gr.Textbox]:
     """The two controls of an axis; another setting brings its own example values."""
     choices = [(label, setting) for setting, label in AXIS_NAMES.items()]
+    label = place.capitalize()
     with gr.Group():
-        setting = gr.Dropdown(choices, value=name, label=place, elem_id=place.lower())
+        setting = gr.Dropdown(choices, value=name, label=label, elem_id=f"{PAGE}-{place}")
         values = gr.Textbox(
             EXAMPLES[name],
-            label=f"{place}: values",
+            label=f"{label}: values",
             lines=2,
             max_length=LIMITS.axis_text,
-            elem_id=f"{place.lower()}-values",
+            elem_id=f"{PAGE}-{place.removesuffix('s')}-values",
         )
-    setting.input(_example, setting, values, api_visibility="private")
+    connect(
+        studio, setting.input, example, setting, [values], page=PAGE, api_visibility="private"
+    )  # fmt: skip
     return setting, values
 
 
-def _example(setting: str) -> str:
-    with told_to_the_visitor():
-        return EXAMPLES[limits.choice("The axis", setting, AXIS_NAMES)]
+def example(studio: Studio, setting) -> str:
+    """Values to begin with, for the setting that was chosen."""
+    return EXAMPLES[limits.choice("axis", setting, AXIS_NAMES)]
 
 
-def _save(studio: Studio, axes, tiles, model: str) -> str:
+def _keep_sheet(studio: Studio, visitor: Visitor, axes, tiles, model: str) -> Made:
     """The whole sweep as one PNG with what its pictures have in common inside."""
     common = {name: value for name, value in axes.fixed.items() if value is not None}
+    settings = common | {"axes": list(axes.names)}
     version = studio.engine.versions[model]
-    settings = common | {"axes": list(axes.names), "model": model, "model_version": version}
-    return str(studio.album.keep_sheet(contact_sheet(axes, tiles), settings))
+    sheet = contact_sheet(axes, tiles)
+    return studio.album.keep_sweep(visitor.id, sheet, settings, model, version)

@@ -1,128 +1,147 @@
 """The Generate page: pictures from a prompt, watched as they form, and made again from a file."""
 
-import asyncio
-import random
 from contextlib import aclosing
+from dataclasses import dataclass
 
 import gradio as gr
 
 from helpers.app import limits, markup
+from helpers.app.answers import connect
+from helpers.app.drawing import drawn
 from helpers.app.limits import LIMITS
 from helpers.app.pages.controls import (
+    EXAMPLES,
+    NO_LORA,
+    NO_STYLE,
     OWN_SCHEDULER,
-    scheduler_dropdown,
-    scheduler_setting,
-    settings_controls,
+    Settings,
+    asked_for,
+    further_controls,
+    prompt_box,
 )
-from helpers.app.pages.gallery import entries
-from helpers.app.queue import Job, JobProgress
-from helpers.app.studio import Studio, told_to_the_visitor, visitor
+from helpers.app.studio import WITH, Studio
+
+PAGE = "generate"
+LATEST = 12  # pictures that are shown when the page is opened again
+EMPTY = markup.empty("Press Draw, or begin with one of these:", EXAMPLES)
 
 
-def build(studio: Studio) -> None:
+@dataclass
+class Generate:
+    """What other pages change on this one."""
+
+    settings: Settings
+    status: gr.HTML
+    pictures: gr.HTML
+
+
+def build(studio: Studio) -> Generate:
     """Lay out the page inside the current tab and connect it."""
     with gr.Row(elem_classes="page"):
-        with gr.Column(scale=2, min_width=300):
-            controls = settings_controls(studio, "generate")
-            scheduler = scheduler_dropdown()
-            use_random = gr.Checkbox(
-                True, label="Random seed", info="Draw a new seed each time", elem_id="random"
-            )
-            images = gr.Slider(
-                *LIMITS.images, value=4, step=1, label="Number of images", elem_id="images"
-            )
+        with gr.Column(scale=2, min_width=300, elem_classes="controls"):
+            prompt, counted = prompt_box(studio, PAGE)
             with gr.Row(elem_classes="actions"):
-                run = gr.Button("Draw", variant="primary", elem_id="draw")
-                stop = gr.Button("Stop", variant="stop", elem_id="stop")
+                images = gr.Slider(
+                    *LIMITS.images,
+                    value=4,
+                    step=1,
+                    label="Number of pictures",
+                    elem_id="generate-images",
+                )
+                run = gr.Button("Draw", variant="primary", elem_id="draw", min_width=90)
+                stop = gr.Button(
+                    "Stop", variant="stop", elem_id="stop", elem_classes="stop", min_width=90
+                )
+            with gr.Accordion("More settings", elem_classes="more"):
+                settings = further_controls(studio, PAGE, prompt, counted)
             with gr.Accordion("Make a picture again", open=False):
                 upload = gr.File(
-                    label="A PNG that this app made; its settings are put into the controls",
+                    label="A PNG that this app or Stable Diffusion web UI made",
                     file_types=[".png"],
-                    elem_id="again",
+                    elem_id="generate-again",
                 )
                 again_note = gr.HTML()
-        with gr.Column(scale=3, min_width=300):
-            status = gr.HTML(markup.note("Press Draw."), elem_id="status")
-            gallery = gr.Gallery(
-                label="Your pictures",
-                format="png",
-                columns=3,
-                object_fit="contain",
-                height="auto",
-                buttons=["download", "fullscreen"],
-                elem_id="pictures",
-            )
-            gr.HTML(markup.note("Each file that you download has its settings inside."))
-
-    async def generate(
-        prompt, negative_prompt, model, images, guidance_scale, steps, seed, use_random, scheduler,
-        request: gr.Request,
-    ):  # fmt: skip
-        with told_to_the_visitor():
-            if use_random:
-                seed = random.randint(*LIMITS.seed)
-            cells = limits.pictures(
-                prompt, negative_prompt, images, guidance_scale, steps, seed,
-                scheduler_setting(scheduler),
-            )  # fmt: skip
-            job = studio.engine.submit(visitor(request), model, cells)
-        made = {}
-        async with aclosing(studio.engine.follow(job)) as followed:
-            async for progress in followed:
-                new = await asyncio.to_thread(keep_new, studio, job, progress, made)
-                shown = entries([made[i] for i in sorted(made)])
-                yield markup.status(progress), shown if new else gr.skip(), seed
-
-    inputs = [
-        controls.prompt, controls.negative_prompt, controls.model, images,
-        controls.guidance_scale, controls.num_inference_steps, controls.seed, use_random, scheduler,
-    ]  # fmt: skip
-    outputs = [status, gallery, controls.seed]
-    gr.on(
-        [run.click, controls.prompt.submit],
+        with gr.Column(scale=3, min_width=300, elem_classes="results"):
+            gr.HTML(markup.heading("Your pictures"))
+            status = gr.HTML(elem_id="generate-status", elem_classes="live")
+            pictures = gr.HTML(EMPTY, elem_id="generate-pictures")
+            files = gr.JSON(visible=False)
+    connect(
+        studio,
+        [run.click, prompt.submit],
         generate,
-        inputs,
-        outputs,
+        [*settings.all, images],
+        [status, pictures, files],
+        page=PAGE,
+        note=status,
         api_name="generate",
-        concurrency_limit=None,
-        show_progress="hidden",
         trigger_mode="once",
     )
-
-    def stop_all(request: gr.Request) -> None:
-        studio.engine.stop_user(visitor(request))
-
-    stop.click(stop_all, api_name="stop", queue=False, show_progress="hidden")
-
-    def again(path):
-        """The settings inside a file, checked like any others, and a note."""
-        if not path:
-            return [gr.skip()] * len(inputs) + [""]
-        with told_to_the_visitor():
-            settings = limits.uploaded_settings(path)
-            [cell] = limits.pictures(
-                settings.get("prompt"), settings.get("negative_prompt") or "", 1,
-                settings.get("guidance_scale"), settings.get("num_inference_steps"),
-                settings.get("seed"), settings.get("scheduler"),
-            )  # fmt: skip
-            model = limits.choice("The picture's model", settings.get("model"), studio.models)
-            told = "The controls are set: press Draw to make the picture again."
-            if settings.get("model_version") != studio.engine.versions[model]:
-                told += " It was made by other weights of this model, so it will look different."
-        return [
-            cell.prompt, cell.negative_prompt or "", model, 1, cell.guidance_scale,
-            cell.num_inference_steps, cell.seed, False, cell.scheduler or OWN_SCHEDULER,
-            markup.note(told),
-        ]  # fmt: skip
-
-    upload.change(again, upload, [*inputs, again_note], api_name="settings_of_file")
+    connect(studio, stop.click, stop_all, None, [status], page=PAGE, note=status, api_name="stop")
+    connect(
+        studio,
+        upload.change,
+        settings_of_file,
+        upload,
+        [*settings.all, images, again_note],
+        page=PAGE,
+        note=again_note,
+        api_name="settings_of_file",
+    )
+    return Generate(settings, status, pictures)
 
 
-def keep_new(studio: Studio, job: Job, progress: JobProgress, made: dict) -> bool:
-    """Put the pictures that became ready into the album; whether there were any."""
-    new = [i for i, p in enumerate(progress.pictures) if p.state == "done" and i not in made]
-    for i in new:
-        picture = progress.pictures[i]
-        version = studio.engine.versions[job.model]
-        made[i] = studio.album.keep(job.user, picture.image, picture.cell, job.model, version)
-    return bool(new)
+async def generate(
+    studio: Studio, prompt, negative_prompt, style, model, lora, guidance_scale,
+    num_inference_steps, seed, scheduler, images, request: gr.Request,
+):  # fmt: skip
+    """Draw; for programs, the last of the three results lists the pictures and their settings."""
+    name, cells = asked_for(
+        studio, prompt, negative_prompt, style, model, lora, guidance_scale, num_inference_steps,
+        seed, scheduler, images,
+    )  # fmt: skip
+    visitor = studio.visitors.of(request)
+    async with aclosing(drawn(studio, visitor, name, cells)) as progresses:
+        async for progress, made, is_new in progresses:
+            found = [made[i] for i in sorted(made)]
+            shown = markup.cards([markup.made_picture(one) for one in found])
+            files = [{"id": m.id, "url": m.url, "settings": m.settings} for m in found]
+            told = markup.status(progress)
+            yield told, shown if is_new or not made else gr.skip(), files if is_new else gr.skip()
+
+
+def stop_all(studio: Studio, request: gr.Request):
+    """Give up what this window asked for; its own handler tells so."""
+    visitor = studio.visitors.of(request)
+    studio.engine.stop_user(visitor.id, visitor.session)
+    return gr.skip()
+
+
+def settings_of_file(studio: Studio, path):
+    """The settings inside a file, checked like any others, and a note."""
+    if not path:
+        return [*[gr.skip()] * 10, ""]
+    found = limits.uploaded_settings(path)
+    name = found.get("model")
+    is_offered = isinstance(name, str) and name in studio.engine.pipes
+    model, _, lora = (name if is_offered else studio.models[0]).partition(WITH)
+    [cell] = limits.pictures(
+        found.get("prompt"), found.get("negative_prompt") or "", 1, found.get("guidance_scale"),
+        found.get("num_inference_steps"), found.get("seed"), found.get("scheduler"),
+    )  # fmt: skip
+    told = "The controls are set: press Draw to make the picture again."
+    if not is_offered:
+        told += " It was made by a model that is not offered here, so it will look different."
+    elif found.get("model_version") != studio.engine.versions[name]:
+        told += " It was made by other weights of this model, so it will look different."
+    return [
+        cell.prompt, cell.negative_prompt or "", NO_STYLE, model, lora or NO_LORA,
+        cell.guidance_scale, cell.num_inference_steps, str(cell.seed),
+        cell.scheduler or OWN_SCHEDULER, 1, markup.note(told),
+    ]  # fmt: skip
+
+
+def latest(studio: Studio, user: str) -> str:
+    """The visitor's newest pictures, for a page that is opened again."""
+    made = [one for one in studio.album.of(user) if one.kind == "drawn"][:LATEST]
+    return markup.cards([markup.made_picture(one) for one in made], EMPTY)

@@ -1,22 +1,23 @@
 """The Rate page: a word on a picture, with consent, and what the class made and voted for."""
 
 import html
-from contextlib import suppress
+from dataclasses import dataclass
 
 import gradio as gr
-from PIL import Image
 
 from helpers.app import limits, markup
-from helpers.app.limits import LIMITS
-from helpers.app.pages.gallery import entries, number_field, picture_gallery
-from helpers.app.studio import Studio, told_to_the_visitor, visitor
-from helpers.feedback.store import CONSENTS, MAX_TAGS, RatedPicture, Rating
+from helpers.app.answers import connect
+from helpers.app.limits import LIMITS, Invalid
+from helpers.app.markup import Shown
+from helpers.app.studio import Studio
+from helpers.feedback.store import CONSENTS, MAX_TAGS, Rating
 
+PAGE = "rate"
 MINE, CLASS = "My pictures", "The class's pictures"
-UP, DOWN = "I like it", "I do not like it"
+UP, DOWN = "👍 I like it", "👎 I do not like it"
 TAGS = (
     "the subject is right",
-    "the colours are right",
+    "the colors are right",
     "the style is right",
     "well drawn",
     "badly drawn",
@@ -24,136 +25,193 @@ TAGS = (
 )
 SHOWN = 60  # pictures of the class, the newest
 CONSENT_CHOICES = [(f"{about[0].upper()}{about[1:]}", name) for name, about in CONSENTS.items()]
+NO_CONSENT = "Please say what may be done with the picture and your rating: choose one."
+NOTHING = {
+    MINE: "You have no pictures yet: draw some on the first page, and rate them here.",
+    CLASS: "The class has shared no pictures yet. Rate one of yours, and it appears here.",
+}
 
 
-def build(studio: Studio, tab: gr.Tab) -> None:
+@dataclass
+class Rate:
+    """What other pages change on this one."""
+
+    which: gr.Radio
+    chosen: gr.Textbox
+    shown: gr.HTML
+    pictures: gr.HTML
+
+
+def build(studio: Studio, tab: gr.Tab) -> Rate:
     """Lay out the page inside the current tab and connect it."""
-    shown = gr.State([])  # the class's pictures as this visitor sees them
+    chosen = gr.Textbox(visible=False)
     with gr.Row(elem_classes="page"):
-        with gr.Column(scale=3, min_width=300):
-            which = gr.Radio([MINE, CLASS], value=MINE, label="Which pictures", elem_id="which")
-            gallery = picture_gallery("Pictures to rate", "rate-pictures")
-        with gr.Column(scale=2, min_width=300):
-            number = number_field()
-            vote = gr.Radio([f"👍 {UP}", f"👎 {DOWN}"], label="Your vote", elem_id="vote")
-            tags = gr.CheckboxGroup(list(TAGS), label="What is so about it", elem_id="tags")
+        with gr.Column(scale=3, min_width=300, elem_classes="results"):
+            gr.HTML(markup.heading("The picture"))
+            shown = gr.HTML(elem_id="rate-shown")
+            which = gr.Radio(
+                [MINE, CLASS], value=MINE, label="Which pictures", elem_id="rate-which"
+            )
+            pictures = gr.HTML(elem_id="rate-pictures", js_on_load=markup.CHOOSING)
+        with gr.Column(scale=2, min_width=300, elem_classes="controls"):
+            gr.HTML(markup.heading("Your word"))
+            vote = gr.Radio([UP, DOWN], label="Your vote", elem_id="rate-vote")
+            tags = gr.CheckboxGroup(list(TAGS), label="What is so about it", elem_id="rate-tags")
             comment = gr.Textbox(
                 label="Comment",
                 info="Please write nothing that tells who anybody is",
                 lines=2,
                 max_length=LIMITS.comment,
-                elem_id="comment",
+                elem_id="rate-comment",
             )
             consent = gr.Radio(
                 CONSENT_CHOICES,
                 label="What may be done with the picture and your rating?",
-                info="Nothing is stored without your consent, and never who you are",
-                elem_id="consent",
+                info="Nothing is stored without your consent, and never who you are. A picture of "
+                "somebody else stays what they allow",
+                elem_id="rate-consent",
             )
-            send = gr.Button("Send the rating", variant="primary", elem_id="rate")
-            told = gr.HTML(elem_id="rate-note")
+            with gr.Row(elem_classes="actions"):
+                send = gr.Button("Send the rating", variant="primary", elem_id="rate")
+            told = gr.HTML(elem_id="rate-note", elem_classes="live")
             with gr.Accordion("Delete a rating", open=False):
-                receipt = gr.Textbox(label="Its receipt", max_length=40, elem_id="receipt")
+                receipt = gr.Textbox(label="Its receipt", max_length=40, elem_id="rate-receipt")
                 delete = gr.Button("Delete it", elem_id="delete")
-
-    def fill(which, request: gr.Request):
-        with told_to_the_visitor():
-            limits.choice("Which pictures", which, (MINE, CLASS))
-        if which == MINE:
-            mine = studio.album.of(visitor(request))
-            return entries(mine), mine[0].number if mine else None, []
-        loaded = _newest_of_class(studio)
-        pictures = [picture for picture, _ in loaded]
-        return _class_entries(loaded), 1 if pictures else None, pictures
-
-    def choose(which, event: gr.SelectData, request: gr.Request):
-        mine = studio.album.of(visitor(request))
-        if which == MINE:
-            return mine[event.index].number if event.index < len(mine) else gr.skip()
-        return event.index + 1
-
-    def rate(which, number, vote, tags, comment, consent, shown, request: gr.Request):
-        with told_to_the_visitor():
-            limits.choice("Which pictures", which, (MINE, CLASS))
-            limits.choice("Your vote", vote, (f"👍 {UP}", f"👎 {DOWN}"))
-            if consent not in CONSENTS:
-                raise ValueError("Please say what may be done with the rating: choose one.")
-            if not isinstance(tags, list) or len(tags) > MAX_TAGS:
-                raise ValueError("Tags must be some of those on the page.")
-            said = {
-                "vote": 1 if vote.endswith(UP) else -1,
-                "tags": [limits.choice("Each tag", tag, TAGS) for tag in tags],
-                "comment": limits.text("The comment", comment, LIMITS.comment),
-                "consent": consent,
-            }
-            if which == MINE:
-                made = studio.album.find(visitor(request), number)
-                image, about = made.image(), (made.settings, made.model, made.model_version)
-            else:
-                image, about = _class_picture(studio, shown, number)
-            settings, model, version = about
-            rating = studio.feedback.add(
-                image, settings, model=model, model_version=version, **said
-            )
-        return _thanks(rating), ""
-
-    def forget(receipt):
-        with told_to_the_visitor():
-            deleted = studio.feedback.delete(limits.text("The receipt", receipt, 40))
-        return markup.note("It is deleted." if deleted else "There is no rating of this receipt.")
-
-    filled = [gallery, number, shown]
-    tab.select(fill, which, filled, api_visibility="private", show_progress="hidden")
-    which.change(fill, which, filled, api_name="pictures", show_progress="hidden")
-    gallery.select(choose, which, number, api_visibility="private", show_progress="hidden")
-    send.click(
+                deleted = gr.HTML(elem_id="delete-note", elem_classes="live")
+    views = [chosen, shown, pictures]
+    private = {"page": PAGE, "api_visibility": "private"}
+    connect(studio, tab.select, fill, [which, chosen], views, **private)
+    connect(studio, which.input, fill, [which, chosen], views, **private)
+    connect(studio, pictures.click, choose, which, views, **private)
+    connect(
+        studio,
+        send.click,
         rate,
-        [which, number, vote, tags, comment, consent, shown],
-        [told, comment],
+        [which, chosen, vote, tags, comment, consent],
+        [told, vote, tags, comment, *views],
+        page=PAGE,
+        note=told,
         api_name="rate",
-        concurrency_limit=20,
-        show_progress="hidden",
     )
-    delete.click(forget, receipt, told, api_name="delete", show_progress="hidden")
+    connect(
+        studio, delete.click, forget, receipt, [deleted], page=PAGE, note=deleted, api_name="delete"
+    )  # fmt: skip
+    listed = gr.JSON(visible=False)
+    connect(studio, [], list_pictures, which, [listed], page=PAGE, api_name="pictures")
+    return Rate(which, chosen, shown, pictures)
 
 
-def _newest_of_class(studio: Studio) -> list[tuple[RatedPicture, Image.Image]]:
-    """The class's pictures, the newest first, loaded: gradio may not read where they lie."""
-    loaded = []
-    for picture in reversed(studio.feedback.pictures()):
-        with suppress(OSError):  # deleted meanwhile, or its file was damaged
-            loaded.append((picture, studio.feedback.image(picture.ratings[0])))
-        if len(loaded) == SHOWN:
-            break
-    return loaded
+def list_pictures(studio: Studio, which, request: gr.Request) -> list[dict]:
+    """What only programs ask for: the pictures that could be rated."""
+    limits.choice("which", which, (MINE, CLASS))
+    found = pictures_of(studio, studio.visitors.of(request).id, which)
+    return [{"id": one.id, "url": one.url, "caption": one.caption} for one in found]
 
 
-def _class_entries(
-    loaded: list[tuple[RatedPicture, Image.Image]],
-) -> list[tuple[Image.Image, str]]:
-    """The class's pictures with what they were made from and how the votes stand."""
+def pictures_of(studio: Studio, user: str, which: str) -> list[Shown]:
+    """What can be rated, the newest first."""
+    if which == MINE:
+        return [markup.made_picture(m) for m in studio.album.of(user) if m.kind == "drawn"]
+    there = [picture for picture in studio.feedback.pictures() if picture.path.is_file()]
+    return [markup.class_picture(picture) for picture in there[: -SHOWN - 1 : -1]]
+
+
+def views_of(studio: Studio, user: str, which: str, id: str | None) -> list:
+    """The id of the picture that is rated, that picture large, and all that could be rated.
+
+    Without an id, or when that picture is gone, it is the first that has no vote of this visitor.
+    """
+    found = pictures_of(studio, user, which)
+    chosen = next((one for one in found if one.id == id), None)
+    chosen = chosen or next((one for one in found if not _is_rated(studio, user, one)), None)
+    chosen = chosen or next(iter(found), None)
+    empty = markup.empty(NOTHING[which])
     return [
-        (image, f"{number} · {p.ups} up, {p.downs} down · {p.ratings[0].prompt}")
-        for number, (p, image) in enumerate(loaded, start=1)
+        chosen.id if chosen else None,
+        markup.large(chosen, empty),
+        markup.thumbnails(found, chosen.id if chosen else None),
     ]
 
 
-def _class_picture(studio: Studio, shown: list, number: object) -> tuple[Image.Image, tuple]:
-    """The picture that somebody rated before, and what made it."""
-    if not isinstance(number, int) or not 1 <= number <= len(shown):
-        raise LookupError("There is no picture of this number; choose one.")
-    first: Rating = shown[number - 1].ratings[0]
-    try:
-        image = studio.feedback.image(first)
-    except FileNotFoundError:
-        raise LookupError("This picture was deleted meanwhile.") from None
-    settings = {"prompt": first.prompt, "negative_prompt": first.negative_prompt}
-    return image, (settings | first.settings, first.model, first.model_version)
+def _is_rated(studio: Studio, user: str, picture: Shown) -> bool:
+    return (user, picture.id) in studio.voted
 
 
-def _thanks(rating: Rating) -> str:
+def fill(studio: Studio, which, chosen, request: gr.Request):
+    """When the page is opened, or the other pictures are wanted."""
+    limits.choice("which", which, (MINE, CLASS))
+    return views_of(studio, studio.visitors.of(request).id, which, chosen)
+
+
+def choose(studio: Studio, which, event: gr.EventData, request: gr.Request):
+    """A click on one of the small pictures."""
+    limits.choice("which", which, (MINE, CLASS))
+    user, id = studio.visitors.of(request).id, markup.clicked(event)[1]
+    if id not in [one.id for one in pictures_of(studio, user, which)]:
+        raise LookupError("This picture is not here any more: it was deleted or hidden.")
+    return views_of(studio, user, which, id)
+
+
+def rate(studio: Studio, which, picture, vote, tags, comment, consent, request: gr.Request):
+    """Store a rating and go on to the next picture."""
+    limits.choice("which", which, (MINE, CLASS))
+    limits.choice("vote", vote, (UP, DOWN))
+    if consent not in CONSENTS:
+        raise Invalid(NO_CONSENT, "consent")
+    if not isinstance(tags, list) or len(tags) > MAX_TAGS:
+        raise Invalid("Tags must be some of those on the page.", "tags")
+    said = {
+        "vote": 1 if vote == UP else -1,
+        "tags": [limits.choice("tags", tag, TAGS) for tag in tags],
+        "comment": limits.text("comment", comment, LIMITS.comment),
+        "consent": consent,
+    }
+    user = studio.visitors.of(request).id
+    if which == MINE:
+        rating, replaced = _rate_own(studio, user, picture, said)
+    else:
+        rating, replaced = _rate_of_class(studio, user, picture, said)
+    return [
+        _thanks(rating, replaced), None, [], "", *views_of(studio, user, which, None)
+    ]  # fmt: skip
+
+
+def _rate_own(studio: Studio, user: str, id, said: dict) -> tuple[Rating, bool]:
+    made = studio.album.find(user, id)
+    rating = studio.feedback.add(
+        made.image(), made.settings, model=made.model, model_version=made.model_version,
+        replaces=studio.voted.get((user, made.id)), **said,
+    )  # fmt: skip
+    # The same picture is the maker's among the class's pictures too, whoever finds it there.
+    replaced = _note_vote(studio, user, made.id, rating)
+    _note_vote(studio, user, rating.picture_id, rating)
+    return rating, replaced
+
+
+def _rate_of_class(studio: Studio, user: str, id, said: dict) -> tuple[Rating, bool]:
+    if not isinstance(id, str):
+        raise LookupError("There is no picture to rate: choose one.")
+    rating = studio.feedback.rate(id, replaces=studio.voted.get((user, id)), **said)
+    return rating, _note_vote(studio, user, id, rating)
+
+
+def _note_vote(studio: Studio, user: str, id: str, rating: Rating) -> bool:
+    """Remember a visitor's vote, so that a second one comes instead of it; whether it does."""
+    replaced = (user, id) in studio.voted
+    studio.voted[user, id] = rating.id
+    return replaced
+
+
+def forget(studio: Studio, receipt) -> str:
+    """Delete a rating; who has its receipt gave it."""
+    deleted = studio.feedback.delete(limits.text("receipt", receipt, 40))
+    return markup.note("It is deleted." if deleted else "There is no rating of this receipt.")
+
+
+def _thanks(rating: Rating, replaced: bool) -> str:
     """The receipt is an element of its own, so that it can be selected by a click."""
+    told = "It comes instead of your earlier one." if replaced else "It is stored."
     return (
-        '<p class="note" role="status">Thank you, it is stored. With this receipt you can have it '
+        f'<p class="note" role="status">Thank you. {told} With this receipt you can have it '
         f'deleted: <code class="receipt">{html.escape(rating.id)}</code></p>'
     )

@@ -229,7 +229,7 @@ def eight_steps(at_eight: Sweep, by_steps: Sweep, schedulers: list | tuple) -> s
     as_before = {name: v for name, v in by_steps.axes.fixed.items() if name != "scheduler"}
     fixed = as_before | {"num_inference_steps": STEPS}
     require_experiment("at_eight", at_eight, {"scheduler": schedulers}, fixed)
-    if at_eight.header["model"] != by_steps.header["model"]:
+    if at_eight.header["model_fingerprint"] != by_steps.header["model_fingerprint"]:
         raise Wrong("The two sweeps used two models. Run section 3 again with the present model.")
     return "One setting varies, and the latents are shared: the same seed, size and model."
 

@@ -2,16 +2,21 @@
 
 import base64
 import binascii
+import inspect
 import io
 import math
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy
 from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from helpers.course.checks import CannotCheck, Wrong, check, describe
-from helpers.course.checks.answers import require_answer
+from helpers.course.checks.answers import as_number, require_answer
+from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.quality import psnr as right_psnr
 from helpers.faces.service.server import FaceService
 from helpers.pictures.encoded import to_data_url, to_png
@@ -19,8 +24,8 @@ from helpers.pictures.encoded import to_data_url, to_png
 PREFIX = "data:image/png;base64,"
 
 
-def drawing(colour: str, size: tuple[int, int] = (24, 16)) -> Image.Image:
-    picture = Image.new("RGB", size, colour)
+def drawing(color: str, size: tuple[int, int] = (24, 16)) -> Image.Image:
+    picture = Image.new("RGB", size, color)
     ImageDraw.Draw(picture).line((2, 3, size[0] - 4, size[1] - 2), fill="white")
     return picture
 
@@ -48,11 +53,12 @@ def _check_text(text: object, image: Image.Image) -> None:
         )
     if not text.startswith(PREFIX):
         raise Wrong(
-            f"The text begins with {text[:30]!r}. The server wants to know what it is first: it "
+            f"The text begins with {text[:30]!r}. The server needs to know first what it is: it "
             f"must begin with {PREFIX!r}."
         )
     try:
-        data = base64.b64decode(text[len(PREFIX) :], validate=True)
+        encoded = "".join(text[len(PREFIX) :].split())  # lines may be broken, as in an e-mail
+        data = base64.b64decode(encoded, validate=True)
         with Image.open(io.BytesIO(data)) as sent:
             kind, pixels = sent.format, sent.convert("RGB")
     except Exception as error:  # whatever is there instead of a picture
@@ -96,7 +102,7 @@ def _decoded(from_text: Callable, text: str) -> object:
         return from_text(text)
     except (binascii.Error, UnidentifiedImageError) as error:
         raise Wrong(
-            "What your function decodes is not the base64 alone. Only what stands behind the first "
+            "What your function decodes is not the base64 alone. Only what comes after the first "
             'comma is base64: item 1 of the list that `text.split(",", 1)` gives.'
         ) from error
     except ValueError as error:
@@ -127,42 +133,54 @@ def _check_picture(answer: object, wanted: Image.Image) -> None:
 @check("09.psnr")
 def psnr(my_psnr: Callable) -> str:
     truth = drawing("teal")
-    near = Image.blend(truth, drawing("olive"), 0.2)
-    answer, wanted = my_psnr(near, truth), right_psnr(near, truth)
-    require_answer(answer)
-    try:
-        answer = float(answer)
-    except (TypeError, ValueError):
-        raise Wrong(f"It should return one number; it returns {describe(answer)}.") from None
-    told = f"For one pair of pictures it should be {wanted:.2f} dB; yours is {answer:.2f}"
+    for other, share in (("olive", 0.2), ("navy", 0.6)):
+        near = Image.blend(truth, drawing(other), share)
+        _check_decibels(my_psnr, near, truth)
+    _check_equal_pictures(my_psnr, truth)
+    return "Where the differences are half as large, this number is 6 dB higher."
+
+
+def _check_decibels(my_psnr: Callable, near: Image.Image, truth: Image.Image) -> None:
+    wanted = right_psnr(near, truth)
+    answer = as_number(my_psnr(near.copy(), truth.copy()), "one number")
+    found = f"For one pair of pictures it should be {wanted:.2f} dB; yours is {answer:.2f}"
     if _wraps(my_psnr):
         raise Wrong(
-            f"{told}. Pixels are whole numbers from 0 to 255, and in that type 20 - 200 wraps "
+            f"{found}. Pixels are whole numbers from 0 to 255, and in that type 20 - 200 wraps "
             "around to 76. Turn both pictures into decimal numbers before you subtract: "
             "`numpy.asarray(image, dtype=float)`."
         )
+    slips = {
+        "Only the sign is wrong: 255² is above the line, the error below.": -wanted,
+        "That is half of it. Squared values go with 10 · log10.": wanted / 2,
+        "The largest possible value of these pixels is 255, not 1.": wanted - 20 * math.log10(255),
+        "Above the error is 255², not 255.": wanted - 10 * math.log10(255),
+        "`log` is the natural logarithm; decibels use `log10`.": wanted * math.log(10),
+        "Square the differences first, then take the mean. The other way around, those above 0 "
+        "and those below cancel each other out.": _mean_first(near, truth),
+        "The differences must be squared before the mean is taken.": _without_squares(near, truth),
+    }
     if math.isclose(answer, wanted, abs_tol=0.01):
-        return "Where the differences are half as large, this number is 6 dB higher."
-    if math.isclose(answer, -wanted, abs_tol=0.01):
-        raise Wrong(f"{told}. Only the sign is wrong: 255² stands above, the error below.")
-    if math.isclose(answer, wanted / 2, abs_tol=0.01):
-        raise Wrong(f"{told}, half of it. Squared values go with 10 · log10.")
-    if math.isclose(answer, wanted * math.log(10), rel_tol=0.001):
-        raise Wrong(f"{told}. `log` is the natural logarithm; decibels use `log10`.")
-    if math.isclose(answer, wanted - 20 * math.log10(255), abs_tol=0.01):
-        raise Wrong(f"{told}. The largest possible value of these pixels is 255, not 1.")
-    if math.isclose(answer, wanted - 10 * math.log10(255), abs_tol=0.01):
-        raise Wrong(f"{told}. Above the error stands 255², not 255.")
-    if math.isclose(answer, _mean_first(near, truth), abs_tol=0.01):
-        raise Wrong(
-            f"{told}. Square the differences first, then take the mean. The other way round, those "
-            "above 0 and those below cancel each other out."
-        )
-    if math.isclose(answer, _without_squares(near, truth), abs_tol=0.01):
-        raise Wrong(f"{told}. The differences must be squared before the mean is taken.")
+        return
+    for message, slip in slips.items():
+        if math.isclose(answer, slip, abs_tol=0.01):
+            raise Wrong(f"{found}. {message}")
     raise Wrong(
-        f"{told}. The error is the mean of the squared differences, over all pixels and colours."
+        f"{found}. The error is the mean of the squared differences, over all pixels and colors."
     )
+
+
+def _check_equal_pictures(my_psnr: Callable, picture: Image.Image) -> None:
+    try:
+        with numpy.errstate(divide="ignore"):
+            answer = as_number(my_psnr(picture.copy(), picture.copy()), "one number")
+    except ZeroDivisionError:
+        answer = math.nan
+    if answer != math.inf:
+        raise Wrong(
+            "For two equal pictures the error is 0, and nothing can be divided by 0. Return "
+            "`numpy.inf` then."
+        )
 
 
 def _without_squares(image: Image.Image, truth: Image.Image) -> float:
@@ -188,10 +206,23 @@ def fallback(improve_or_keep: Callable, service: FaceService) -> str:
     if not service.running:
         raise CannotCheck("The face service is not running: run the cell that starts it again.")
     picture = drawing("teal", (48, 48))
-    improved = improve_or_keep(picture, service.url)
+    _check_improved(improve_or_keep(picture.copy(), service.url), picture)
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        off = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    _check_kept(improve_or_keep, picture, off, "an address where nobody listens")
+    with _server_that_says(404, b"<html>Not here</html>") as url:
+        what = "a server that answers that there is no such page (404)"
+        _check_kept(improve_or_keep, picture, url, what)
+    with _server_that_says(200, b'{"data": ["no picture"]}') as url:
+        what = "a server whose answer holds no picture"
+        _check_kept(improve_or_keep, picture, url, what)
+    return "The improved picture if it is available, or else the original: nothing is lost."
+
+
+def _check_improved(improved: object, picture: Image.Image) -> None:
     if improved is None:
         raise Wrong(
-            "With the service running, the function gives back nothing (`None`). Is there a "
+            "With the service running, the function returns nothing (`None`). Is there a "
             "`return` in front of the call?"
         )
     if not isinstance(improved, Image.Image):
@@ -203,23 +234,83 @@ def fallback(improve_or_keep: Callable, service: FaceService) -> str:
         )
     if improved.size != (96, 96):
         raise Wrong(f"With factor 2, 48 pixels become 96; the picture has {improved.width}.")
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-    kept = improve_or_keep(picture, address)
+
+
+def _check_kept(improve_or_keep: Callable, picture: Image.Image, url: str, what: str) -> None:
+    """Raise Wrong unless the picture comes back when the service at `url` fails; `what` names it.
+
+    No error may reach the learner as if it were theirs: the check chose the address.
+    """
+    given = picture.copy()
+    try:
+        kept = improve_or_keep(given, url)
+    except FaceServiceError:
+        raise Wrong(
+            f"The check called your function with {what}. {_slip_of(improve_or_keep)}"
+        ) from None
+    except Exception as error:
+        raise Wrong(
+            f"The check called your function with {what}. There your function raised "
+            f"`{type(error).__name__}`. Whatever fails, it should return the picture that it was "
+            "given."
+        ) from error
     if kept is None:
         raise Wrong(
-            "When the service cannot be reached, the function gives back nothing (`None`). The "
+            f"The check called your function with {what}. It returned nothing (`None`). The "
             "picture that you had should come back then."
         )
-    if isinstance(kept, Image.Image) and kept.size == improved.size:
+    if isinstance(kept, Image.Image) and kept.width == 2 * picture.width:
         raise Wrong(
-            "At the `url` that the check gives nobody listens, and yet an improved picture comes "
-            "back. Does the function call the service at `url`?"
+            f"The check called your function with {what}, and yet an improved picture comes back. "
+            "Does the function call the service at `url`?"
         )
-    same_size = isinstance(kept, Image.Image) and kept.size == picture.size
-    if not same_size or kept.tobytes() != picture.tobytes():
+    if not isinstance(kept, Image.Image) or kept.tobytes() != picture.tobytes():
         raise Wrong(
-            "When the service cannot be reached, something else comes back than the picture that "
-            "you had. Return `image` itself then."
+            f"The check called your function with {what}, and something else comes back than the "
+            "picture that you had. Return `image` itself then."
         )
-    return "The improved picture if it can be had, else the one that you had: nothing is lost."
+
+
+def _slip_of(improve_or_keep: Callable) -> str:
+    try:
+        catches = "except" in inspect.getsource(improve_or_keep)
+    except (OSError, TypeError):
+        catches = False
+    if catches:
+        return (
+            "`improve_face` raised `FaceServiceError`, and your `except` waits for an error of "
+            "another kind: write `except FaceServiceError:`."
+        )
+    return (
+        "`improve_face` raised `FaceServiceError`, as it should, and your function let the error "
+        "through. Put the call into a `try:`, and say in `except FaceServiceError:` what to "
+        "return instead."
+    )
+
+
+@contextmanager
+def _server_that_says(status: int, body: bytes) -> Iterator[str]:
+    """The address of a server that gives every request the same answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_) -> None:
+            """Nothing: the learner did not start this server."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()

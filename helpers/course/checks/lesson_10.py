@@ -1,6 +1,6 @@
 """The checks of lesson 10, the app: the learner's own pages are called as a visitor would."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import gradio as gr
@@ -12,14 +12,17 @@ from helpers.course.checks.answers import require_answer
 from helpers.vocabulary import STYLES
 
 PROMPT = "a fox in a meadow"
-STEPS_ASKED = (10, 14)
+PICTURES = (gr.Image, gr.Gallery)  # components that show what a function drew
+STEPS_ASKED = (10, 12)
 
 
 @check("10.interface")
 def interface(steps_app: gr.Interface, pipe: DiffusionPipeline) -> str:
     inputs = steps_app.input_components
     if len(inputs) != 3:
-        raise Wrong(f"The page has {len(inputs)} inputs; wanted are 3: two texts and the steps.")
+        raise Wrong(
+            f"The page has {len(inputs)} inputs; it should have 3: two texts and the steps."
+        )
     slider = inputs[2]
     if not isinstance(slider, gr.Slider):
         raise Wrong(
@@ -28,12 +31,18 @@ def interface(steps_app: gr.Interface, pipe: DiffusionPipeline) -> str:
         )
     if (slider.minimum, slider.maximum) != (10, 100):
         raise Wrong(
-            f"The slider goes from {slider.minimum} to {slider.maximum}; wanted is 10 to 100."
+            f"The slider goes from {slider.minimum} to {slider.maximum}; it should go from 10 to "
+            "100."
         )
     if slider.step != 1:
         raise Wrong(
             f"The slider moves in steps of {slider.step}, and nobody can draw half a step: "
             "`step=1` gives whole numbers."
+        )
+    if not isinstance(steps_app.output_components[0], PICTURES):
+        raise Wrong(
+            "The page has no place for the picture: its output is a "
+            f"`{type(steps_app.output_components[0]).__name__}`. Use `gr.Image`."
         )
     with counted_calls(pipe) as calls:
         after = []
@@ -57,14 +66,18 @@ def interface(steps_app: gr.Interface, pipe: DiffusionPipeline) -> str:
 
 @check("10.captions")
 def captions(with_captions: Callable) -> str:
-    images = [Image.new("RGB", (8, 8), colour) for colour in ("teal", "navy", "olive")]
+    images = [Image.new("RGB", (8, 8), color) for color in ("teal", "navy", "olive")]
     seeds = [7, 99999, 1]
-    answer = with_captions(list(images), list(seeds))
+    given = list(images), list(seeds)
+    answer = with_captions(*given)
     require_answer(answer)
-    if not isinstance(answer, list | tuple):
+    if not isinstance(answer, Iterable) or isinstance(answer, str):
+        raise Wrong(f"The function should return a list of pairs; it returns {describe(answer)}.")
+    answer = list(answer)
+    if given != (images, seeds):
         raise Wrong(
-            f"The function should return a list of pairs; it returns {describe(answer)}. `list(…)` "
-            "makes a list of what `zip` gives."
+            "After the call, both lists should be as they were: the app goes on using them. As it "
+            "is, the function takes items out of them or changes them."
         )
     if len(answer) != len(images):
         raise Wrong(f"For 3 pictures there should be 3 pairs; there are {len(answer)}.")
@@ -85,10 +98,11 @@ def _check_pair(pair: object, image: Image.Image, seed: int) -> None:
         raise Wrong(f"A caption is a text; one of yours is {describe(caption)}.")
     if str(seed) not in caption.split():
         raise Wrong(
-            f"Below the picture of seed {seed} stands {caption!r}. Each picture needs its own seed."
+            f"The caption of the picture of seed {seed} is {caption!r}. Each picture needs its own "
+            "seed."
         )
     if caption != f"seed {seed}":
-        raise Wrong(f"The caption is {caption!r}; wanted is {f'seed {seed}'!r}.")
+        raise Wrong(f"The caption is {caption!r}; it should be {f'seed {seed}'!r}.")
 
 
 @check("10.control")
@@ -117,21 +131,41 @@ def control(style_app: gr.Blocks, pipe: DiffusionPipeline) -> str:
         raise Wrong(
             "The control is on the page, but not among the inputs of the click, so nobody reads it."
         )
+    _check_outputs(function.outputs)
     for style in (STYLES[1], STYLES[2]):
         _check_drawn(style_app, function, fields[0], style, pipe)
     return "Laid out, connected, and it works: each style reaches the model."
 
 
-def _check_drawn(style_app: gr.Blocks, function, field, style: str, pipe) -> None:
+def _check_outputs(outputs: list) -> None:
+    if not outputs:
+        raise Wrong(
+            "The click has no output, so the page shows nothing. Name the picture as the third "
+            "argument: `button.click(function, inputs, outputs)`."
+        )
+    if not any(isinstance(component, PICTURES) for component in outputs):
+        raise Wrong(
+            f"What the function returns goes into a `{type(outputs[0]).__name__}`, which cannot "
+            "show a picture. The output should be the `gr.Image`."
+        )
+
+
+def _check_drawn(
+    style_app: gr.Blocks,
+    function: object,
+    field: gr.Radio | gr.Dropdown,
+    style: str,
+    pipe: DiffusionPipeline,
+) -> None:
     """Press the button with a style chosen, and look at what the text encoder was given."""
     values = [style if component is field else PROMPT for component in function.inputs]
     number = next(number for number, each in style_app.fns.items() if each is function)
     with prompts_read(pipe) as prompts:
-        style_app(*values, fn_index=number)
+        drawn = style_app(*values, fn_index=number)
     wanted, swapped = f"{PROMPT}, {style} style", f"{style}, {PROMPT} style"
     if words(pipe, swapped) in prompts:
         raise Wrong(
-            f"The model was asked for “{swapped}”. The two inputs are the other way round: their "
+            f"The model was asked for “{swapped}”. The two inputs are the other way around: their "
             "order must be that of the function's arguments."
         )
     if words(pipe, wanted) not in prompts:
@@ -139,6 +173,11 @@ def _check_drawn(style_app: gr.Blocks, function, field, style: str, pipe) -> Non
             f"With the style {style} chosen, the model should be asked for “{wanted}”. It was "
             f"asked for {' and '.join(f'“{text}”' for text in dict.fromkeys(prompts)) or 'nothing'}"
             ". Does the click call `draw_styled`?"
+        )
+    if drawn is None:
+        raise Wrong(
+            "The click draws a picture, but nothing comes back (`None`), so the page stays empty. "
+            "Does the function lack its `return`?"
         )
 
 
@@ -158,7 +197,7 @@ def prompts_read(pipe: DiffusionPipeline) -> Iterator[list[str]]:
     """The texts that the text encoder is given meanwhile, as the tokenizer writes them."""
     prompts: list[str] = []
 
-    def note(_, arguments: tuple, named: dict) -> None:
+    def note(_: object, arguments: tuple, named: dict) -> None:
         ids = arguments[0] if arguments else named["input_ids"]
         prompts.extend(pipe.tokenizer.batch_decode(ids, skip_special_tokens=True))
 

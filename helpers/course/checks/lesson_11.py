@@ -11,14 +11,14 @@ import pandas
 from PIL import Image
 
 from helpers.course.checks import Wrong, check, describe
-from helpers.course.checks.answers import require_answer
+from helpers.course.checks.answers import as_number, require_answer
 from helpers.feedback.store import Feedback, RatedPicture, Rating
 
 SETTINGS = {"prompt": "an owl", "seed": 5, "num_inference_steps": 12, "guidance_scale": 4.0}
 
 
 @check("11.store")
-def store(store: Callable) -> str:
+def store(store: Callable, model: str, version: str) -> str:
     image = Image.new("RGB", (16, 16), "teal")
     with tempfile.TemporaryDirectory() as folder:
         feedback = Feedback(Path(folder) / "check.sqlite")
@@ -37,10 +37,11 @@ def store(store: Callable) -> str:
             answer = store(feedback, image, dict(SETTINGS), vote, consent)
             stored = feedback.ratings()
             _check_stored(stored[-1] if stored else None, vote, consent)
+            _check_model(stored[-1], model, version)
             if answer != stored[-1]:
                 raise Wrong(
-                    "It is stored, but the function does not return what `feedback.add` returns; "
-                    "the receipt is in there."
+                    "It is stored, but the function does not return what `feedback.add` returns: "
+                    f"it returns {describe(answer)}. The receipt is in there."
                 )
         if len(stored) != 3:
             raise Wrong(f"Three votes were given, and {len(stored)} are stored.")
@@ -66,20 +67,37 @@ def _check_stored(rating: Rating | None, vote: int, consent: str) -> None:
         )
 
 
+def _check_model(rating: Rating, model: str, version: str) -> None:
+    if rating.model != model:
+        raise Wrong(f"The model {rating.model!r} is stored; it should be {model!r}: `model=MODEL`.")
+    if rating.model_version != version:
+        raise Wrong(
+            f"{rating.model_version!r} is stored as the model's version. It should be the "
+            "fingerprint from the cell above: `model_version=version`."
+        )
+
+
 @check("11.likes")
 def likes(like_share: Callable) -> str:
     table = pandas.DataFrame(
         {
-            "prompt": ["an owl", "an owl", "an owl", "a fox", "a fox"],
-            "guidance_scale": [5.0, 5.0, 8.0, 8.0, 8.0],
-            "vote": [1, -1, 1, 1, 1],
+            "prompt": ["an owl", "an owl", "an owl", "a fox", "a fox", "a bee"],
+            "guidance_scale": [5.0, 5.0, 8.0, 8.0, 8.0, 1.0],
+            "vote": [1, -1, 1, 1, 1, -1],
         }
     )
     for column, wanted in (
-        ("guidance_scale", {5.0: 0.5, 8.0: 1.0}),
-        ("prompt", {"a fox": 1.0, "an owl": 2 / 3}),
+        ("guidance_scale", {1.0: 0.0, 5.0: 0.5, 8.0: 1.0}),
+        ("prompt", {"a bee": 0.0, "a fox": 1.0, "an owl": 2 / 3}),
     ):
-        _check_shares(like_share(table.copy(), column), column, wanted)
+        given = table.copy()
+        answer = like_share(given, column)
+        if not given.equals(table):
+            raise Wrong(
+                "Your function changes the table that it is given, and a second call then counts "
+                'wrong votes. Work with a new column of its own, such as `table["vote"] == 1`.'
+            )
+        _check_shares(answer, column, wanted)
     return "The mean of yes and no is a share."
 
 
@@ -95,10 +113,16 @@ def _check_shares(answer: object, column: str, wanted: dict) -> None:
     if not isinstance(answer, pandas.Series | dict):
         raise Wrong(f"It should return one number for each value; it returns {describe(answer)}.")
     found = {key: float(value) for key, value in dict(answer).items()}
+    never_liked = {key for key, share in wanted.items() if share == 0}
+    if set(found) == set(wanted) - never_liked or any(math.isnan(found[key]) for key in found):
+        raise Wrong(
+            "A group without any like has no number, or *not a number*. Its share is 0: count the "
+            "likes among all rows of the group, instead of dividing two tables."
+        )
     if set(found) != set(wanted):
         raise Wrong(
             f"Asked for the column {column}, it gives shares for {', '.join(map(str, found))}: it "
-            "takes no account of the column that it was given."
+            "ignores the column that it was given."
         )
     if _same(found, {key: 2 * share - 1 for key, share in wanted.items()}):
         raise Wrong(
@@ -117,37 +141,54 @@ def _same(one: dict, other: dict) -> bool:
 
 @check("11.agreement")
 def agreement(agreement: Callable) -> str:
-    for likes, scores, wanted in (
-        ([0.1, 0.4, 0.9], [1.0, 2.0, 3.0], 1.0),
-        ([0.9, 0.2, 0.5], [3.0, 1.0, 2.0], 1.0),
-        ([0.1, 0.4, 0.9], [2.0, 1.0, 3.0], 2 / 3),
-        ([0.5, 0.5, 0.9, 0.2], [3.0, 1.0, 2.0, 0.5], 4 / 5),
+    for likes, scores in (
+        ([0.1, 0.4, 0.9], [1.0, 2.0, 3.0]),
+        ([0.9, 0.2, 0.5], [3.0, 1.0, 2.0]),
+        ([0.1, 0.4, 0.9], [2.0, 1.0, 3.0]),
+        ([0.5, 0.5, 0.9, 0.2], [3.0, 1.0, 2.0, 0.5]),  # two equal likes
+        ([0.2, 0.9, 0.5, 0.4], [1.0, 1.0, 3.0, 0.5]),  # two equal scores
+        ([0.9, 0.2, 0.5, 0.4], [1.0, 1.0, 3.0, 0.5]),  # the same two, the other way around
+        ([0.5, 0.5, 0.5], [3.0, 1.0, 2.0]),  # no pair remains
     ):
-        _check_agreement(agreement(list(likes), list(scores)), likes, scores, wanted)
-    return "Pair by pair, and only where people have a preference."
+        try:
+            answer = agreement(list(likes), list(scores))
+        except ZeroDivisionError:
+            raise Wrong(
+                f"For likes {likes} no pair remains, and nothing can be divided by 0. Return "
+                '`float("nan")` then.'
+            ) from None
+        _check_agreement(answer, likes, scores)
+    return "Pair by pair, and only where both have a preference."
 
 
-def _check_agreement(answer: object, likes: list, scores: list, wanted: float) -> None:
+def _check_agreement(answer: object, likes: list, scores: list) -> None:
     require_answer(answer)
-    if isinstance(answer, bool) or not hasattr(answer, "__float__"):
-        raise Wrong(f"It should return one number; it returns {describe(answer)}.")
-    answer = float(answer)
-    told = f"For likes {likes} and scores {scores} it should be {wanted:.2f}; yours is {answer:.2f}"
-    if math.isclose(answer, wanted, abs_tol=1e-6):
-        return
+    answer = as_number(answer, "one number")
     pairs = [(i, j) for i in range(len(likes)) for j in range(i)]
+    products = [(likes[i] - likes[j]) * (scores[i] - scores[j]) for i, j in pairs]
+    counted = sum(product != 0 for product in products)
+    wanted = sum(product > 0 for product in products) / counted if counted else math.nan
+    if math.isclose(answer, wanted, abs_tol=1e-6) or (math.isnan(answer) and not counted):
+        return
+    expected = (
+        f"For likes {likes} and scores {scores} it should be {wanted:.2f}; yours is {answer:.2f}"
+    )
     same = sum((likes[i] > likes[j]) == (scores[i] > scores[j]) for i, j in pairs)
     one_way = sum(likes[i] > likes[j] and scores[i] > scores[j] for i, j in pairs)
     unequal = sum(likes[i] != likes[j] for i, j in pairs)
-    if math.isclose(answer, one_way / unequal, abs_tol=1e-6):
-        raise Wrong(f"{told}. Both also agree where both prefer the other picture of the pair.")
-    if math.isclose(answer, 1 - wanted, abs_tol=1e-6):
-        raise Wrong(f"{told}. That is the share of pairs on which they disagree.")
-    if answer > 1:
-        raise Wrong(f"{told}. Divide by how many pairs there were.")
     if len(set(likes)) < len(likes) and math.isclose(answer, same / len(pairs), abs_tol=1e-6):
-        raise Wrong(f"{told}. Two of the pictures are liked equally well: leave such pairs out.")
-    raise Wrong(f"{told}. Each pair counts once, and both must prefer the same picture.")
+        raise Wrong(
+            f"{expected}. Two of the pictures are liked equally well: leave such pairs out."
+        )
+    if unequal and math.isclose(answer, one_way / unequal, abs_tol=1e-6):
+        raise Wrong(f"{expected}. Both also agree where both prefer the other picture of the pair.")
+    if math.isclose(answer, 1 - wanted, abs_tol=1e-6):
+        raise Wrong(f"{expected}. That is the share of pairs on which they disagree.")
+    if answer > 1:
+        raise Wrong(f"{expected}. Divide by how many pairs there were.")
+    if len(set(scores)) < len(scores):
+        raise Wrong(f"{expected}. CLIP scores both the same in one pair: leave it out as well.")
+    raise Wrong(f"{expected}. Each pair counts once, and both must prefer the same picture.")
 
 
 @check("11.export")
@@ -164,14 +205,14 @@ def export(training_folder: Path | str, class_feedback: Feedback) -> str:
     for key, votes in exported.items():
         if key not in allowed or votes != len(allowed[key].ratings):
             raise Wrong(
-                "Ratings were used whose authors did not agree to training. What for is it: "
+                "Ratings were used whose authors did not agree to training. Say what it is for: "
                 '`consent="training"`.'
             )
     wanted = {key for key, picture in allowed.items() if picture.score >= 1}
     if not exported:
         raise Wrong(
-            "The folder holds no picture. Wanted are those of score 1 and more whose raters agreed "
-            "to training."
+            "The folder holds no picture. It should have those of score 1 and more whose raters "
+            "agreed to training."
         )
     if set(exported) - wanted:
         raise Wrong(

@@ -1,7 +1,6 @@
 """Many pictures through a face service, a few at once."""
 
 import time
-import warnings
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from helpers.base.counts import checked_count
+from helpers.base.warn import warn_learner
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.client.improve import improve_face, service_address
+from helpers.faces.contract import checked_factor
 from helpers.pictures.check import checked_images
 
 MAX_AT_ONCE = 16  # a service for a class has others to serve
@@ -44,7 +45,7 @@ class Improvements(list[Improvement]):
 
     @property
     def images(self) -> list[Image.Image | None]:
-        """The improved pictures; None where there is none."""
+        """The improved pictures; None where one is missing."""
         return [improvement.improved for improvement in self]
 
     @property
@@ -82,10 +83,11 @@ def improve_faces(
         progress: Whether to show a bar.
 
     Raises:
-        TypeError, ValueError: `pictures` or `at_once` is wrong.
+        TypeError, ValueError: `pictures`, `factor` or `at_once` is wrong.
         FaceServiceError: There is no service to call.
     """
     at_once = checked_count("at_once", at_once, most=MAX_AT_ONCE)
+    factor = checked_factor(factor)
     improvements = _planned(pictures)
     address = service_address(url)  # once, so that a service of one's own is started once
 
@@ -108,10 +110,9 @@ def improve_faces(
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             done = sum(i.state == "done" for i in improvements)
-            warnings.warn(
+            warn_learner(
                 f"interrupted: {done} of {len(improvements)} pictures are done; calls that are "
-                "under way are waited for",
-                stacklevel=2,
+                "under way are waited for"
             )
     return improvements
 
@@ -129,7 +130,7 @@ def _planned(pictures: Iterable) -> Improvements:
 
 
 def _wait(jobs: list[Future], progress: bool) -> None:
-    """Until all are done; an error that is none of the service's comes through here."""
+    """Until all are done; an error that is not the service's comes through here."""
     bar = tqdm(as_completed(jobs), total=len(jobs), unit="picture", disable=not progress)
     for job in bar:
         job.result()

@@ -14,7 +14,7 @@ class FaceServiceError(Exception):
         what: What happened, in a sentence.
         side: "yours" (the call, the address, the network of this computer) or "server".
         advice: What to do next.
-        status: The HTTP status of the answer, or None where there was none.
+        status: The HTTP status of the answer, or None without an answer.
     """
 
     def __init__(

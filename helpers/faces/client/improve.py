@@ -10,14 +10,14 @@ import math
 import os
 import re
 import threading
-from numbers import Integral, Real
+from numbers import Real
 
 from PIL import Image
 
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.client.protocols import Endpoint, discover
 from helpers.faces.client.wire import Line, origin, shown
-from helpers.faces.contract import FACTORS, NAME, PORT
+from helpers.faces.contract import NAME, PORT, checked_factor
 
 URL_VARIABLE = "FACE_API_URL"
 CLASS_URL = f"http://127.0.0.1:{PORT}"
@@ -61,12 +61,15 @@ def improve_face(
             on, and what to do; `image` is as it was.
     """
     _check_image(image)
-    _check_factor(factor)
+    try:
+        factor = checked_factor(factor)
+    except ValueError as error:
+        raise _wrong(str(error)) from None
     _check_timeout(timeout)
     _check_token(token)
     address = service_address(url)
     line = Line(address, token, float(timeout))
-    return line.run(lambda: _improve(line, address, image, int(factor)))
+    return line.run(lambda: _improve(line, address, image, factor))
 
 
 def _improve(line: Line, address: str, image: Image.Image, factor: int) -> Image.Image:
@@ -86,7 +89,7 @@ def _improve(line: Line, address: str, image: Image.Image, factor: int) -> Image
 def service_address(url: str | None = None) -> str:
     """The address that `improve_face(url=url)` calls.
 
-    Raises `FaceServiceError` if it is none, or if no service could be started.
+    Raises `FaceServiceError` if it is not one, or if no service could be started.
     """
     source = "url"
     if url is None and os.environ.get(URL_VARIABLE, "").strip():
@@ -136,7 +139,7 @@ def _own_address() -> str:
                 ) from error
             print(
                 "No face service was running on this computer, so one was started in this "
-                f"notebook: {_own_service.url}"
+                f"program: {_own_service.url}"
             )
         return _own_service.url
 
@@ -153,14 +156,6 @@ def _check_image(image: object) -> None:
         )
     if 0 in image.size:
         raise _wrong(f"image must have pixels; got {image.width} x {image.height}")
-
-
-def _check_factor(factor: object) -> None:
-    if isinstance(factor, bool) or not isinstance(factor, Integral) or factor not in FACTORS:
-        raise _wrong(
-            f"factor must be 1, 2, 3 or 4; got {str(factor)[:40]!r} ({type(factor).__name__})",
-            "Write one of these numbers, without quotes.",
-        )
 
 
 def _check_timeout(timeout: object) -> None:

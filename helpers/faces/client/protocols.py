@@ -161,7 +161,7 @@ def discover(line: Line, url: str) -> Endpoint:
     """Find out how the service at an address wants to be called.
 
     `url` is a Gradio app's page, or one endpoint: `…/api/predict`, `…/run/predict`,
-    `…/gradio_api/call/predict`. Raises `FaceServiceError` if there is none.
+    `…/gradio_api/call/predict`. Raises `FaceServiceError` if it is missing.
     """
     line.doing = "asking the server what it offers"
     bare = url.split("?")[0].split("#")[0].rstrip("/")
@@ -181,7 +181,7 @@ def discover(line: Line, url: str) -> Endpoint:
     return _from_config(reply.url.removesuffix("/config"), reply.json(), name)
 
 
-def _speaks_classic(reply) -> bool:
+def _speaks_classic(reply: object) -> bool:
     try:
         return reply.status == 200 and _generation(reply.json()) < 4
     except FaceServiceError:

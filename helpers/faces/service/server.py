@@ -20,15 +20,12 @@ served. Nothing is reported to anybody.
 import asyncio
 import contextlib
 import html
+import inspect
 import logging
 import os
-import re
-import socket
-import threading
 import time
 import uuid
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -39,11 +36,14 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 import fastapi
 import gradio
 import huggingface_hub.constants
-import uvicorn
 from fastapi.responses import JSONResponse
 from PIL import Image
 
+from helpers.base.web_guard import Guard
 from helpers.faces.contract import FACTORS, NAME, PORT
+from helpers.faces.service.jobs import GivenUp, Job, JobQueue, Refused
+from helpers.faces.service.listeners import Listeners, Listening
+from helpers.faces.service.web_server import WebServer
 from helpers.pictures.encoded import MEGAPIXEL, from_base64, from_bytes, to_data_url
 
 # Gradio reports through this library too, which may have been imported long ago.
@@ -51,8 +51,7 @@ huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
 
 _NO_ADDRESS = "The picture must be uploaded; an address is not fetched."
 VERSIONS = ("v1.2", "v1.3", "v1.4")  # of GFP-GAN; there is one network here, whichever is named
-SECONDS_TO_START = 30
-BODY_SECONDS = 30  # in which a call must have arrived
+LOOK_EVERY = 0.2  # seconds between two looks whether a caller is still there
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,12 @@ log = logging.getLogger(__name__)
 class Restorer(Protocol):
     """What repairs the pictures."""
 
-    def improve(self, image: Image.Image, factor: int) -> Image.Image: ...
+    def improve(self, image: Image.Image, factor: int) -> Image.Image:
+        """The improved picture.
+
+        With a third parameter `go_on`, a function, the service can end the work on a large
+        picture: it must be called now and then, and what it raises must be let through.
+        """
 
 
 @dataclass(frozen=True)
@@ -71,14 +75,15 @@ class Limits:
         file_bytes: Of a picture's file; a call may have the third more that base64 adds.
         pixels: Of a picture that comes in.
         result_pixels: Of a picture that goes out: pixels times factor squared.
+        seconds: That the work on one call may take, looked at between the parts of a picture.
         at_once: Pictures that are repaired at the same time.
-        queue: Calls that may wait for their turn, in each of the two languages; the next is
-            sent away with "busy".
+        queue: Calls that may wait for their turn; the next is sent away with "busy".
     """
 
     file_bytes: int = 8_000_000
     pixels: int = 4 * MEGAPIXEL
     result_pixels: int = 16 * MEGAPIXEL
+    seconds: float = 180.0
     at_once: int = 2
     queue: int = 64
 
@@ -87,42 +92,32 @@ class Limits:
         return self.file_bytes * 4 // 3 + 10_000
 
 
-class Refused(Exception):
-    """A call that cannot be served; the message is for the caller."""
-
-    def __init__(self, message: str, status: int = 422):
-        super().__init__(message)
-        self.status = status
-
-
 # --- The work ------------------------------------------------------------------------------------
 
 
-class Workshop:
-    """A restorer with a few places to work and a queue of limited length."""
+class FaceImprover:
+    """A restorer, and the queue of those who want something of it."""
 
     def __init__(self, restorer: Restorer, limits: Limits):
         self.limits = limits
         self._restorer = restorer
-        self._workers = ThreadPoolExecutor(limits.at_once, thread_name_prefix="faces")
-        self._places = threading.BoundedSemaphore(limits.at_once + limits.queue)
+        self._in_parts = "go_on" in inspect.signature(restorer.improve).parameters
+        self._queue = JobQueue(limits.at_once, limits.queue, limits.seconds)
 
-    async def do(self, work: Callable, *arguments):
-        """Run `work(*arguments)` when it is its turn; `Refused` if too many wait already."""
-        if not self._places.acquire(blocking=False):
-            raise Refused("The service is busy: its queue is full. Try again in a moment.", 503)
-        job = self._workers.submit(work, *arguments)
-        job.add_done_callback(self._leave)  # also if the caller has gone
-        return await asyncio.wrap_future(job)
+    async def improve(
+        self,
+        source: str | bytes | None,
+        factor: object,
+        finish: Callable[[Image.Image], object],
+        is_gone: Callable[[], Awaitable[bool]],
+    ):
+        """`finish(the improved picture)` when it is this call's turn; `Refused` says what is wrong.
 
-    def _leave(self, job: Future) -> None:
-        self._places.release()
-
-    def improve(self, image: Image.Image | None, factor: object) -> Image.Image:
-        """The improved picture; `Refused` says what is wrong with the call."""
-        if image is None:
-            raise Refused("There is no picture in the call.")
+        `source` is base64 or a file's bytes. As soon as `is_gone()`, the work ends: nobody would
+        take its result.
+        """
         factor = checked_factor(factor)
+        image = await asyncio.to_thread(self._read, source)
         pixels = image.width * image.height * factor**2
         if pixels > self.limits.result_pixels:
             raise Refused(
@@ -131,14 +126,31 @@ class Workshop:
                 "or picture.",
                 413,
             )
+        job = self._queue.submit(lambda job: finish(self._improved(job, image, factor)), pixels)
+        done = asyncio.wrap_future(job.result)
         try:
-            return self._restorer.improve(image, factor)
+            while not (await asyncio.wait([done], timeout=LOOK_EVERY))[0]:
+                if await is_gone():
+                    raise Refused("The caller went away.", 400)
+            return done.result()
+        finally:
+            self._queue.give_up(job)
+            done.cancel()
+
+    def _improved(self, job: Job, image: Image.Image, factor: int) -> Image.Image:
+        more = {"go_on": lambda: job.look_around(self._queue.do_smaller)} if self._in_parts else {}
+        try:
+            return self._restorer.improve(image, factor, **more)
+        except (GivenUp, Refused):
+            raise
         except Exception as error:
             log.exception("The restorer failed on a picture of %s pixels", image.size)
             raise Refused("The service failed on this picture. Its log says why.", 500) from error
 
-    def read(self, source: str | bytes) -> Image.Image:
+    def _read(self, source: str | bytes | None) -> Image.Image:
         """A picture from base64 or from a file's bytes, within the limits."""
+        if source is None:
+            raise Refused("There is no picture in the call.")
         read = from_base64 if isinstance(source, str) else from_bytes
         try:
             return read(source, self.limits.pixels)
@@ -146,7 +158,7 @@ class Workshop:
             raise Refused(f"The picture {error}.") from error
 
     def close(self) -> None:
-        self._workers.shutdown(wait=False, cancel_futures=True)
+        self._queue.close()
 
 
 def checked_factor(factor: object) -> int:
@@ -162,12 +174,8 @@ def checked_factor(factor: object) -> int:
 # --- The language of Gradio 3 --------------------------------------------------------------------
 
 
-def add_classic_routes(app: fastapi.FastAPI, workshop: Workshop) -> None:
+def add_classic_routes(app: fastapi.FastAPI, improver: FaceImprover) -> None:
     """`POST /api/predict` and `/run/predict`, as Gradio 3 had them."""
-
-    def answer(data: object) -> str:
-        source, factor = classic_arguments(data)
-        return to_data_url(workshop.improve(workshop.read(source), factor))
 
     async def predict(request: fastapi.Request) -> JSONResponse:
         began = time.perf_counter()
@@ -176,7 +184,8 @@ def add_classic_routes(app: fastapi.FastAPI, workshop: Workshop) -> None:
                 body = await request.json()
             except (ValueError, RecursionError):
                 raise Refused("The body of the call is no JSON.", 400) from None
-            improved = await workshop.do(answer, body)
+            source, factor = classic_arguments(body)
+            improved = await improver.improve(source, factor, to_data_url, request.is_disconnected)
         except Refused as refused:
             headers = {"Retry-After": "2"} if refused.status == 503 else None
             return JSONResponse({"error": str(refused)}, refused.status, headers)
@@ -258,23 +267,25 @@ def _kept(picture: Image.Image) -> str:
     return str(folder / "improved.png")
 
 
-def build_page(workshop: Workshop) -> gradio.Blocks:
+def build_page(improver: FaceImprover, listeners: Listeners) -> gradio.Blocks:
     """The page in the browser, and the endpoints `predict` and `improve`."""
 
-    def work(source: str | bytes | None, factor: object) -> str:
-        picture = None if source is None else workshop.read(source)
-        return _kept(workshop.improve(picture, factor))
+    async def improve(image, factor=2, request: gradio.Request = None):
+        session = request.session_hash
+        listeners.expect(session)
 
-    async def improve(image, factor=2):
+        async def is_gone() -> bool:
+            return listeners.have_left(session)
+
         try:
-            return await workshop.do(work, image, factor)
+            return await improver.improve(image, factor, _kept, is_gone)
         except Refused as refused:
             # The page shows the message as HTML, and it may quote what the caller sent.
             told = html.escape(str(refused), quote=False)
             raise gradio.Error(told, print_exception=False) from refused
 
-    async def predict(image, version=VERSIONS[-1], factor=2):
-        return await improve(image, factor)
+    async def predict(image, version=VERSIONS[-1], factor=2, request: gradio.Request = None):
+        return await improve(image, factor, request)
 
     with gradio.Blocks(
         title="Face service", analytics_enabled=False, delete_cache=(600, 3600)
@@ -287,7 +298,7 @@ def build_page(workshop: Workshop) -> gradio.Blocks:
             image = upload_box(label="Picture")
             result = gradio.Image(label="Improved", format="png", interactive=False)
         factor = gradio.Number(2, label="Factor", precision=None, minimum=1, maximum=4, step=1)
-        factor.preprocess = lambda sent: sent  # Workshop.improve checks it, with a better message
+        factor.preprocess = lambda sent: sent  # FaceImprover checks it, with a better message
         version = gradio.Dropdown(
             list(VERSIONS),
             value=VERSIONS[-1],
@@ -299,74 +310,23 @@ def build_page(workshop: Workshop) -> gradio.Blocks:
         button.click(improve, [image, factor], result, api_name="improve")
         # The order of the GFP-GAN demos, for code that was written for them.
         gradio.on([], predict, [image, version, factor], result, api_name="predict")
-    page.queue(
-        max_size=workshop.limits.queue,
-        default_concurrency_limit=workshop.limits.at_once,
-        api_open=False,  # every call goes through the queue
-    )
+    # All calls wait in one line, which is ours; gradio's own lets everybody through to it.
+    page.queue(max_size=None, default_concurrency_limit=None, api_open=False)
     return page
 
 
 # --- One server for both -------------------------------------------------------------------------
 
 
-class Doorkeeper:
-    """ASGI middleware that refuses what Gradio would let in.
-
-    A call's body must arrive whole, in time and within the limit. And `/file=http://…`, with which
-    Gradio fetches any address on behalf of the caller, leads nowhere.
-    """
-
-    def __init__(self, app, max_bytes: int):
-        self.app, self.max_bytes = app, max_bytes
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        if re.search("https?:/", scope["path"], re.IGNORECASE):
-            refusal = JSONResponse({"error": "An address is not fetched."}, 403)
-            return await refusal(scope, receive, send)
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            return await self.app(scope, receive, send)
-        try:
-            body = await asyncio.wait_for(self._whole(scope, receive), BODY_SECONDS)
-        except TimeoutError:
-            refusal = JSONResponse({"error": "The call took too long to arrive."}, 408)
-            return await refusal(scope, receive, send)
-        except Refused as refused:
-            refusal = JSONResponse({"error": str(refused)}, refused.status)
-            return await refusal(scope, receive, send)
-        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-
-        async def replay():
-            return next(messages, None) or await receive()
-
-        return await self.app(scope, replay, send)
-
-    async def _whole(self, scope, receive) -> bytes:
-        too_large = Refused(f"The call has more than {self.max_bytes} bytes.", 413)
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self.max_bytes:
-            raise too_large
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refused("The caller went away.", 400)
-            body += message.get("body", b"")
-            if len(body) > self.max_bytes:
-                raise too_large
-            if not message.get("more_body"):
-                return bytes(body)
-
-
-def build_app(workshop: Workshop) -> fastapi.FastAPI:
+def build_app(improver: FaceImprover) -> fastapi.FastAPI:
     """Both languages in one web application."""
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(Doorkeeper, max_bytes=workshop.limits.body_bytes)
+    listeners = Listeners()
+    app.add_middleware(Listening, listeners=listeners)
+    app.add_middleware(Guard, max_bytes=lambda path: improver.limits.body_bytes)
     app.add_api_route("/about", lambda: {"name": NAME})
-    add_classic_routes(app, workshop)
-    page = build_page(workshop)
+    add_classic_routes(app, improver)
+    page = build_page(improver, listeners)
     # Gradio 6.31 looks at the paths in a call only if this is set, which launch() does and
     # mount_gradio_app() forgets: any file of the host could be named as an input.
     page.has_launched = True
@@ -374,7 +334,7 @@ def build_app(workshop: Workshop) -> fastapi.FastAPI:
         app,
         page,
         path="/",
-        max_file_size=workshop.limits.file_bytes,
+        max_file_size=improver.limits.file_bytes,
         show_error=False,  # what is meant for the caller is a gradio.Error
         ssr_mode=False,
         run_history=False,
@@ -383,54 +343,17 @@ def build_app(workshop: Workshop) -> fastapi.FastAPI:
     )
 
 
-class FaceService:
+class FaceService(WebServer):
     """A running service, in a thread of this process. Use it with `with`, or call `stop()`."""
 
-    def __init__(self, workshop: Workshop, host: str, port: int):
-        self._workshop = workshop
-        self._listener = _listen(host, port)
-        port = self._listener.getsockname()[1]
-        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        self.url = f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
-        config = uvicorn.Config(
-            build_app(workshop), log_level="warning", ws="none", timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._listener],), name="face service", daemon=True
-        )
-        self._thread.start()
-        self._wait_until_it_answers()
-
-    def _wait_until_it_answers(self) -> None:
-        end = time.monotonic() + SECONDS_TO_START
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > end:
-                self.stop()
-                raise RuntimeError("the face service did not start; its log says why")
-            time.sleep(0.01)
-
-    @property
-    def running(self) -> bool:
-        return self._thread.is_alive()
-
-    def wait(self) -> None:
-        """Return when the service has stopped."""
-        while self.running:
-            self._thread.join(1)  # in pieces, so that Ctrl-C gets through on Windows too
+    def __init__(self, improver: FaceImprover, host: str, port: int):
+        self._improver = improver
+        super().__init__(lambda: build_app(improver), "the face service", host, port)
 
     def stop(self) -> None:
         """Stop serving and free the port. Calls that are under way get a second to end."""
-        self._server.should_exit = True
-        self._thread.join(10)
-        self._listener.close()
-        self._workshop.close()
-
-    def __enter__(self) -> "FaceService":
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.stop()
+        super().stop()
+        self._improver.close()
 
 
 def start(
@@ -458,23 +381,4 @@ def start(
         from helpers.faces.restorer import Restorer as Network
 
         restorer = Network.from_pretrained()
-    return FaceService(Workshop(restorer, limits or Limits()), host, port)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):  # Windows would share the port with another program
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-    else:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise OSError(
-            error.errno,
-            f"the face service cannot have port {port} of {host} ({error.strerror}). If another "
-            "program has it, stop that one or choose another port; port=0 takes a free one",
-        ) from error
-    return listener
+    return FaceService(FaceImprover(restorer, limits or Limits()), host, port)

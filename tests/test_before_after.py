@@ -5,7 +5,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from helpers import before_after
-from helpers.widgets import before_after as wipe
+from helpers.widgets import before_after as module
 from helpers.widgets.notebook import WIDGET
 
 RED, BLUE = (Image.new("RGB", (200, 120), colour) for colour in ("red", "blue"))
@@ -19,7 +19,7 @@ def shares(picture: Image.Image) -> tuple[float, float]:
 
 @pytest.mark.parametrize("share", [0, 0.25, 0.5, 1])
 def test_the_border_divides_the_two(share):
-    picture = wipe.wiped(RED, BLUE, share, ("before", "after"))
+    picture = module.joined(RED, BLUE, share, ("before", "after"))
     assert picture.size == (200, 120)
     red, blue = shares(picture)
     assert red == pytest.approx(share, abs=0.12) and blue == pytest.approx(1 - share, abs=0.12)
@@ -30,7 +30,7 @@ def test_the_border_divides_the_two(share):
 
 
 def test_before_takes_the_size_of_after():
-    picture = wipe.wiped(RED.resize((50, 30)), BLUE, 0.5, ("small", "large"))
+    picture = module.joined(RED.resize((50, 30)), BLUE, 0.5, ("small", "large"))
     assert picture.size == BLUE.size and min(shares(picture)) > 0.3
 
 
@@ -38,16 +38,16 @@ def test_a_photo_on_its_side_stands_upright():
     photo = RED.copy()
     photo.paste("blue", (0, 0, 100, 120))  # as the camera lay: blue on the left ...
     photo.getexif()[ExifTags.Base.Orientation] = 6  # ... and above when it is turned
-    upright = wipe.wiped(photo, Image.new("RGB", (120, 200), "white"), 1, ("before", "after"))
+    upright = module.joined(photo, Image.new("RGB", (120, 200), "white"), 1, ("before", "after"))
     assert upright.getpixel((60, 50)) == (0, 0, 255) and upright.getpixel((60, 150)) == (255, 0, 0)
 
 
 def test_the_slider_moves_the_border(monkeypatch):
     shown = []
     monkeypatch.setattr(
-        wipe.DisplayHandle, "update", lambda self, picture, **_: shown.append(picture)
+        module.DisplayHandle, "update", lambda self, picture, **_: shown.append(picture)
     )
-    slider = wipe.Wipe(RED, BLUE, ("before", "after")).slider
+    slider = module.BeforeAfter(RED, BLUE, ("before", "after")).slider
     slider.value = 80
     assert len(shown) == 1 and shares(shown[0])[0] > 0.6
 
@@ -56,7 +56,7 @@ def test_the_notebook_keeps_a_picture_and_says_what_it_shows(monkeypatch):
     kept = []
     monkeypatch.setattr("IPython.display.display", lambda data, **_: kept.append(data))
     monkeypatch.setattr(
-        wipe.DisplayHandle,
+        module.DisplayHandle,
         "display",
         lambda self, picture, metadata: kept.append((picture, metadata)),
     )

@@ -1,0 +1,160 @@
+"""What a handler of a page tells: its results, or a sentence about what went wrong.
+
+`connect` binds a function of a page to an event. Whatever the function raises becomes a sentence in
+the note beside the button, with the field that it is about; a program that calls the same event
+through the API gets the same sentence as its error. What nobody foresaw is a short apology there,
+and all that is known about it in the log.
+"""
+
+import asyncio
+import errno
+import functools
+import html
+import inspect
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import gradio as gr
+
+from helpers.app import markup
+from helpers.app.limits import Invalid
+from helpers.app.queue import EngineFull
+from helpers.app.studio import Studio
+from helpers.app.visitors import TooMuch
+
+UNKNOWN = (
+    "Something went wrong, and nothing was lost. Try again; if it happens each time, tell whoever "
+    "runs this app."
+)
+
+STORAGE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk is full",
+    errno.EROFS: "the folder cannot be written to",
+    errno.EACCES: "the folder cannot be written to",
+    errno.EPERM: "the folder cannot be written to",
+    errno.ENOENT: "the folder is gone",
+}
+DATABASE = {
+    "disk is full": "the disk is full",
+    "readonly": "the folder cannot be written to",
+    "unable to open": "the folder cannot be written to",
+    "locked": "the ratings are being written by somebody else for a long time",
+}
+
+THREADS = ThreadPoolExecutor(32, thread_name_prefix="answers")
+"""For what takes a moment: the disk, the ratings. asyncio's own pool has six on two cores."""
+
+log = logging.getLogger(__name__)
+
+
+async def in_thread(function: Callable, *arguments, pool: Executor = THREADS, **named):
+    """`function(…)` in a thread, so that others are answered meanwhile."""
+    call = functools.partial(function, *arguments, **named)
+    return await asyncio.get_running_loop().run_in_executor(pool, call)
+
+
+class Problem(Exception):
+    """What went wrong, as a sentence for the visitor; `field` is the setting that it is about."""
+
+    def __init__(self, sentence: str, field: str = ""):
+        super().__init__(sentence)
+        self.sentence, self.field = sentence, field
+
+
+def problem_of(error: Exception) -> Problem:
+    """What to tell a visitor about an error; what is not for them goes into the log."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Invalid):
+        return Problem(str(error), error.name)
+    if isinstance(error, LookupError | EngineFull | TooMuch) and not isinstance(error, KeyError):
+        return Problem(str(error))
+    reason = None
+    if isinstance(error, OSError):
+        reason = STORAGE.get(error.errno)
+    elif isinstance(error, sqlite3.Error):
+        reason = next((told for word, told in DATABASE.items() if word in str(error)), None)
+    log.error("a request failed", exc_info=error)
+    if reason:
+        told = f"This could not be stored: {reason}. Nothing else was lost; tell whoever runs "
+        return Problem(f"{told}this app.")
+    return Problem(UNKNOWN)
+
+
+def connect(
+    studio: Studio,
+    triggers: Callable | Sequence[Callable],
+    handler: Callable,
+    inputs: Sequence[gr.components.Component] | gr.components.Component | None,
+    outputs: Sequence[gr.components.Component],
+    *,
+    page: str,
+    note: gr.HTML | None = None,
+    **options,
+) -> None:
+    """Call `handler(studio, *inputs, …)` at an event.
+
+    Args:
+        handler: A function of a page, or an async generator that gives results as they come. It
+            may ask for `request: gr.Request` and for an event, as gradio has it.
+        page: What begins the ids of the page's fields.
+        note: The output that tells what went wrong; without one, gradio's message does.
+        options: As of gradio's event listeners.
+    """
+    gr.on(
+        triggers,
+        _answering(studio, handler, list(outputs), page, note),
+        inputs,
+        outputs,
+        concurrency_limit=None,
+        show_progress="hidden",
+        **options,
+    )
+
+
+def _answering(studio: Studio, handler: Callable, outputs: list, page: str, note: gr.HTML | None):
+    """`handler` as gradio calls it: an async generator whose every error is a sentence."""
+    signature = inspect.signature(handler)
+    parameters = list(signature.parameters.values())[1:]
+    asks = next((p.name for p in parameters if p.annotation is gr.Request), None)
+    if asks is None:
+        parameters.append(
+            inspect.Parameter(
+                "request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request
+            )
+        )
+    names = [p.name for p in parameters]
+
+    async def answer(*values, **named):
+        given = dict(zip(names, values, strict=False)) | named
+        request = given[asks] if asks else given.pop("request")
+        try:
+            with studio.visitors.working(studio.visitors.of(request)):
+                if inspect.isasyncgenfunction(handler):
+                    async for result in handler(studio, **given):
+                        yield result
+                else:
+                    yield await in_thread(handler, studio, **given)
+        except Exception as error:
+            problem = problem_of(error)
+            if note is not None:
+                told = markup.problem(problem.sentence, page, problem.field)
+                shown = [told if output is note else gr.skip() for output in outputs]
+                yield shown if len(shown) > 1 else shown[0]
+            # gradio shows its messages as HTML.
+            raise gr.Error(
+                html.escape(problem.sentence, quote=False),
+                visible=note is None,
+                print_exception=False,
+            ) from None
+
+    functools.update_wrapper(answer, handler)
+    del answer.__wrapped__
+    answer.__signature__ = inspect.Signature(parameters)
+    answer.__annotations__ = {
+        p.name: p.annotation for p in parameters if p.annotation is not inspect.Parameter.empty
+    }
+    return answer

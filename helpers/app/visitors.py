@@ -1,0 +1,144 @@
+"""Who visits the app: known by a random cookie, and never by a name.
+
+The cookie keeps a visitor's album across a reload, tells who has given the password, and makes the
+bounds hold for a person and not for a browser tab. A program that brings no cookie is known by its
+session, which its client made up.
+"""
+
+import secrets
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+
+import gradio as gr
+
+KNOWN = 5000
+"""Cookies that are remembered; those not seen for longest go."""
+
+AT_ONCE = 20
+"""Requests of one visitor that are worked on at the same time."""
+
+CLASS = 10
+"""So many times as much is allowed to all visitors of one network address, perhaps a class."""
+
+
+class TooMuch(Exception):
+    """A visitor asks for too much at once; the message is for them."""
+
+
+@dataclass
+class Session:
+    """What is known of a cookie."""
+
+    may_enter: bool = False
+    is_teacher: bool = False
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Whose request it is.
+
+    Attributes:
+        id: Of the cookie, or of a program's session.
+        session: The browser tab.
+        address: The network address.
+        is_teacher: Whether it is the teacher's browser.
+    """
+
+    id: str
+    session: str
+    address: str
+    is_teacher: bool = False
+
+
+class Visitors:
+    """The cookies that were given out, and the requests that are worked on.
+
+    Attributes:
+        cookie: Its name.
+        teacher_key: Whoever has it is the teacher.
+    """
+
+    def __init__(self):
+        # A name of its own: browsers send the cookies of all servers of one computer to each.
+        self.cookie = f"stickers_{secrets.token_hex(4)}"
+        self.teacher_key = secrets.token_urlsafe(16)
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._working: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def new(self, **known) -> str:
+        """A new cookie."""
+        token = secrets.token_urlsafe(24)
+        with self._lock:
+            self._sessions[token] = Session(**known)
+            while len(self._sessions) > KNOWN:
+                self._sessions.popitem(last=False)
+        return token
+
+    def session(self, token: str | None) -> Session | None:
+        """What is known of a cookie; None if this server never gave it out."""
+        with self._lock:
+            if token not in self._sessions:
+                return None
+            self._sessions.move_to_end(token)
+            return self._sessions[token]
+
+    def forget(self, token: str | None) -> None:
+        """This cookie is good for nothing any more; those of others stay as they are."""
+        with self._lock:
+            self._sessions.pop(token, None)
+
+    def token_in(self, headers: Mapping[str, str]) -> str | None:
+        """The visitor's cookie among the headers of a request."""
+        try:
+            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+        except CookieError:
+            return None
+        return found.value if found else None
+
+    def of(self, request: gr.Request) -> Visitor:
+        """Whose request it is."""
+        token = self.token_in(request.headers)
+        known = self.session(token)
+        session = request.session_hash or ""
+        address = request.client.host if request.client else "unknown"
+        fallback = f"session {session}" if session else f"host {address}"
+        return Visitor(
+            token if known else fallback, session, address, bool(known and known.is_teacher)
+        )
+
+    @property
+    def count(self) -> int:
+        """Cookies that are known."""
+        return len(self._sessions)
+
+    @contextmanager
+    def working(
+        self, visitor: Visitor, what: str = "things", most: int = AT_ONCE
+    ) -> Iterator[None]:
+        """Counts a request for `what` as long as it is worked on; `TooMuch` beyond `most`."""
+        bounds = {
+            f"{what} of {visitor.id}": (
+                most,
+                f"You have asked for {most} {what} at once. Wait until one of them is done.",
+            ),
+            f"{what} at {visitor.address}": (
+                most * CLASS,
+                f"{most * CLASS} {what} are asked for at your network address. Wait a moment.",
+            ),
+        }
+        with self._lock:
+            for key, (bound, told) in bounds.items():
+                if self._working[key] >= bound:
+                    raise TooMuch(told)
+            self._working.update(bounds.keys())
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._working.subtract(bounds.keys())
+                self._working += Counter()  # forgets those at zero

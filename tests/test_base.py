@@ -1,0 +1,89 @@
+"""What all rooms stand on: whole files, and warnings at the learner's own line."""
+
+import os
+import runpy
+import warnings
+
+import pytest
+from PIL import Image
+
+from helpers import load_ranker
+from helpers.base.files import temporary_beside, write_whole
+from helpers.base.warn import warn_learner
+
+
+@pytest.mark.parametrize(
+    "content", [b"whole", "whole", lambda part: part.write_text("whole", encoding="utf-8")]
+)
+def test_a_file_is_written_with_its_folder(tmp_path, content):
+    path = tmp_path / "new" / "file"
+    assert write_whole(path, content) == path
+    assert path.read_bytes() == b"whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = write_whole(tmp_path / "file", "old")
+
+    def cut_short(part):
+        part.write_bytes(b"ha")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_whole(path, cut_short)
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_while_renaming_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = write_whole(tmp_path / "file", "old")
+    monkeypatch.setattr("os.replace", lambda *paths: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_whole(path, "new")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_content_is_on_the_disk_before_its_name(tmp_path, monkeypatch):
+    done = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr("os.fsync", lambda number: (done.append("sync"), sync(number)))
+    monkeypatch.setattr("os.replace", lambda *paths: (done.append("rename"), replace(*paths)))
+    write_whole(tmp_path / "file", "whole")
+    assert done[:2] == ["sync", "rename"]
+
+
+def test_two_temporary_names_differ(tmp_path):
+    with temporary_beside(tmp_path / "a") as one, temporary_beside(tmp_path / "a") as other:
+        assert one != other and one.parent == tmp_path
+
+
+def test_a_warning_points_at_the_line_that_called_the_course(tmp_path):
+    """However deep the warning comes from, and whatever libraries lie between."""
+    ranker = load_ranker()
+    long = "fox " * 200
+    with pytest.warns(UserWarning, match="tokens") as told:
+        ranker.scores([Image.new("RGB", (64, 64))], [long])
+    assert told[0].filename == __file__
+    with open(__file__, encoding="utf-8") as lines:
+        assert "ranker.scores([Image" in lines.readlines()[told[0].lineno - 1]
+
+
+def test_a_warning_in_a_learners_function_points_there(tmp_path):
+    script = write_whole(
+        tmp_path / "mine.py",
+        "import functools\nfrom helpers.base.warn import warn_learner\n\n"
+        "def told():\n    functools.reduce(lambda a, b: warn_learner('careful'), [1, 2])\n",
+    )
+    told_there = runpy.run_path(str(script))["told"]
+    with pytest.warns(UserWarning, match="careful") as told:
+        told_there()
+    assert (told[0].filename, told[0].lineno) == (str(script), 5)
+
+
+def test_the_same_line_is_warned_of_once():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            warn_learner("once")
+    assert len(told) == 1

@@ -100,8 +100,10 @@ import inspect
 import tempfile
 from pathlib import Path
 
+import diffusers
 import huggingface_hub
 import numpy
+import transformers
 from diffusers import (
     DDPMScheduler,
     EulerDiscreteScheduler,
@@ -702,9 +704,13 @@ print("red minus green, without and with:", *(f"{red - green:.0f}" for red, gree
 # In the end `load_pipeline` calls diffusers' own `from_pretrained`, which you will find in every
 # tutorial. Here it is for the folder of the sticker model. The weights are stored in **half
 # precision** (16 bits per number, `float16` or *fp16*), and a processor computes in **single
-# precision** (32 bits), so we convert.
+# precision** (32 bits), so we convert. (The loop turns off the progress bars and notices of both
+# libraries.)
 
 # %%
+for library in (diffusers, transformers):
+    library.utils.logging.disable_progress_bar()
+    library.utils.logging.set_verbosity_error()
 folder = MODELS["stickers"].source
 plain = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True).to(torch.float32)
 plain.set_progress_bar_config(disable=True)

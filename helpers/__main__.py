@@ -40,5 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 if __name__ == "__main__":
     # A learner's name may have letters that Windows' old code page lacks: `… --csv > marks.csv`.
-    sys.stdout.reconfigure(encoding="utf-8")
+    # With `%run -m helpers …` a notebook's own output is in its place, which takes every letter.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(encoding="utf-8")
     main()

@@ -313,9 +313,7 @@ def fine_tune(
     return losses
 
 
-def save_lora(
-    pipe: DiffusionPipeline, folder: str | Path, adapter_name: str | None = None
-) -> Path:
+def save_lora(pipe: DiffusionPipeline, folder: str | Path, adapter_name: str | None = None) -> Path:
     """Write a pipeline's LoRA in float16, as diffusers loads it; return the file.
 
     It may be one of `add_lora` or one that was loaded, trained further or not. What it changes in

@@ -61,6 +61,24 @@ def saved_model(tiny_pipe, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The whole training recipe with the tiny preset, exported; a module may go on with its copy.
+
+    It is trained once for all modules, whichever workers run them. What it draws for its figures
+    takes two steps, for no figure of a tiny model means anything.
+    """
+    from tests.recipes import tiny_recipe, trained_once
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    root = tmp_path_factory.mktemp("training") / "recipe"
+    shutil.copytree(trained_once(shared), root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.evaluate.STEPS", 2)
+        yield tiny_recipe(root)
+
+
+@pytest.fixture(scope="module")
 def studio(tiny_pipe, tmp_path_factory):
     """The engine, album and ratings of the course's app, at work with `tiny_pipe`."""
     from tests.app_server import tiny_studio

@@ -20,7 +20,7 @@ from helpers.pictures.files import image_settings
 from helpers.sampling.cell import Cell
 from tests.pipelines import plain_call
 
-WAIT = 90_000  # milliseconds, for a computer that is busy with other things
+WAIT = 180_000  # milliseconds, for a computer that is busy with other things
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 HARMFUL = [
     "<script>alert(1)</script>",
@@ -325,7 +325,7 @@ def test_seeds_examples_and_the_count_of_tokens(page):
     page.locator("#generate-pictures").get_by_role("button", name=EXAMPLES[1]).click()
     prompt = page.locator("#generate-prompt textarea")
     expect(prompt).to_have_value(EXAMPLES[1])
-    expect(words).to_contain_text(re.compile(r"^[1-9]\d* of \d+ tokens"))
+    expect(words).to_contain_text(re.compile(r"[1-9]\d* of \d+ tokens"))
     prompt.fill("fox " * 100)
     expect(words).to_contain_text("Cut off, and not read: ")
     draw(page, "a fox", seed=11)
@@ -577,9 +577,11 @@ def test_every_page_is_legible_fits_and_has_no_barrier(opened, scheme, size):
     for tab in TABS:
         open_tab(page, tab)
         if tab == "Explore":
-            page.locator("#explore-column-values textarea").fill("1, 2")
+            page.locator("#explore-row-values textarea").fill("1")
+            choose_axis(page, "columns", "Steps")
+            page.locator("#explore-column-values textarea").fill("2, 3")
             page.locator("#sweep").click()
-            expect(page.locator("#explore-status")).to_contain_text("6 of 6 done.")
+            expect(page.locator("#explore-status")).to_contain_text("2 of 2 done.")
         page.wait_for_timeout(300)  # colors change over some tenths of a second
         assert page.evaluate("document.scrollingElement.scrollWidth") <= size[0]
         found = page.evaluate(CONTRASTS)

@@ -532,7 +532,7 @@ def test_a_picture_of_another_program_sets_the_controls_too(client, tmp_path):
     text.add_text("parameters", f"an owl\n{line}")
     Image.new("RGB", (8, 8)).save(tmp_path / "web-ui.png", pnginfo=text)
     values = client.predict(handle_file(tmp_path / "web-ui.png"), api_name="/settings_of_file")
-    assert values[:-1] == ["an owl", "", NO_STYLE, "tiny", NO_LORA, 7, 20, "123", "ddim", 1]
+    assert list(values[:-1]) == ["an owl", "", NO_STYLE, "tiny", NO_LORA, 7, 20, "123", "ddim", 1]
     assert "a model that is not offered here" in values[-1]
 
 

@@ -107,3 +107,15 @@ def test_address_has_one_source(tmp_path):
     settings.write_text('[project.urls]\nRepository = "https://example.org"\n', encoding="utf-8")
     with pytest.raises(ValueError, match="must begin with https://github.com/; got 'https://exam"):
         repository(tmp_path)
+
+
+def test_on_colab_a_solution_goes_to_its_own_folder(monkeypatch):
+    """There the checks keep no record: who only runs a solution has not answered."""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab_20260801")
+    monkeypatch.setattr("os.path.exists", lambda path: True)
+    folders = []
+    monkeypatch.setattr("os.chdir", folders.append)
+    lesson = with_setup(read_lesson(ROOT / "course" / "lessons" / "02_seeds.py"), ADDRESS)
+    for form in ("blank", "complete"):
+        exec(make_notebook(lesson, form).cells[2].source, {})
+    assert [folder.rpartition("/")[2] for folder in folders] == ["lessons", "solutions"]

@@ -16,15 +16,6 @@ from training.presets import TINY, changed
 from training.unet import NoisyLatents
 
 
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    """A tiny shipped model whose U-Net is no longer empty, and its latents."""
-    root = tmp_path_factory.mktemp("recipe")
-    recipe = Recipe(TINY, root / "checkpoints", root / "weights", records=root / "records")
-    recipe.export()
-    return recipe
-
-
 @pytest.fixture
 def teacher():
     return random_unet((16, 32, 48))
@@ -190,8 +181,8 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(
 
 
 # ------------------------------------------------------------------------------- the recipe
-def test_a_batch_is_what_the_scheduler_says(recipe):
-    latents = NoisyLatents(recipe.latents(), recipe.clip().text, recipe.tokenizer(), TINY.unet)
+def test_a_batch_is_what_the_scheduler_says(trained):
+    latents = NoisyLatents(trained.latents(), trained.clip().text, trained.tokenizer(), TINY.unet)
     noisy, timesteps, told, target = latents.batch(0)
     assert noisy.shape == target.shape == (2, 4, 16, 16) and told.shape[:2] == (2, 32)
     again = latents.batch(0)
@@ -210,37 +201,37 @@ def test_a_batch_is_what_the_scheduler_says(recipe):
         )
 
 
-def test_the_recipe_ships_a_student_that_borrows_the_other_parts(recipe):
-    recipe.distil()
-    folder = recipe.weights / "stickers-distilled"
+def test_the_recipe_ships_a_student_that_borrows_the_other_parts(trained):
+    trained.distil()
+    folder = trained.weights / "stickers-distilled"
     assert {path.name for path in folder.iterdir()} == {"model_index.json", "unet"}
     pipe = load_pipeline(folder, device="cpu")
     assert type(pipe).__name__ == "StableDiffusionPipeline"
     assert pipe.unet.mid_block is None and pipe.unet.dtype == torch.float32
-    whole = load_pipeline(recipe.weights / "stickers", device="cpu")
+    whole = load_pipeline(trained.weights / "stickers", device="cpu")
     assert torch.equal(whole.vae.decoder.conv_in.weight, pipe.vae.decoder.conv_in.weight)
-    trained = torch.load(recipe.folder / "distil-1.pt", weights_only=True)["average"]
+    average = torch.load(trained.folder / "distil-1.pt", weights_only=True)["average"]
     for name, value in pipe.unet.state_dict().items():
-        assert torch.allclose(value, trained[name], atol=1e-3), name
+        assert torch.allclose(value, average[name], atol=1e-3), name
 
 
 def test_a_student_of_the_shipped_teacher_learns_in_the_shipped_latents(
-    recipe, monkeypatch, tmp_path
+    trained, monkeypatch, tmp_path
 ):
-    fresh = Recipe(TINY, tmp_path / "checkpoints", recipe.weights, records=tmp_path / "records")
+    fresh = Recipe(TINY, tmp_path / "checkpoints", trained.weights, records=tmp_path / "records")
     for part in ("vae", "clip", "tokenizer"):  # in a first run, these train new ones
         monkeypatch.setattr(fresh, part, lambda part=part: pytest.fail(f"trains {part}"))
     fresh.distil()
     stored = torch.load(fresh.folder / "latents-1.pt", weights_only=True)
-    known = torch.load(recipe.folder / "latents-1.pt", weights_only=True)
+    known = torch.load(trained.folder / "latents-1.pt", weights_only=True)
     assert torch.equal(stored["input_ids"], known["input_ids"])
     assert torch.allclose(stored["latents"], known["latents"], atol=0.02)  # weights kept as float16
 
 
-def test_the_comparison_writes_every_figure_and_the_card(recipe):
-    recipe.distil()
-    recipe.evaluate_distilled()
-    folder = recipe.weights / "stickers-distilled"
+def test_the_comparison_writes_every_figure_and_the_card(trained):
+    trained.distil()
+    trained.evaluate_distilled()
+    folder = trained.weights / "stickers-distilled"
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     models = {"stickers", "stickers-distilled"}
     assert set(figures["seconds"]) == set(figures["unet_parameters"]) == models
@@ -264,9 +255,9 @@ def test_compared_prompts_all_differ():
 
 
 @pytest.mark.parametrize("name", ["../stickers", "nowhere"])
-def test_a_folder_borrows_only_from_one_beside_it(recipe, tmp_path, name):
-    recipe.distil()
-    source = recipe.weights / "stickers-distilled"
+def test_a_folder_borrows_only_from_one_beside_it(trained, tmp_path, name):
+    trained.distil()
+    source = trained.weights / "stickers-distilled"
     folder = tmp_path / "student"
     (folder / "unet").mkdir(parents=True)
     for file in (source / "unet").iterdir():

@@ -22,6 +22,7 @@ from helpers.faces.client import wire
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.client.improve import improve_face
 from tests.faulty_server import (
+    COMPONENTS,
     FaultyServer,
     as_json,
     config,
@@ -572,7 +573,7 @@ def test_10_a_redirect_that_would_drop_the_picture_is_told(image, status):
     "address",
     [
         "http://169.254.169.254/latest/meta-data",
-        "http://127.0.0.1:1/file=x.png",
+        "http://127.0.0.1:1/x.png",
         "http://localhost/x.png",
         "file:///etc/passwd",
         "ftp://127.0.0.1/x.png",
@@ -582,11 +583,51 @@ def test_10_a_redirect_that_would_drop_the_picture_is_told(image, status):
 def test_10_results_are_fetched_from_the_service_alone(image, address, tmp_path):
     server = FaultyServer("modern")
     address = address.replace("{port}", str(server.server_address[1]))
-    server.answers["events"] = events(("complete", [{"path": "/tmp/x.png", "url": address}]))
+    server.answers["events"] = events(("complete", [{"url": address}]))
     with server:
         error = failure(image, server.url)
     assert error.side == "server" and "elsewhere" in error.what
     assert server.hits("file") == 0
+
+
+PATH = "/tmp/gradio/9f/the picture.png"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"path": PATH, "url": "http://10.0.0.7:7860/gradio_api/file=" + PATH},
+        {"path": PATH, "url": "http://127.0.0.1:1/app" + PATH},
+        {"url": "https://inside.example/app/gradio_api/file=/tmp/gradio/9f/the%20picture.png"},
+        {"__type__": "update", "visible": True, "value": {"path": PATH, "url": None}},
+        [{"image": {"path": PATH, "url": "http://inside/x.png"}, "caption": None}],
+        PATH,
+    ],
+)
+def test_10_a_files_path_is_asked_for_where_the_call_was_made(image, result):
+    """Behind a forwarding web server an app names an address that only that server reaches."""
+    if isinstance(result, str):
+        result = {"name": result, "is_file": True, "data": None}  # as Gradio 3 says it
+    with FaultyServer("modern", {"events": events(("complete", [result]))}) as server:
+        assert improve_face(image, url=server.url).size == (8, 6)
+    asked = "/gradio_api/file=/tmp/gradio/9f/the%20picture.png"
+    assert [request.path for request in server.requests if "file=" in request.path] == [asked]
+
+
+@pytest.mark.parametrize("generation", ["classic", "modern"])
+def test_of_a_slider_the_improved_picture_is_taken(image, generation):
+    versions = {"classic": "3.50.2", "modern": "6.31.0"}
+    components = [c | {"type": "imageslider"} if c["id"] == 4 else c for c in COMPONENTS]
+    pair = [data_url(png((4, 3))), data_url(png((16, 12)))]
+    answer = {"__type__": "update", "value": pair} if generation == "classic" else pair
+    said = config(versions[generation], components=components, api_prefix="/gradio_api")
+    faults = {
+        "config": as_json(said),
+        "predict": as_json({"data": [answer, None]}),
+        "events": events(("complete", [answer, None])),
+    }
+    with FaultyServer(generation, faults) as server:
+        assert improve_face(image, url=server.url).size == (16, 12)
 
 
 def test_10_a_password_file_does_not_replace_the_token(image, tmp_path, monkeypatch):

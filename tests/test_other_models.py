@@ -110,3 +110,21 @@ def test_lesson_14_trains_and_draws_with_each_prediction(prediction_type, monkey
     names, _ = run_lesson("14_from_nothing", changes, {"stickers": noise_pipeline}, monkeypatch)
     assert names["drawn"].shape == (8, 3, 24, 24)
     assert torch.isfinite(names["drawn"]).all()
+
+
+@pytest.mark.parametrize("kind", [noise_pipeline, velocity_pipeline])
+def test_lesson_15_learns_one_row_of_other_models(kind, monkeypatch, capsys):
+    changes = {
+        'MODEL = "stickers"': 'MODEL = "sd-v1-5"',
+        '"num_inference_steps": 20': '"num_inference_steps": 3',
+        "STEPS = 100": "STEPS = 10",
+    }
+    names, results = run_lesson("15_control", changes, {"sd-v1-5": kind}, monkeypatch)
+    assert [result.outcome for result in results] == ["right"] * 3
+    before, after = kind().text_encoder.get_input_embeddings().weight, names["table"]
+    row = names["row"]
+    assert torch.equal(after[:row], before[:row])  # no other word has changed
+    assert (after[row] - names["first_vector"]).abs().max() > 0.01
+    printed = capsys.readouterr().out
+    assert "it draws the same pictures: True" in printed
+    assert "equal but for rounding: True" in printed  # an untrained ControlNet has no effect

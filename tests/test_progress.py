@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -12,6 +13,7 @@ from nbclient import NotebookClient
 from helpers.__main__ import main
 from helpers.course import progress
 from helpers.course.exercises import Exercise
+from helpers.course.handed_in import read_class
 from helpers.course.progress import Standing, class_table, exercise_table, read_progress
 
 IDS = ["01.grid", "01.guidance", "02.same_noise"]
@@ -28,6 +30,7 @@ def kernel(tmp_path, monkeypatch):
     monkeypatch.setattr(progress, "in_notebook", lambda: True)
     monkeypatch.setattr("helpers.course.exercises.lesson_checks", lambda number: {"01.grid": right})
     monkeypatch.delenv("COURSE_PROGRESS", raising=False)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -71,6 +74,33 @@ def test_solutions_tests_and_scripts_leave_no_record(kernel, monkeypatch):
     monkeypatch.setattr(progress, "in_notebook", lambda: False)
     progress.record("01.grid", "right")
     assert not list(kernel.rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize("teller", ["VS Code", "Jupyter"])
+def test_the_notebooks_folder_counts_and_not_where_the_kernel_started(kernel, monkeypatch, teller):
+    from IPython import get_ipython  # None: pytest is no notebook
+
+    assert get_ipython() is None
+    shell = SimpleNamespace(user_ns={})
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    for folder, files in (("solutions", []), ("lessons", ["lessons/progress.jsonl"])):
+        notebook = kernel / folder / "01_loading.ipynb"
+        notebook.parent.mkdir()
+        if teller == "VS Code":
+            shell.user_ns["__vsc_ipynb_file__"] = str(notebook)
+        else:
+            monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
+        progress.record("01.grid", "right")
+        found = [path.relative_to(kernel).as_posix() for path in kernel.rglob("*.jsonl")]
+        assert found == files
+
+
+def test_a_notebook_that_is_told_wrongly_is_not_believed(kernel, monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "a7f3-console")
+    progress.record("01.grid", "right")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/nowhere/solutions/01_loading.ipynb")
+    progress.record("01.grid", "right")
+    assert len((kernel / "progress.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_the_environment_names_another_file_or_none(kernel, monkeypatch):
@@ -122,7 +152,7 @@ def test_what_is_no_progress_file_is_refused(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(FileNotFoundError, match=r"no progress file \(\*.jsonl\) in"):
-        progress.find_files([empty])
+        read_class([empty])
 
 
 def a_class(folder):
@@ -135,7 +165,8 @@ def a_class(folder):
 
 
 def test_summary_of_a_class(tmp_path):
-    learners = [read_progress(path) for path in progress.find_files([a_class(tmp_path)])]
+    learners, faults = read_class([a_class(tmp_path)])
+    assert faults == []
     table = class_table(learners, IDS)
     assert table.to_dict("index") == {
         "anna": {
@@ -188,7 +219,7 @@ def test_command_prints_ones_own(tmp_path, monkeypatch, capsys):
 def test_command_prints_a_class(tmp_path, capsys):
     main(["progress", str(a_class(tmp_path)), "--csv"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("learner,lesson 01,lesson 02,")
+    assert lines[0].startswith("\ufefflearner,lesson 01,lesson 02,")  # the mark is for Excel
     assert [line.split(",")[0] for line in lines[1:]] == ["anna", "ben"]
     main(["progress", str(tmp_path)])
     printed = capsys.readouterr().out

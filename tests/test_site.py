@@ -158,7 +158,7 @@ def test_pages_are_staged_with_what_they_link_to(tmp_path):
     assert "JupyterLab" in controls["outputs"][0]["text"]
 
 
-LIVE = re.compile(r'<div data-live="([^"]+)">\n\n!\[[^\]]+\]\([^)]+\)\n\n</div>')
+LIVE = re.compile(r'<div data-live="([^"]+)">\n\n!\[[^\]]+\]\([^)]+\)\n\n')
 
 
 def test_parts_that_live_are_known_and_hold_a_picture_for_those_without_scripts():

@@ -22,17 +22,6 @@ from training.unet import SCHEDULE, Guesses, clean_estimate, snr_weights, timest
 from training.vae import new_vae, reconstruction_loss, refine_decoder
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """The whole recipe with the tiny preset: (weights folder, checkpoints folder)."""
-    from training.__main__ import Recipe
-
-    root = tmp_path_factory.mktemp("recipe")
-    recipe = Recipe(TINY, root / "checkpoints", root / "weights", records=root / "records")
-    recipe.export()
-    return recipe
-
-
 # ------------------------------------------------------------------------------- data
 def test_a_seed_gives_the_same_pictures_again():
     first, again = (data.Dataset(3).samples(10, 5) for _ in range(2))
@@ -343,9 +332,10 @@ def test_new_latents_or_another_shape_need_a_unet_from_nothing(trained, tmp_path
     assert begin(changed(TINY, "unet", channels=(32, 32))).shape != shipped.shape
 
 
-def test_the_latents_fit_fit_the_noise_schedule(trained):
+def test_the_latents_fit_the_noise_schedule(trained):
     vae = trained.vae()
-    samples = data.Dataset(TINY.vae.seed + 100, portrait_share=0.3).samples(0, 256)
+    measured = data.Dataset(TINY.vae.seed + 100, portrait_share=0.3)
+    samples = measured.samples(0, TINY.vae.measured_pictures)
     with torch.no_grad():
         encoded = vae.encode(to_pixels([s.picture for s in samples])).latent_dist.mean
     latents = encoded * vae.config.scaling_factor
@@ -481,7 +471,7 @@ def test_another_folder_of_weights_keeps_everything_in_it(trained, tmp_path, mon
     drawn_into = []
     monkeypatch.setattr(training, "write_pictures", lambda pipe, folder: drawn_into.append(folder))
     before, new = shipped(), tmp_path / "new"
-    shutil.copytree(trained.folder / "tokenizer", new / "checkpoints" / "tiny" / "tokenizer")
+    shutil.copytree(trained.folder, new / "checkpoints" / "tiny")
     for stage in ("export", "pictures"):
         command = ["training", stage, "--preset", "tiny", "--weights", str(new)]
         monkeypatch.setattr("sys.argv", command)

@@ -6,8 +6,7 @@ from diffusers import DDIMScheduler, LCMScheduler
 
 from helpers import load_pipeline
 from training import turbo
-from training.__main__ import Recipe
-from training.presets import TINY, TurboSettings
+from training.presets import TurboSettings
 from training.unet import SCHEDULE
 
 SCHEDULER = DDIMScheduler(
@@ -62,12 +61,10 @@ def test_huber_is_square_near_zero_and_absolute_further_away():
     assert turbo.huber(torch.tensor([-3.0])) == pytest.approx(3.0, rel=0.01)
 
 
-def test_a_tiny_turbo_is_trained_exported_and_draws_in_two_steps(tmp_path):
-    recipe = Recipe(TINY, tmp_path / "checkpoints", tmp_path / "weights", records=tmp_path)
-    recipe.export()
-    recipe.turbo()
-    before = load_pipeline(tmp_path / "weights" / "stickers", device="cpu")
-    pipe = load_pipeline(tmp_path / "weights" / "stickers-turbo", device="cpu")
+def test_a_tiny_turbo_is_trained_exported_and_draws_in_two_steps(trained):
+    trained.turbo()
+    before = load_pipeline(trained.weights / "stickers", device="cpu")
+    pipe = load_pipeline(trained.weights / "stickers-turbo", device="cpu")
     assert isinstance(pipe.scheduler, LCMScheduler)
     assert not isinstance(before.scheduler, LCMScheduler)
     changed = [not torch.equal(new, old) for new, old in
@@ -78,4 +75,4 @@ def test_a_tiny_turbo_is_trained_exported_and_draws_in_two_steps(tmp_path):
     result = pipe("a fox", num_inference_steps=2, guidance_scale=1.0)
     assert calls == [1, 1]  # one prediction a step, without guidance
     assert result.images[0].size == (128, 128)
-    assert (tmp_path / "distilled" / "turbo-1.jsonl").exists()
+    assert (trained.student_logs / "turbo-1.jsonl").exists()

@@ -40,8 +40,8 @@ def use_studio(page: Page) -> None:
     expect(page.locator(SERVED)).to_have_count(5, timeout=WAIT)
 
 
-def draw_and_open_rate(page: Page) -> None:
-    """Draw four pictures with the course's own app and choose a vote and a consent."""
+def draw_and_rate(page: Page) -> None:
+    """Draw four pictures with the course's own app, rate one, and wait for the receipt."""
     page.locator("#generate-seed").locator("input, textarea").fill("42")
     page.locator("#draw").click()
     expect(page.locator("#generate-pictures img")).to_have_count(4, timeout=WAIT)
@@ -96,7 +96,7 @@ def course_app(browser: Browser, folder: Path) -> Path:
         try:
             with AppServer(studio) as app:
                 file = folder / "11_rate.png"
-                return photograph(browser, app.url, 900, draw_and_open_rate, file)
+                return photograph(browser, app.url, 900, draw_and_rate, file)
         finally:
             studio.close()
 
@@ -104,13 +104,13 @@ def course_app(browser: Browser, folder: Path) -> Path:
 def photograph(
     browser: Browser, address: str, height: int, use: Callable[[Page], None], path: Path
 ) -> Path:
-    """Open a page, use it, and write what it looks like, in 256 colours to keep the file small."""
+    """Open a page, use it, and write what the whole page looks like."""
     page = browser.new_page(viewport={"width": 1100, "height": height}, color_scheme="light")
     page.goto(address)
     use(page)
     page.wait_for_timeout(1000)  # the pictures are there; let them be painted
-    with Image.open(io.BytesIO(page.screenshot())) as shot:
-        shot.convert("RGB").quantize(256).save(path, optimize=True)
+    with Image.open(io.BytesIO(page.screenshot(full_page=True))) as shot:
+        shot.convert("RGB").save(path, optimize=True)
     page.close()
     return path
 

@@ -5,6 +5,10 @@ import { Model, PARTS } from "./model.js";
 import { startRuntime } from "./runtime.js";
 import { denoise, seededNoise } from "./sampler.js";
 
+const NO_NUMBERS =
+  "What was computed are no numbers, which happens with some graphics processors. Choose the " +
+  "processor under “compute on”, and draw again.";
+
 export class Painter {
   /** @param {URL} base the folder with family.json's files */
   constructor(base) {
@@ -69,6 +73,7 @@ export class Painter {
       await pause();
       if (this.stopped.delete(id)) return { stopped: true };
     }
+    if (!last.latents.every(Number.isFinite)) throw new ReaderError(NO_NUMBERS);
     const picture = await model.decode(last.latents);
     const seconds = (performance.now() - begin) / 1000;
     const read = model.tokenizer.reading(settings.prompt);

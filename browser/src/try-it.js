@@ -98,8 +98,17 @@ class TryIt {
       this.prompt.root,
       labelled("model", model),
       element("div", { class: "live-fields" }, ...fields),
-      element("div", { class: "live-buttons" }, this.drawButton, this.stopButton),
+      element("div", { class: "live-buttons" }, this.drawButton, this.stopButton, this.#dice()),
     );
+  }
+
+  /** A button for those who want to be surprised. */
+  #dice() {
+    const draw = () => {
+      this.controls.seed.value = Math.floor(1000 * Math.random());
+      this.#draw();
+    };
+    return element("button", { type: "button", onclick: draw }, "Another seed");
   }
 
   #readAddress() {

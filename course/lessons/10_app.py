@@ -406,8 +406,9 @@ def draw_series(
 prompt = "an owl at night, flat style"
 for shown, first_seed in draw_series(MODEL, prompt, "", 3, 5.0, 15, 99998, False):
     print(len(shown), "so far, beginning with seed", first_seed)
-labels = [item[1] if isinstance(item, tuple) else "no caption" for item in shown]
-pictures = [item[0] if isinstance(item, tuple) else item for item in shown]
+captioned = not isinstance(shown[0], Image.Image)
+labels = [item[1] if captioned else "no caption" for item in shown]
+pictures = [item[0] if captioned else item for item in shown]
 display(image_grid(pictures, rows=1, labels=labels, min_width=256))
 
 # %% [markdown]

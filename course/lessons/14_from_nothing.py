@@ -801,9 +801,9 @@ print(f"{nearest(validation)[1].mean():.1f} from validation pictures")
 # %% [markdown]
 # The nearest ones usually show the same *drawing*: with 24 of them, there is little else to learn.
 # What is new is the place and the size, and now and then a mixture of two subjects, or a failure.
-# To invent, a model needs many different examples. Large models copy, too: from Stable
-# Diffusion 1.4, [researchers got back](https://arxiv.org/abs/2301.13188) about a hundred of its
-# training pictures, nearly all of which had been in its data many times.
+# To invent, a model needs many different examples. Large models copy, too: from Stable Diffusion
+# [researchers got back](https://arxiv.org/abs/2301.13188) about a hundred of its training
+# pictures, by asking for those that were in its data most often.
 #
 # ## What you learned
 #
@@ -817,10 +817,10 @@ print(f"{nearest(validation)[1].mean():.1f} from validation pictures")
 #   well, and that is what guidance needs.
 #
 # **Try on your own:** four times as many steps. `PREDICTION = "epsilon"`, with the same number of
-# steps. Train on three of the six subjects (`training[labels < 3]`). `SIZE = 24`. A guidance scale
+# steps. Train on three of the six subjects (`labels < 3` finds them). `SIZE = 24`. A guidance scale
 # of −1.
 #
 # **Read on:** [How diffusion works](../course/reading/how-diffusion-works.md).
 #
-# Next: lesson 15, in which you teach a finished model something of your own without touching its
-# weights.
+# Next: [lesson 15](15_control.ipynb), in which you teach a finished model something of your own
+# without touching its weights.

@@ -54,6 +54,9 @@ from safetensors.torch import save_file
 
 from helpers import enlarge, exercise, image_grid, load_pipeline, load_ranker, seeded_latents
 
+MODEL = "stickers"  # with a GPU and a network: "sd-v1-5"
+pipe = load_pipeline(MODEL)
+
 # %% [markdown]
 # ## 1 · Pictures, and no word for them
 #
@@ -63,8 +66,6 @@ from helpers import enlarge, exercise, image_grid, load_pipeline, load_ranker, s
 # `<it>`.
 
 # %% picture="15.pictures"
-MODEL = "stickers"  # with a GPU and a network: "sd-v1-5"
-pipe = load_pipeline(MODEL)
 SECRET = "mushroom"
 TOKEN = "<it>"
 COLORS = ["teal", "yellow", "purple", "white", "blue", "pink", "green", "grey"]
@@ -527,11 +528,11 @@ share = controlnet.num_parameters() / pipe.unet.num_parameters()
 print(f"a ControlNet of {share:.0%} of the U-Net's size; equal but for rounding: {distance <= 2}")
 
 # %% [markdown]
-# To train one takes many pairs of control picture and picture: its paper tries 1,000, 50,000 and 3
-# million. That is more than a lesson can do on two cores, so this one trains a vector and leaves
-# the ControlNet at its start. With a GPU and a network, use a trained one: write
-# `MODEL = "sd-v1-5"`, take a picture of white edges on black as `control`, and, in the cell above,
-# `diffusers.ControlNetModel.from_pretrained("lllyasviel/sd-controlnet-canny", dtype=dtype)`.
+# To train one takes many pairs of control picture and picture: its paper calls fewer than 50,000 a
+# small set (in the abstract). That is more than a lesson can do on two cores, so this one
+# trains a vector and leaves the ControlNet at its start. With a GPU and a network, use a trained
+# one: write `MODEL = "sd-v1-5"`, take a picture of white edges on black as `control`, and, in the
+# cell above, `diffusers.ControlNetModel.from_pretrained("lllyasviel/sd-controlnet-canny")`.
 #
 # ## What you learned
 #

@@ -124,10 +124,15 @@
       }
     };
     place.addEventListener("input", clear, {once: true});
-    requestAnimationFrame(() => {
+    goTo(field);
+  }
+
+  // The field's section may just be opening.
+  function goTo(field, tries = 40) {
+    if (field.checkVisibility()) {
       field.focus();
       field.scrollIntoView({block: "nearest"});
-    });
+    } else if (tries) setTimeout(() => goTo(field, tries - 1), 50);
   }
 
   // --- Names and states that Gradio leaves out

@@ -139,9 +139,13 @@ def theme() -> gr.themes.Base:
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
         block_label_text_color="*neutral_700",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_200",
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_300",
         # 3 to 1 against the page, as WCAG 2.2 asks for the border of a field (1.4.11).
+        input_border_width="1px",
+        input_border_width_dark="1px",
         input_border_color="*neutral_500",
         input_border_color_dark="*neutral_400",
         checkbox_border_color="*neutral_500",

@@ -1,5 +1,6 @@
-"""Paths that a learner typed."""
+"""Paths that a learner typed, or an old archive brought."""
 
+import os
 from pathlib import Path
 
 
@@ -15,3 +16,16 @@ def usable_path(name: str | Path) -> Path | None:
     except (OSError, RuntimeError, ValueError):  # too long, no such user, a null character
         return None
     return path
+
+
+def printable(name: str | Path) -> str:
+    """A name as text that can be shown and written; old archives have names that are not UTF-8."""
+    raw = os.fsencode(name)
+    for encoding in ("utf-8", "cp1252"):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if text.isprintable():
+            return text
+    return raw.decode("utf-8", "backslashreplace").encode("unicode_escape").decode("ascii")

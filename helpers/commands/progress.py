@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas
+
     from helpers.course.progress import Progress
 
 
@@ -25,21 +27,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from helpers.course import progress
     from helpers.course.exercises import exercise_ids
+    from helpers.course.handed_in import read_class
 
     try:
         if not arguments.paths and not arguments.csv:
             print(_own(progress, exercise_ids()))
             return
-        paths = progress.find_files(arguments.paths or [progress.own_file()])
-        learners = [progress.read_progress(path) for path in paths]
+        learners, faults = read_class(arguments.paths or [progress.own_file()])
     except (FileNotFoundError, ValueError) as error:
         sys.exit(str(error))
+    for fault in faults:
+        print(f"left out: {fault}", file=sys.stderr)
     table = progress.class_table(learners, exercise_ids())
     if arguments.csv:
-        print(table.to_csv(), end="")
+        print(_csv(table), end="")
         return
     by_exercise = progress.exercise_table(learners, exercise_ids())
     print(table.to_string(), "", by_exercise.round(1).to_string(na_rep="-"), sep="\n")
+
+
+def _csv(table: pandas.DataFrame) -> str:
+    """For spreadsheets: Excel reads letters right after the mark, and no name is a formula."""
+    from helpers.feedback.export import FORMULA, csv_cell
+
+    names = {name: csv_cell(name) for name in table.index if FORMULA.search(name)}
+    return "\ufeff" + table.rename(index=names).to_csv()
 
 
 def _own(progress: Progress, exercise_ids: list[str]) -> str:

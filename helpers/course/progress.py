@@ -15,6 +15,7 @@ folder that cannot be written; `COURSE_PROGRESS=off` keeps none.
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 from collections import Counter
@@ -22,9 +23,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from helpers.base.notebook import in_notebook
+from helpers.base.notebook import in_notebook, notebook_folder
+from helpers.base.paths import printable
 
 if TYPE_CHECKING:
     import pandas
@@ -37,6 +39,14 @@ LESSONS = Path(__file__).parents[2] / "lessons"
 HINT = "hint"
 SOLUTION = "solution"
 TRIES = ("right", "wrong", "your code raised")
+
+
+class Event(NamedTuple):
+    """One line of a record; the time is empty where the line has none."""
+
+    time: str
+    exercise: str
+    event: str
 
 
 @dataclass
@@ -89,10 +99,10 @@ def _file_of_this_kernel() -> Path | None:
     named = os.environ.get(VARIABLE, "")
     if is_off() or not in_notebook():
         return None
-    # Kernels start in the folder of their notebook. A solution is read, not answered.
-    if Path.cwd().name == "solutions":
+    folder = notebook_folder()
+    if folder.name == "solutions":  # a solution is read, not answered
         return None
-    return Path(named).expanduser() if named else Path(FILE_NAME).absolute()
+    return Path(named).expanduser() if named else folder.absolute() / FILE_NAME
 
 
 def is_off() -> bool:
@@ -121,39 +131,40 @@ def read_progress(path: Path) -> Progress:
     if not path.is_file():
         raise FileNotFoundError(f"there is no progress file {path}")
     learner = path.absolute().parent.name if path.name == FILE_NAME else path.stem
-    progress = Progress(learner)
+    events, unreadable = read_events(path)
+    return Progress(learner, standings_of(events), unreadable)
+
+
+def read_events(path: Path) -> tuple[list[Event], int]:
+    """The events in a file, and how many of its lines are none.
+
+    Editors of Windows begin a text with a mark, or write two bytes a letter; both are read.
+    Raises ValueError for a file that is no text.
+    """
+    raw = path.read_bytes()
+    encoding = "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = raw.decode(encoding or "utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no progress file: it is not text ({error.reason})") from error
+        reason = f"it is not text ({error.reason})"
+        raise ValueError(f"{printable(path)} is no progress file: {reason}") from error
+    events, unreadable = [], 0
     for line in filter(str.strip, lines):
         try:
             entry = json.loads(line)
-            exercise_id, event = str(entry["exercise"]), str(entry["event"])
-        except (ValueError, KeyError, TypeError):
-            progress.unreadable += 1
-            continue
-        progress.standings.setdefault(exercise_id, Standing()).add(event)
-    return progress
+            time = str(entry.get("time", ""))
+            events.append(Event(time, str(entry["exercise"]), str(entry["event"])))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            unreadable += 1
+    return events, unreadable
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The progress files among `paths`: files as they are, folders with every .jsonl in them.
-
-    Raises FileNotFoundError for a path that is not there, and for folders without any file.
-    """
-    found = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(path.rglob("*.jsonl"))
-            if not inside:
-                raise FileNotFoundError(f"there is no progress file (*.jsonl) in {path}")
-            found += inside
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise FileNotFoundError(f"there is no progress file {path}")
-    return found
+def standings_of(events: Iterable[Event]) -> dict[str, Standing]:
+    """How far a learner is, by exercise."""
+    standings: dict[str, Standing] = {}
+    for event in events:
+        standings.setdefault(event.exercise, Standing()).add(event.event)
+    return standings
 
 
 def learner_report(progress: Progress, exercise_ids: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from helpers.pictures.check import upright
+
 WINDOW = 11  # pixels across, with DEVIATION and the two constants as in the paper of SSIM
 DEVIATION = 1.5
 STABILISERS = (0.01**2, 0.03**2)
@@ -46,13 +48,12 @@ def ssim(image: Image.Image, truth: Image.Image) -> float:
 
 def _arrays(image: Image.Image, truth: Image.Image) -> tuple[np.ndarray, np.ndarray]:
     """Both as (height, width, 3) from 0 to 1."""
+    image, truth = upright(image), upright(truth)
     if image.size != truth.size:
         raise ValueError(
             f"image and truth must have the same size; got {image.size} and {truth.size}"
         )
-    return tuple(
-        np.asarray(picture.convert("RGB"), dtype=float) / 255 for picture in (image, truth)
-    )
+    return tuple(np.asarray(picture, dtype=float) / 255 for picture in (image, truth))
 
 
 def _blurred(pixels: np.ndarray) -> np.ndarray:

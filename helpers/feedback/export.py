@@ -36,7 +36,7 @@ def write_csv(path: str | Path, records: list[Record]) -> Path:
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
-    writer.writerows([_cell(record.get(name)) for name in columns] for record in records)
+    writer.writerows([csv_cell(record.get(name)) for name in columns] for record in records)
     return _write(path, text.getvalue().encode("utf-8-sig"))  # Excel needs the mark
 
 
@@ -130,7 +130,8 @@ def _free_name(path: Path, taken: set[str]) -> str:
     return name
 
 
-def _cell(value: object) -> str:
+def csv_cell(value: object) -> str:
+    """A value as it can stand in a CSV file that a spreadsheet opens; see `write_csv`."""
     if not isinstance(value, str):
         return _harmless(json.dumps(value))
     if FORMULA.search(value) or JSON_LIKE.match(value) or not value.isprintable():

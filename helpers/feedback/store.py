@@ -41,6 +41,7 @@ from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.feedback import export as feedback_export
+from helpers.pictures.check import check_image, upright
 
 CONSENTS = {
     "class": "may be seen by the class",
@@ -576,14 +577,13 @@ def _allowing(consent: str) -> list[str]:
 
 def _png(image: Image.Image) -> bytes:
     """The picture's pixels as a PNG file, with nothing else inside."""
-    if not isinstance(image, Image.Image):
-        raise TypeError(f"image must be a PIL image; got {type(image).__name__}")
+    check_image("image", image)
     if not 0 < max(image.size) <= MAX_SIDE:
         raise ValueError(
             f"image must be at most {MAX_SIDE} pixels wide and high; "
             f"got {image.width} x {image.height}"
         )
-    pixels = image.convert("RGB")
+    pixels = upright(image)
     pixels.info.clear()
     buffer = io.BytesIO()
     pixels.save(buffer, format="PNG")

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterable
 from contextlib import suppress
 
+import numpy
 from PIL import Image, ImageOps
 
 
@@ -25,17 +26,17 @@ def checked_images(images: Iterable[Image.Image]) -> list[Image.Image]:
 
 
 def check_image(name: str, image: object) -> None:
-    """Raise an error that calls it `name` unless `image` is a PIL image with 8 bits a channel.
+    """Raise an error that calls it `name` unless `image` is a PIL image that `upright` can read.
 
     Raises:
         TypeError: It is no PIL image.
-        ValueError: Its numbers may lie beyond 0 to 255, and Pillow would cut them off.
+        ValueError: It does not say which number is white, and Pillow would cut off those over 255.
     """
     if isinstance(image, Image.Image):
-        if image.mode == "F" or image.mode.startswith("I"):
+        if image.mode in ("I", "F"):
             raise ValueError(
-                f"{name} must have 8 bits a channel; got a picture of mode {image.mode!r}. Scale "
-                "its numbers to 0 to 255 and convert it first: "
+                f"{name} must have 8 or 16 bits a channel; got a picture of mode {image.mode!r}. "
+                "Scale its numbers to 0 to 255 and convert it first: "
                 "Image.fromarray(numbers.astype('uint8'))"
             )
         return
@@ -69,11 +70,14 @@ def checked_labels(labels: object, count: int) -> list[str]:
 def upright(image: Image.Image) -> Image.Image:
     """An RGB copy, turned as its EXIF note says; what is transparent becomes white.
 
-    Phones store a picture as the camera lay, with a note of how. Where the note is broken, the
-    picture stays as it is.
+    This is how every picture is read that comes in. Phones store a picture as the camera lay, with
+    a note of how. Where the note is broken, the picture stays as it is. Of 16 bits a channel the
+    upper 8 are kept; Pillow alone would make nearly everything white.
     """
     with suppress(SyntaxError, ValueError, TypeError, struct.error):
         image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((numpy.asarray(image) >> 8).astype("uint8"))
     if not image.has_transparency_data:
         return image.convert("RGB")
     image = image.convert("RGBA")

@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from helpers.base.files import keep, temporary_beside
 from helpers.base.paths import usable_path
-from helpers.pictures.check import check_image
+from helpers.pictures.check import check_image, upright
 from helpers.pictures.parameters import PARAMETERS_KEY, parameters_text
 
 SETTINGS_KEY = "settings"  # PNG text chunk: the settings as JSON
@@ -33,7 +33,8 @@ def save_image(
 ) -> Path:
     """Save a picture as PNG with its settings and an alt text inside.
 
-    Other programs find the settings as well: the text `parameters` has them in the form of Stable
+    It is saved in RGB: upright, as its EXIF note says, and what is transparent as white. Other
+    programs find the settings as well: the text `parameters` has them in the form of Stable
     Diffusion web UI.
 
     The file is written whole or not at all, and no other picture is ever overwritten: if the name
@@ -54,7 +55,7 @@ def save_image(
     Raises:
         TypeError: `image` is no PIL image, `settings` no dict, or a setting cannot be stored as
             JSON.
-        ValueError: The picture has more than 8 bits a channel, the path asks for another format
+        ValueError: The picture has numbers of no known range, the path asks for another format
             than PNG or leads to no folder, or a setting is not finite.
     """
     check_image("image", image)
@@ -68,10 +69,10 @@ def save_image(
     text.add_itxt(ALT_TEXT_KEY, alt_text(settings))
     if parameters := parameters_text(settings):
         text.add_itxt(PARAMETERS_KEY, parameters)
-    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        image = image.convert("RGB")
+    pixels = upright(image)
+    pixels.info.clear()  # or notes of a camera would follow
     with temporary_beside(folder / stem) as temporary:
-        image.save(temporary, format="PNG", pnginfo=text)
+        pixels.save(temporary, format="PNG", pnginfo=text)
         keep(temporary)
         return _move_to_free_name(temporary, folder, stem)
 

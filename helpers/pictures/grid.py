@@ -59,18 +59,21 @@ def image_grid(
 def enlarge(image: Image.Image, factor: int | None = None) -> Image.Image:
     """A picture `factor` times as wide and high, smoothly, to look at a small one closely.
 
+    It is upright and in RGB, and what is transparent is white.
+
     `None` takes the factor that makes it about 384 pixels wide: 3 for the 128 pixels of a sticker,
     1 for the 512 of Stable Diffusion.
 
     Raises:
         TypeError: `image` is no PIL image, or `factor` no whole number.
-        ValueError: `factor` is below 1, or the picture has more than 8 bits a channel.
+        ValueError: `factor` is below 1, or the picture has numbers of no known range.
     """
     check_image("image", image)
+    image = upright(image)
     if factor is None:
         factor = max(1, round(SHOWN_WIDTH / image.width))
     if checked_count("factor", factor) == 1:
-        return image.copy()
+        return image
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
 
 

@@ -24,6 +24,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from helpers.models.sizes import latent_size
+from helpers.pictures.check import upright
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -177,6 +178,7 @@ def heat_map(image: Image.Image, heat: torch.Tensor, strength: float = 0.6) -> I
     if heat.ndim != 2:
         raise ValueError(f"heat must have two dimensions; got shape {tuple(heat.shape)}")
     colours = colormaps["inferno"](heat.clamp(0, 1).cpu().numpy())[..., :3]
+    image = upright(image)
     layer = Image.fromarray((255 * colours).round().astype(numpy.uint8))
     layer = layer.resize(image.size, Image.Resampling.BICUBIC)
     return Image.blend(image.convert("L").convert("RGB"), layer, strength)

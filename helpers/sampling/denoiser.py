@@ -51,7 +51,12 @@ from helpers.sampling.cell import Cell
 from helpers.sampling.cpu_workers import Workers
 from helpers.sampling.latents import latent_shape
 from helpers.sampling.out_of_memory import GuardedCalls
-from helpers.sampling.schedulers import SchedulerSetting, build_scheduler, fresh_copy
+from helpers.sampling.schedulers import (
+    SchedulerSetting,
+    build_scheduler,
+    fresh_copy,
+    set_steps,
+)
 from helpers.sampling.trajectory import Preview, Row, Trajectory
 
 MAX_ROWS = 16
@@ -135,7 +140,7 @@ class Denoiser:
 
     def _count_timesteps(self, setting: SchedulerSetting, own: SchedulerMixin, steps: int) -> int:
         scheduler = fresh_copy(self._built(setting, own), seed=0)
-        scheduler.set_timesteps(steps, device="cpu")
+        set_steps(scheduler, steps)
         return len(scheduler.timesteps)
 
     def submit(

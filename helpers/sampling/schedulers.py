@@ -102,6 +102,33 @@ def fresh_copy(scheduler: SchedulerMixin, seed: int) -> SchedulerMixin:
     return scheduler
 
 
+def set_steps(scheduler: SchedulerMixin, num_inference_steps: int) -> None:
+    """`scheduler.set_timesteps` on the CPU, where the steps fit the timesteps of the training.
+
+    Raises ValueError where there are more steps than that, or where a step would be at a timestep
+    that the model does not know, as the last of 1000 steps with an offset of 1. Some schedulers
+    would raise a dozen steps later, and some would draw from the wrong noise without a word.
+    """
+    trained = scheduler.config.num_train_timesteps
+    name = type(scheduler).__name__
+    if num_inference_steps > trained:
+        raise ValueError(
+            f"num_inference_steps must be at most {trained}, the timesteps that the model was "
+            f"trained with; got {num_inference_steps}"
+        )
+    scheduler.set_timesteps(num_inference_steps, device="cpu")
+    first, last = float(scheduler.timesteps.max()), float(scheduler.timesteps.min())
+    stands_still = num_inference_steps > 2 and first == last
+    if first > trained - 0.5 or stands_still:
+        offset = scheduler.config.get("steps_offset", 0)
+        raise ValueError(
+            f"num_inference_steps must be lower than {num_inference_steps} for a {name} with "
+            f"timestep_spacing={scheduler.config.get('timestep_spacing')!r} and "
+            f"steps_offset={offset}: its timesteps would go from {first:g} to {last:g}, and the "
+            f"model knows 0 to {trained - 1}"
+        )
+
+
 def scheduler_record(pipe: DiffusionPipeline, scheduler: SchedulerSetting) -> str:
     """A scheduler for the record: its class, and each option that is not the class's default.
 

@@ -17,7 +17,7 @@ from PIL import Image
 from helpers.sampling import stages
 from helpers.sampling.cell import Cell
 from helpers.sampling.latents import latent_shape, seeded_latents
-from helpers.sampling.schedulers import fresh_copy
+from helpers.sampling.schedulers import fresh_copy, set_steps
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -60,7 +60,7 @@ class Trajectory(Future):
         self.shape = torch.Size((1, *latent_shape(pipe, cell.height, cell.width)))
         self.rows = 2 if stages.is_guided(pipe, cell.guidance_scale) else 1
         self._scheduler = fresh_copy(scheduler, cell.seed)
-        self._scheduler.set_timesteps(cell.num_inference_steps, device="cpu")
+        set_steps(self._scheduler, cell.num_inference_steps)
         self.total_evaluations = len(self._scheduler.timesteps)
         self._row_conditions: stages.Conditions = {}
         self._step_options: dict[str, Any] = {}

@@ -74,6 +74,7 @@ class Explorer:
         self.button.on_click(lambda button: self.draw())
         self.status = widgets.Label()
         self._worker: threading.Thread | None = None
+        self._working = False
         self._changing = threading.Lock()
         self._picture = DisplayHandle()
 
@@ -99,20 +100,23 @@ class Explorer:
             dropped.cancel()
             self._tell(self.trajectory)
             self.trajectory.add_done_callback(self._finish)
-            if self._worker is None or not self._worker.is_alive():
+            if not self._working:
+                self._working = True
                 self._worker = threading.Thread(target=self._work, daemon=True)
                 self._worker.start()
         return self.trajectory
 
     def _work(self) -> None:
         """Draw until nothing is left. Then the thread ends: it would hold the pipeline."""
-        while True:
-            for _ in self._engine.run():
-                pass
-            with self._changing:  # no picture comes in between the question and the end
-                if not self._engine.busy:
-                    self._worker = None
-                    return
+        try:
+            while self._working:
+                for _ in self._engine.run():
+                    pass
+                with self._changing:  # no picture comes in between the question and the end
+                    self._working = self._engine.busy
+        except BaseException:
+            self._working = False  # the next press begins with a new thread
+            raise
 
     def _preview(self, trajectory: Trajectory, latents: torch.Tensor) -> None:
         if trajectory is self.trajectory:

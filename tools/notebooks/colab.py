@@ -47,7 +47,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, "-e", course]
         subprocess.run(pip, check=True)
     sys.path.insert(0, course)
-    os.chdir(f"{{course}}/lessons")"""
+    os.chdir(f"{{course}}/{folder}")"""
 
 
 def repository(root: Path) -> str | None:
@@ -74,9 +74,18 @@ def with_setup(lesson: Lesson, address: str) -> Lesson:
     first = lesson.cells[0]
     added = [
         _cell("markdown", first.start, TEXT.format(colab=colab, github=f"{address}/{notebook}")),
-        _cell("code", first.start, CODE.format(repository=address), FOLDED),
+        _setup_cell(first.start, address),
     ]
     return replace(lesson, cells=[first, *added, *lesson.cells[1:]])
+
+
+def _setup_cell(start: Line, address: str) -> Cell:
+    """It goes where the notebook is: checks keep no record in the folder of the solutions."""
+    lesson, solution = (
+        _cell("code", start, CODE.format(repository=address, folder=folder), FOLDED)
+        for folder in ("lessons", "solutions")
+    )
+    return replace(lesson, forms=replace(lesson.forms, complete=solution.forms.complete))
 
 
 def _cell(kind: str, start: Line, text: str, metadata: Mapping[str, object] | None = None) -> Cell:

@@ -100,14 +100,15 @@ async def explore(
                 elif picture.state in ("failed", "cancelled"):
                     errors[position] = picture.error or "stopped"
             told = markup.status(progress, with_previews=False)
-            yield told, markup.sweep_table(axes, shown, errors), gr.skip() if shown else ""
+            table = markup.sweep_table(axes, shown, errors)
+            yield told, table, gr.skip() if shown else ""
     if shown:
         tiles = {
             position: picture.image or errors.get(position, picture.state)
             for position, picture in zip(axes.positions, progress.pictures, strict=True)
         }
         sheet = await in_thread(_keep_sheet, studio, visitor, axes, tiles, name)
-        yield gr.skip(), gr.skip(), markup.download(sheet.url, "Download as one picture")
+        yield told, table, markup.download(sheet.url, "Download as one picture")
 
 
 def _axis(studio: Studio, place: str, name: str) -> tuple[gr.Dropdown, gr.Textbox]:

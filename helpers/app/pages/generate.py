@@ -106,8 +106,10 @@ async def generate(
             found = [made[i] for i in sorted(made)]
             shown = markup.cards([markup.made_picture(one) for one in found])
             files = [{"id": m.id, "url": m.url, "settings": m.settings} for m in found]
+            # A program gets what came last, so that must be whole.
+            is_told = is_new or progress.finished
             told = markup.status(progress)
-            yield told, shown if is_new or not made else gr.skip(), files if is_new else gr.skip()
+            yield told, shown if is_told or not made else gr.skip(), files if is_told else gr.skip()
 
 
 def stop_all(studio: Studio, request: gr.Request):

@@ -109,12 +109,10 @@ def clean(clean_from_velocity: Callable, pipe: DiffusionPipeline) -> str:
             "the line of the velocity.": (noisy - s * velocity) / a,
         }
         _check_latents(
-            answer,
-            wanted,
-            slips,
+            answer, wanted, slips,
             f"At timestep {timestep} these are not the clean latents. Compare with the line "
             "*velocity* of the table, and look whether a and s belong to this `timestep`.",
-        )
+        )  # fmt: skip
     return "Right at every timestep, and without a division."
 
 
@@ -135,12 +133,9 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
     prompt, steps, scale = "an owl in the snow, flat style", 6, 4.0
     noise = seeded_latents(pipe, 3)
     expected = pipe(
-        prompt,
-        latents=noise.clone(),
-        num_inference_steps=steps,
-        guidance_scale=scale,
+        prompt, latents=noise.clone(), num_inference_steps=steps, guidance_scale=scale,
         output_type="latent",
-    ).images
+    ).images  # fmt: skip
     answer = denoise(noise.clone(), prompt, steps, scale)
     if not isinstance(answer, torch.Tensor):
         raise Wrong(f"Your function should return latents; it returns {describe(answer)}.")
@@ -177,9 +172,7 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
     )
 
 
-def _denoised(
-    pipe: DiffusionPipeline, latents: torch.Tensor, prompt: str, steps: int, scale: float
-) -> torch.Tensor:
+def _denoised(pipe, latents: torch.Tensor, prompt: str, steps: int, scale: float) -> torch.Tensor:
     """The loop with any guidance scale, also below 1, where the pipeline would not guide."""
     conditional, unconditional = pipe.encode_prompt(prompt, pipe.device, 1, True)
     texts = torch.cat([unconditional, conditional])

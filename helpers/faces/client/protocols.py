@@ -13,7 +13,7 @@ defaults: so that of Xintao/GFPGAN (image, version, scale) is called as well as 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, unquote, urljoin
 
 from PIL import Image
 
@@ -24,7 +24,9 @@ from helpers.pictures.encoded import MEGAPIXEL, from_base64, from_bytes, to_data
 MAX_PIXELS = 50 * MEGAPIXEL
 """Of a result. A portrait of 1024 x 1024 pixels has 17 megapixels at factor 4."""
 
-PICTURES = ("image", "gallery", "file")  # component types that can hold the result
+SLIDER = "imageslider"  # before and after, side by side
+PICTURES = ("image", SLIDER, "gallery", "file")  # component types that can hold the result
+FILE_ROUTE = "/file="  # before a path, in the address of a file that a Gradio app serves
 NUMBERS = ("number", "slider", "radio", "dropdown")  # those that can hold the factor
 FACTOR = re.compile(r"factor|scale|scaling|upscal|times", re.I)
 API_PATH = re.compile(
@@ -58,6 +60,7 @@ class Endpoint:
         is_classic: Which of the two languages it speaks.
         arguments: What it takes, in order.
         output: Which of its results is the picture.
+        is_pair: Whether that result is two pictures, the original and the improved one.
     """
 
     base: str
@@ -66,6 +69,7 @@ class Endpoint:
     is_classic: bool
     arguments: tuple[Argument, ...]
     output: int
+    is_pair: bool = False
 
     def improve(self, line: Line, image: Image.Image, factor: int) -> Image.Image:
         """Send a picture, get the improved one; every fault is a `FaceServiceError`."""
@@ -123,7 +127,7 @@ class Endpoint:
 
     def _picture(self, line: Line, result: object) -> Image.Image:
         line.doing = "fetching the improved picture"
-        source, is_file = _source(result)
+        source, is_file = _source(result, self.is_pair)
         try:
             if is_file:
                 return from_bytes(self._file(line, source), MAX_PIXELS)
@@ -136,9 +140,14 @@ class Endpoint:
             ) from error
 
     def _file(self, line: Line, source: str) -> bytes:
-        """Fetch a result that is kept as a file: its address, or its path on the server."""
-        if "://" not in source:
-            url = f"{self.base}{self.prefix}/file={quote(source, safe='/:')}"
+        """Fetch a result that is kept as a file: its path on the server, or its address.
+
+        A server behind another one may not know its own address, or whether it is called by https.
+        So what it serves as a file is asked for where the call was made.
+        """
+        path = unquote(source.partition(FILE_ROUTE)[2]) if "://" in source else source
+        if path:
+            url = f"{self.base}{self.prefix}{FILE_ROUTE}{quote(path, safe='/:')}"
         else:
             url = urljoin(f"{self.base}/", source)
         if not line.is_home(url):
@@ -212,7 +221,8 @@ def _from_config(base: str, config: object, name: str | None) -> Endpoint:
         arguments = _arguments(takes, with_state=is_classic)
         output = min(range(len(gives)), key=lambda i: (PICTURES + (gives[i],)).index(gives[i]))
         prefix = config.get("api_prefix") or ""
-        return Endpoint(base, str(prefix), chosen, is_classic, arguments, output)
+        is_pair = gives[output] == SLIDER
+        return Endpoint(base, str(prefix), chosen, is_classic, arguments, output, is_pair)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise _no_app(f"its /config is unlike Gradio's ({shown(repr(error), 60)})") from error
 
@@ -329,16 +339,18 @@ def _result(events: Iterator[tuple[str, bytes]]) -> object:
     )
 
 
-def _source(result: object) -> tuple[str, bool]:
+def _source(result: object, is_pair: bool = False) -> tuple[str, bool]:
     """Where the picture is in a result: base64, or a file on the server (then True)."""
     is_file = False
     while isinstance(result, list | dict) and result:
-        if isinstance(result, list):  # a gallery; or a picture with its caption
-            result = result[0]
+        if isinstance(result, list):  # a gallery, a picture with its caption, or before and after
+            result, is_pair = result[-1 if is_pair else 0], False
+        elif result.get("__type__") == "update":  # a component whose other properties change too
+            result = result.get("value")
         else:
-            keys = ("data", "image", "url", "path", "name")
+            keys = ("data", "image", "path", "url", "name")
             key = next((key for key in keys if result.get(key)), None)
-            is_file = key in ("url", "path", "name")
+            is_file = key in ("path", "url", "name")
             result = result.get(key)
     if isinstance(result, str) and result:
         return result, not result.startswith("data:") and (is_file or "://" in result)

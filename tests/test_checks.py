@@ -162,6 +162,7 @@ def test_odd_value_is_wrong_and_not_a_traceback(numbers):
         ([Image.new("RGB", (2, 2))], "it is a list with 1 item. Did you forget the `[0]`"),
         (type("Output", (), {"images": []})(), "are in `.images`"),
         (3, "it is the int 3."),
+        ("", "it is an empty text."),
     ],
 )
 def test_type_of_a_value_is_verified_first(value, words):

@@ -49,9 +49,8 @@ def test_an_unfair_one_is_told_why(drawn, settings, says):
 @pytest.mark.parametrize("control", [None, ""])
 def test_a_control_has_no_negative_prompt_or_an_empty_one(tiny_pipe, control):
     pair = {"prompt": "a house", "negative_prompt": [control, "at night"]}
-    asked = pair | lesson_04.USUAL | {"prompt": "a house at night", "seed": [1, 2, 3]}
-    proof = sweep(tiny_pipe, **asked, progress=False)
-    assert "A control" in lesson_04.negative(proof)
+    proof = sweep(tiny_pipe, **pair, seed=[1, 2, 3], **lesson_04.USUAL, progress=False)
+    assert "A control" in lesson_04.negative(proof, "at night", [1, 2, 3])
     scales = {"guidance_scale": [1, 5], "num_inference_steps": 5}
     off = sweep(tiny_pipe, **scales, **pair, seed=1, progress=False)
     assert "Proved" in lesson_05.off(off)
@@ -63,7 +62,7 @@ def test_the_text_none_is_told_from_no_negative_prompt(tiny_pipe):
         num_inference_steps=1, progress=False,
     )  # fmt: skip
     with pytest.raises(Wrong, match=r"Missing: None\. In quotes, 'None' is a text"):
-        lesson_04.negative(proof)
+        lesson_04.negative(proof, "at night", [1, 2, 3])
 
 
 def test_a_missing_picture_cannot_be_judged(drawn):

@@ -162,7 +162,7 @@ MODELS = {
             "stable-diffusion-v1-5/stable-diffusion-v1-5",
             "451f4fe16113bff5a5d2269ed5ad43b0592e9a14",
         ),
-        about="Stable Diffusion 1.5: 1.4 trained for longer; wants a GPU",
+        about="Stable Diffusion 1.5: from 1.2, trained longer than 1.4; wants a GPU",
         licence=OPENRAIL,
         terms=OPENRAIL_TERMS
         + " This is a copy: the first publisher, runwayml, deleted the original in August 2024.",

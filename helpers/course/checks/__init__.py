@@ -138,6 +138,8 @@ def describe(value: object) -> str:
         return f"{article} {name} of shape {tuple(shape)}"
     if isinstance(value, bool | int | float):
         return f"the {name} {value}"
+    if isinstance(value, str) and not value:
+        return "an empty text"
     if isinstance(value, str):
         return f"the text {textwrap.shorten(repr(value), 60, placeholder='…')}"
     if isinstance(value, types.FunctionType | types.MethodType):

@@ -4,12 +4,7 @@ from collections.abc import Callable, Sequence
 from numbers import Integral
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    DiffusionPipeline,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
-)
+from diffusers import AutoencoderKL, DiffusionPipeline, UNet2DConditionModel
 from PIL import Image
 
 from helpers.course.checks import Wrong, check, describe
@@ -75,11 +70,13 @@ def shape(latents_shape: Callable, pipe: DiffusionPipeline) -> str:
     return f"Right for this model and for others. Here: {(1, channels, 16, 24)}."
 
 
-def _other_pipeline(pipe: DiffusionPipeline) -> StableDiffusionPipeline:
+def _other_pipeline(pipe: DiffusionPipeline) -> DiffusionPipeline:
     """A tiny random pipeline, so that numbers that were not read from the pipeline are noticed.
 
     It has 16 channels and 4 pixels per latent, and its parts are real: a learner may ask any.
     """
+    from diffusers import StableDiffusionPipeline  # prints notices, unless a pipeline is loaded
+
     with torch.random.fork_rng(devices=[]):  # the learner's own random numbers stay as they are
         unet = UNet2DConditionModel(
             sample_size=32, in_channels=16, out_channels=16, block_out_channels=(8,),

@@ -136,7 +136,7 @@ def matrix(matrix: list | tuple, subjects: list | tuple) -> str:
 
 
 @check("04.negative")
-def negative(proof: Sweep) -> str:
+def negative(proof: Sweep, seen: str, seeds: list | tuple) -> str:
     fixed, axes = proof.axes.fixed, proof.axes.values
     if "negative_prompt" in fixed and fixed["negative_prompt"] is not None:
         raise Wrong(
@@ -151,22 +151,20 @@ def negative(proof: Sweep) -> str:
         )
     if "seed" in fixed and "negative_prompt" in axes:
         raise Wrong(
-            f"There is only one seed, {fixed['seed']}. One pair may be chance: take the seeds 1, 2 "
-            "and 3."
+            f"There is only one seed, {fixed['seed']}. One pair may be chance: take all three "
+            "`seeds`."
         )
     control = control_prompt(proof)
     require_experiment(
         "proof",
         proof,
-        varied={"negative_prompt": (control, "at night"), "seed": (1, 2, 3)},
-        fixed={"prompt": "a house at night"} | USUAL,
+        varied={"negative_prompt": (control, seen), "seed": seeds},
+        fixed={"prompt": "a house"} | USUAL,
     )
     if proof.axes.names != ("negative_prompt", "seed"):
         raise Wrong("Rows and columns have changed places. Name `negative_prompt` before `seed`.")
-    moved = sum(
-        proof[control, seed].tobytes() != proof["at night", seed].tobytes() for seed in (1, 2, 3)
-    )
+    moved = sum(proof[control, seed].tobytes() != proof[seen, seed].tobytes() for seed in seeds)
     return (
         "A control, one thing changed, and the same noise in each column. The negative prompt "
-        f"changed {moved} of 3 pictures; whether for the better, look and judge."
+        f"changed {moved} of {len(seeds)} pictures; whether for the better, look and judge."
     )

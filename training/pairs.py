@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from helpers.vocabulary import SUBJECTS
 from training.data import (
-    CELL,
+    PLACES,
     PORTRAIT_HEIGHT,
     SIZE,
     Portrait,
@@ -86,29 +86,31 @@ def large_person(about: Portrait, draw: random.Random) -> Image.Image:
 
 def large_portrait(about: Portrait, draw: random.Random, scale: int) -> Image.Image:
     """A portrait of scale * 128 pixels a side: what `portrait_picture` draws, with more detail."""
-    person = large_person(about, draw)
-    return stand(person, about, draw, scale, scale * PORTRAIT_HEIGHT, lift=0)
+    person = resized(large_person(about, draw), scale * PORTRAIT_HEIGHT)
+    picture = scene(about, draw, scale)
+    left = scale * draw.choice(PLACES)
+    picture.paste(person, (left, picture.height - person.height), person)
+    return picture
 
 
 def smaller_portrait(about: Portrait, draw: random.Random, scale: int) -> Image.Image:
-    """The same with a smaller person, who may end above the picture's lower edge."""
-    person, height = large_person(about, draw), scale * draw.randint(56, 110)
-    lift = draw.randint(0, scale * SIZE - height)
-    return stand(person, about, draw, scale, height, lift)
-
-
-def stand(
-    person: Image.Image, about: Portrait, draw: random.Random, scale: int, height: int, lift: int
-) -> Image.Image:
-    """The person, `height` pixels tall and `lift` pixels up, on the background."""
-    whole, width = scale * SIZE, round(height * person.width / person.height)
-    person = person.resize((width, height), Image.LANCZOS)
+    """The same with a smaller person anywhere, who may look to the other side."""
+    person = resized(large_person(about, draw), scale * draw.randint(56, 110))
     if draw.random() < 0.5:
         person = person.transpose(Image.FLIP_LEFT_RIGHT)
-    picture = background(about.background, draw).resize((whole, whole), Image.BICUBIC)
-    left = (whole - width) // 2 + scale * CELL * draw.randint(-1, 1)
-    picture.paste(person, (left, whole - height - lift), person)
+    picture = scene(about, draw, scale)
+    room = picture.width - person.width, picture.height - person.height
+    picture.paste(person, tuple(draw.randint(0, side) for side in room), person)
     return picture
+
+
+def resized(person: Image.Image, height: int) -> Image.Image:
+    return person.resize((round(height * person.width / person.height), height), Image.LANCZOS)
+
+
+def scene(about: Portrait, draw: random.Random, scale: int) -> Image.Image:
+    side = scale * SIZE
+    return background(about.background, draw).resize((side, side), Image.BICUBIC)
 
 
 def add_title(picture: Image.Image, draw: random.Random) -> None:

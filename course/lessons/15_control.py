@@ -49,6 +49,7 @@ import matplotlib.pyplot as plt
 import numpy
 import torch
 import torch.nn.functional as F
+import transformers
 from IPython.display import display
 from safetensors.torch import save_file
 
@@ -190,8 +191,10 @@ if first_vector is ...:
 pipe.tokenizer.add_tokens(TOKEN)
 pipe.text_encoder.resize_token_embeddings(len(pipe.tokenizer), mean_resizing=False)
 row = pipe.tokenizer.convert_tokens_to_ids(TOKEN)
-table = pipe.text_encoder.get_input_embeddings().weight
-table.data[row] = first_vector.detach().clone()
+embeddings = pipe.text_encoder.get_input_embeddings()
+# As a new parameter, since PyTorch expects gradients in the old size for the old one.
+table = embeddings.weight = torch.nn.Parameter(embeddings.weight.detach().clone())
+table.data[row] = first_vector.detach()
 untrained = draw(pipe, captions(TOKEN)[:4])
 show(untrained)
 print(f"row {row} of {len(table)} is new")
@@ -403,6 +406,7 @@ for word, images in rows.items():
 file = Path(tempfile.mkdtemp()) / "it.safetensors"
 save_file({TOKEN: table[row].detach().float().cpu().clone()}, file)
 other = load_pipeline(MODEL)
+transformers.logging.set_verbosity_error()  # no word on how a new row begins: the file has it
 other.load_textual_inversion(str(file))
 loaded = draw(other, [f"a {TOKEN} {place}" for place in PLACES])
 show(loaded, PLACES)

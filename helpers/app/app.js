@@ -154,6 +154,9 @@
       const label = slider.closest(".block")?.querySelector('[data-testid="block-info"]');
       if (label) slider.setAttribute("aria-label", label.textContent.trim());
     }
+    // What is read out must have the words that are seen (WCAG 2.2, 2.5.3).
+    for (const button of root.querySelectorAll("button[aria-dropeffect][aria-label]"))
+      button.removeAttribute("aria-label");
     for (const live of root.querySelectorAll(".live:not([aria-live])"))
       live.setAttribute("aria-live", "polite");
   }

@@ -406,7 +406,8 @@ for word, images in rows.items():
 file = Path(tempfile.mkdtemp()) / "it.safetensors"
 save_file({TOKEN: table[row].detach().float().cpu().clone()}, file)
 other = load_pipeline(MODEL)
-transformers.logging.set_verbosity_error()  # no word on how a new row begins: the file has it
+for library in (diffusers, transformers):  # no word on what they do by themselves, only errors
+    library.utils.logging.set_verbosity_error()
 other.load_textual_inversion(str(file))
 loaded = draw(other, [f"a {TOKEN} {place}" for place in PLACES])
 show(loaded, PLACES)

@@ -13,7 +13,14 @@ from PIL import ExifTags, Image
 
 from helpers import alt_text, enlarge, image_grid, image_settings, save_image, show_images
 from helpers.pictures import files
-from helpers.pictures.table import GAP, MAX_LINES, label_font, wrapped
+from helpers.pictures.table import (
+    GAP,
+    MAX_LINES,
+    SMALLEST,
+    fitting_letters,
+    label_font,
+    wrapped,
+)
 
 
 def picture(colour="red", size=(64, 64), mode="RGB"):
@@ -95,6 +102,18 @@ def test_long_labels_stay_in_their_cell(text):
     assert all(font.getlength(line) <= 128 for line in lines)
     whole = "".join(lines) == text.replace(" ", "") or " ".join(lines) == text
     assert whole or lines[-1].endswith("...")
+
+
+def test_letters_get_smaller_before_a_word_is_broken():
+    assert fitting_letters(["star", "fish"], 64, 12) == 12
+    letters = fitting_letters(["star", "mushroom"], 64, 12)
+    assert SMALLEST < letters < 12
+    assert wrapped("mushroom", 64, label_font(letters)) == ["mushroom"]
+    assert fitting_letters(["w" * 500], 64, 12) == SMALLEST
+    small, large = (
+        image_grid([picture()] * 2, rows=1, labels=["star", word]) for word in ("mushroom", "sun")
+    )
+    assert small.height < large.height  # one line, in smaller letters
 
 
 def test_a_label_that_fits_is_whole():

@@ -1,7 +1,7 @@
 """Pictures in rows and columns with words around them: every grid of the course is drawn here."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 GAP = 4  # pixels between pictures, and between lines of text
 MAX_LINES = 3  # of a label; what does not fit ends in "..."
 MAX_MEGAPIXELS = 500  # 2 GB of memory; one slip in rows or cols asks for far more
-READABLE = 12  # pixels: the smallest letters
+READABLE = 12  # pixels: the smallest letters, unless a word would not fit whole
+SMALLEST = 8  # then a word is broken
 
 # After a sign, or where a new word begins within a name such as EulerAncestralDiscreteScheduler.
 PART_END = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_/=:,-](?=\w)")
@@ -70,6 +71,17 @@ def _part_length(word: str, most: int) -> int:
     return ends[-1] if ends else most
 
 
+def fitting_letters(texts: Iterable[str], width: float, letters: int) -> int:
+    """Height of letters, at most `letters` pixels, with which no part of a word is too wide."""
+    words = {PART_END.sub(r"\g<0> ", word) for text in texts for word in text.split()}
+    parts = {part for word in words for part in word.split()}
+    while letters > SMALLEST:
+        if all(label_font(letters).getlength(part) <= width for part in parts):
+            break
+        letters -= 1
+    return letters
+
+
 @dataclass(frozen=True)
 class Table:
     """Tiles in rows, and the words around them. What has no words takes no room.
@@ -106,8 +118,9 @@ class Table:
 
         Raises ValueError for a picture of more than MAX_MEGAPIXELS.
         """
-        font, line = label_font(letters), letters + GAP
         width, height = self.cell
+        letters = fitting_letters([*self.columns, *self.captions], width, letters)
+        font, line = label_font(letters), letters + GAP
         row_width = min(
             max((round(font.getlength(label)) for label in self.rows), default=0),
             max(2 * width, 12 * letters),

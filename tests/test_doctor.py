@@ -44,23 +44,27 @@ def test_python_that_is_too_old_is_told_before_anything_is_loaded(monkeypatch):
         main(["doctor"])
 
 
-@pytest.mark.parametrize("module", ["__init__", "__main__"])
+FIRST = ("__init__", "__main__", "base/__init__", "base/surroundings")
+
+
+@pytest.mark.parametrize("module", FIRST)
 def test_an_old_python_gets_as_far_as_that_message(module):
-    """Python 3.9 reads these two, and has no `A | B` for types."""
+    """Python 3.9 reads these, and has no `A | B` for types."""
     source = (doctor.COURSE / "helpers" / f"{module}.py").read_text(encoding="utf-8")
     tree = ast.parse(source, feature_version=(3, 9))
     if "from __future__ import annotations" not in source:  # with it no annotation is evaluated
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.BitOr)]
 
 
-def test_only_these_two_are_read_before_that_message():
+def test_only_these_are_read_before_that_message():
     code = """
 import sys
 from helpers.__main__ import main
 print(sorted(name for name in sys.modules if name.startswith("helpers")))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['helpers', 'helpers.__main__']"
+    names = (f"helpers/{module}".replace("/__init__", "").replace("/", ".") for module in FIRST)
+    assert done.stdout.strip() == str(sorted(names))
 
 
 def test_missing_and_old_libraries_are_named(monkeypatch):
@@ -107,6 +111,7 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch):
     weights.write_text("version https://git-lfs.github.com/spec/v1\n", encoding="utf-8")
     model = SimpleNamespace(folders=(tmp_path,), is_embedded=True)
     monkeypatch.setattr("helpers.models.catalogue.MODELS", {"stickers": model})
+    monkeypatch.setattr("helpers.models.catalogue.WEIGHTS", tmp_path / "no other models")
     finding = doctor.models()
     assert finding.state == State.PROBLEM
     assert f"stickers: {weights} is only a pointer of Git LFS" in finding.message

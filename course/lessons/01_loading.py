@@ -481,7 +481,7 @@ exercise("01.guidance").check(by_guidance=by_guidance, scales=scales, prompt=pro
 scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = [draw(prompt) for scale in scales]
 
-# %% wrong="01.guidance" says="seed"
+# %% wrong="01.guidance" says="such as the seed or the prompt"
 scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = [draw(prompt, seed=int(scale)) for scale in scales]
 
@@ -497,7 +497,7 @@ by_guidance = [draw(prompt, guidance_scale=7.5)]
 scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = draw(prompt, guidance_scale=7.5)
 
-# %% wrong="01.guidance" says="`by_guidance[0]` is not what"
+# %% wrong="01.guidance" says="such as the seed or the prompt"
 scales = [1.0, 3.0, 7.5, 20.0]
 by_guidance = [draw(open_prompt, guidance_scale=scale) for scale in scales]
 

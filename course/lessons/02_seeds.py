@@ -393,7 +393,7 @@ neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(42))
 neighbour = draw_from(neighbour_latents, neighbour_prompt)
 
-# %% wrong="02.neighbour" says="another prompt"
+# %% wrong="02.neighbour" says="another prompt, or other settings"
 neighbour_prompt = "a poodle and an astronaut on a purple background"
 neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))
@@ -417,7 +417,7 @@ neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))
 neighbour = pipe(neighbour_prompt, latents=neighbour_latents, **SETTINGS)
 
-# %% wrong="02.neighbour" says="or other settings"
+# %% wrong="02.neighbour" says="another prompt, or other settings"
 neighbour_prompt = "a poodle and an astronaut on a purple background"
 neighbour_seed = 6421725739674010
 neighbour_latents = torch.randn(shape, generator=torch.Generator().manual_seed(neighbour_seed))

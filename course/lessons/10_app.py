@@ -259,7 +259,7 @@ steps_app = gr.Interface(
     flagging_mode="never",
 )
 
-# %% wrong="10.interface" says="a place for the picture"
+# %% wrong="10.interface" says="no place for the picture"
 steps_app = gr.Interface(
     draw,
     inputs=[gr.Textbox(), gr.Textbox(), gr.Slider(10, 100, value=25, step=1)],
@@ -355,7 +355,7 @@ def with_captions(images, seeds):
     return [(image, seed) for image, seed in zip(images, seeds, strict=True)]
 
 
-# %% wrong="10.captions" says="as it was"
+# %% wrong="10.captions" says="as they were"
 def with_captions(images, seeds):
     shown = []
     while images:

@@ -136,7 +136,8 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
         prompt, latents=noise.clone(), num_inference_steps=steps, guidance_scale=scale,
         output_type="latent",
     ).images  # fmt: skip
-    answer = denoise(noise.clone(), prompt, steps, scale)
+    with torch.no_grad():  # as in `pipe()`
+        answer = denoise(noise.clone(), prompt, steps, scale)
     if not isinstance(answer, torch.Tensor):
         raise Wrong(f"Your function should return latents; it returns {describe(answer)}.")
     if answer.shape[0] == 2 * expected.shape[0]:

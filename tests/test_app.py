@@ -189,7 +189,12 @@ def wait_for_pictures(page, count: int) -> None:
 
 
 def open_tab(page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
+    """Where a page is narrow, the last tabs are in a menu."""
+    tab = page.get_by_role("tab", name=name, exact=True)
+    if not tab.is_visible():
+        page.get_by_role("button", name="More tabs").click()
+        tab = page.get_by_role("button", name=name, exact=True).first
+    tab.click()
 
 
 def choose_axis(page, place: str, name: str) -> None:
@@ -586,7 +591,9 @@ def test_every_page_is_legible_fits_and_has_no_barrier(opened, scheme, size):
             choose_axis(page, "columns", "Steps")
             page.locator("#explore-column-values textarea").fill("2, 3")
             page.locator("#sweep").click()
-            expect(page.locator("#explore-status")).to_contain_text("2 of 2 done.")
+            expect(page.locator("#explore-status")).to_contain_text(
+                re.compile(r"(\d+) of \1 done\.")
+            )
         page.wait_for_timeout(300)  # colors change over some tenths of a second
         assert page.evaluate("document.scrollingElement.scrollWidth") <= size[0]
         found = page.evaluate(CONTRASTS)

@@ -71,6 +71,7 @@ def test_loading_leaves_the_libraries_as_talkative_as_they_were(saved_model):
     def state():
         return [(log.get_verbosity(), log.is_progress_bar_enabled()) for log in logs]
 
+    transformers.utils.logging.enable_progress_bar()  # whatever ran before this test
     before = state()
     diffusers.utils.logging.set_verbosity_info()
     transformers.utils.logging.disable_progress_bar()

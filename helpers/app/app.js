@@ -191,8 +191,10 @@
   function closeMoreOnPhones(observer) {
     const more = document.querySelector(".more button.label-wrap");
     if (!more) return;
-    observer.disconnect();
     if (matchMedia(PHONE).matches && more.classList.contains("open")) more.click();
+    requestAnimationFrame(() => { // the page may not listen yet: then the next change tries again
+      if (!matchMedia(PHONE).matches || !more.classList.contains("open")) observer.disconnect();
+    });
   }
 
   document.addEventListener("keydown", pressMain, true);

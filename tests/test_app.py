@@ -169,7 +169,7 @@ def fill_in(page, prompt: str, seed: int, images: int = 1, steps: int = 10) -> N
     page.locator("#generate-prompt textarea").fill(prompt)
     more = page.get_by_role("button", name="More settings")
     if more.get_attribute("aria-expanded") == "false":
-        more.click()
+        more.press("Enter")  # a click would find the bar above it where the page is low
     page.locator("#generate-seed").locator("input, textarea").fill(str(seed))
     for field, value in (("generate-images", images), ("generate-num-inference-steps", steps)):
         number = page.locator(f"#{field} input[type=number]")

@@ -191,8 +191,11 @@ def wait_for_pictures(page, count: int) -> None:
 def open_tab(page, name: str) -> None:
     """Where a page is narrow, the last tabs are in a menu."""
     tab = page.get_by_role("tab", name=name, exact=True)
+    menu = page.get_by_role("button", name="More tabs")
+    while not (tab.is_visible() or menu.is_visible()):
+        page.wait_for_timeout(50)
     if not tab.is_visible():
-        page.get_by_role("button", name="More tabs").click()
+        menu.click()
         tab = page.get_by_role("button", name=name, exact=True).first
     tab.click()
 

@@ -1,6 +1,7 @@
 """One sweep over two processes: the work is dealt, one is killed, and the run goes on."""
 
 import json
+import contextlib
 import os
 import subprocess
 import sys
@@ -101,8 +102,9 @@ def start(model: Path, folder: Path) -> subprocess.Popen:
 
 def process_of_rank(run: subprocess.Popen, rank: int) -> psutil.Process | None:
     for child in psutil.Process(run.pid).children(recursive=True):
-        if child.environ().get("RANK") == str(rank):
-            return child
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if child.environ().get("RANK") == str(rank):
+                return child
     return None
 
 

@@ -1,7 +1,7 @@
 """One sweep over two processes: the work is dealt, one is killed, and the run goes on."""
 
-import json
 import contextlib
+import json
 import os
 import subprocess
 import sys

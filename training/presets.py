@@ -21,7 +21,7 @@ class ClipSettings:
 class VaeSettings:
     seed: int = 3
     channels: tuple[int, ...] = (16, 32, 64, 128)
-    steps: int = 4200
+    steps: int = 9000
     batch_size: int = 10
     crop: int = 64  # pixels; whole pictures from `whole_from` of the steps on
     whole_from: float = 0.93

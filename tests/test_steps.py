@@ -3,6 +3,7 @@
 import pytest
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
+from helpers.ranking.compare import compare
 from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
 from helpers.sampling.schedulers import SHORT_NAMES, build_scheduler, fresh_copy, set_steps
@@ -18,6 +19,14 @@ def test_more_steps_than_the_training_had(tiny_pipe, scheduler):
         says = f"num_inference_steps must be at most 1000, .*; got {steps}"
         with pytest.raises(ValueError, match=says):
             Denoiser(tiny_pipe).submit(cell)
+
+
+def test_models_are_not_compared_at_steps_that_one_cannot_take(tiny_pipe):
+    models, says = {"tiny": lambda: tiny_pipe}, "num_inference_steps must be at most 1000, .*; got 1"
+    with pytest.raises(ValueError, match=says):
+        compare(models, num_inference_steps=TRAINED + 1, device="cpu", progress=False)
+    with pytest.raises(TypeError, match="guidance_scale must be a number; got '5'"):
+        compare(models, guidance_scale="5", device="cpu", progress=False)
 
 
 @pytest.mark.parametrize("kind", [DDIMScheduler, EulerDiscreteScheduler])

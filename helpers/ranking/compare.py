@@ -36,7 +36,9 @@ from helpers.models.catalogue import GIB, MODELS
 from helpers.models.devices import release_cached_memory
 from helpers.models.load import load_pipeline
 from helpers.ranking.ranker import Ranker, r_precision
+from helpers.sampling.cell import Cell
 from helpers.sampling.latents import seeded_latents
+from helpers.sampling.schedulers import build_scheduler, set_steps
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -224,6 +226,7 @@ def compare(
     rounds, batch_size = checked_count("rounds", rounds), checked_count("batch_size", batch_size)
     given = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
     given = {name: value for name, value in given.items() if value is not None}
+    given = {name: Cell(prompts[0], seed=seed, **given).settings[name] for name in given}  # checked
     contenders: dict[str, Contender] = {}
     measurements = []
     stage = _Stage(loaders)
@@ -262,7 +265,8 @@ class _Drawing:
         return images
 
     def warm_up(self, pipe: DiffusionPipeline) -> None:
-        """A short call with as many pictures at once as the timed one."""
+        """A short call with as many pictures at once as the timed one, if that can be drawn."""
+        set_steps(build_scheduler(pipe, None), self.settings["num_inference_steps"])
         steps = min(WARM_UP_STEPS, self.settings["num_inference_steps"])
         first = _Drawing(
             self.prompts[: self.batch_size],

@@ -50,9 +50,11 @@ course/reading/many-pictures
 course/reading/models-and-licences
 course/reading/limits
 course/reading/getting-help
+course/reading/going-further
 course/reading/mathematics
 course/reading/glossary
 course/reading/instructor-guide
+course/reading/class-materials
 course/reading/common-mistakes
 course/reading/measurements
 course/reading/publishing

@@ -160,6 +160,29 @@ def test_pages_are_staged_with_what_they_link_to(tmp_path):
     assert "JupyterLab" in controls["outputs"][0]["text"]
 
 
+def staged_problems(root, folder):
+    """The links of the staged pages that lead to nothing that is staged."""
+    stage(root, folder)
+    pages = [path for path in folder.rglob("*") if path.suffix in (".md", ".ipynb")]
+    return {
+        path.relative_to(folder).as_posix(): found
+        for path in pages
+        if (found := broken_links(path, markdown_of(path)))
+    }
+
+
+def test_the_whole_site_is_staged_with_all_that_its_pages_link_to(tmp_path):
+    assert staged_problems(ROOT, tmp_path / "staged") == {}
+
+
+def test_a_link_to_what_is_not_staged_is_found(tmp_path):
+    root = tmp_path / "root"
+    write(root / "README.md", "# Course\n")
+    write(root / "course/reading/guide.md", "[first](../../README.md) [gone](gone.md)\n")
+    found = staged_problems(root, tmp_path / "staged")
+    assert found == {"course/reading/guide.md": ["../../README.md", "gone.md"]}
+
+
 LIVE = re.compile(r'<div data-live="([^"]+)">\n\n!\[[^\]]+\]\([^)]+\)\n\n')
 
 

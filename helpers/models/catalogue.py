@@ -137,7 +137,7 @@ MODELS = {
     "stickers-distilled": replace(
         STICKERS,
         source=WEIGHTS / "stickers-distilled",
-        about="stickers with a smaller U-Net that learnt from the large one: faster (lesson 08)",
+        about="stickers with a smaller U-Net that learned from the large one: faster (lesson 08)",
     ),
     "stickers-golden": replace(
         STICKERS,
@@ -240,7 +240,7 @@ MODELS = {
             Source(
                 "nota-ai/bk-sdm-tiny",
                 "7024e97ae06df5bee8930c84f7814475de5692df",
-                note="its U-Net has the same form; it learnt from version 1.4",
+                note="its U-Net has the same form; it learned from version 1.4",
             ),
         ),
         text_width=768,

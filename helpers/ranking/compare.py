@@ -266,6 +266,7 @@ class _Drawing:
 
     def warm_up(self, pipe: DiffusionPipeline) -> None:
         """A short call with as many pictures at once as the timed one, if that can be drawn."""
+        set_steps(build_scheduler(pipe, None), self.settings["num_inference_steps"])
         steps = min(WARM_UP_STEPS, self.settings["num_inference_steps"])
         first = _Drawing(
             self.prompts[: self.batch_size],

@@ -123,10 +123,12 @@ def blend(keep_outside: Callable) -> str:
             "This is the original, and nothing new.": original,
         }
         require_close(
-            answer, mask * latents + (1 - mask) * original, slips,
+            answer,
+            mask * latents + (1 - mask) * original,
+            slips,
             "For test tensors this is not `latents` where the mask is 1 and `original` where it "
             "is 0.",
-        )  # fmt: skip
+        )
     return "Inside new, outside as it was."
 
 

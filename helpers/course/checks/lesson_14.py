@@ -45,9 +45,11 @@ def forward(add_noise: Callable) -> str:
             "The two parts are added, not subtracted.": a * clean - s * noise,
         }
         require_close(
-            answer, a * clean + s * noise, slips,
+            answer,
+            a * clean + s * noise,
+            slips,
             f"For alpha_bar = {kept} this is not the noisy picture of the formula.",
-        )  # fmt: skip
+        )
     return "Nearly the picture at 0.9, nearly the noise at 0.02."
 
 
@@ -141,10 +143,12 @@ def _require_right_loss(answer, network, clean, noise, noisy, timesteps, target,
             ),
         }
         require_close(
-            answer.detach().reshape(()), F.mse_loss(predicted, target), slips,
+            answer.detach().reshape(()),
+            F.mse_loss(predicted, target),
+            slips,
             f'For prediction_type="{kind}" this is not the mean squared error between what the '
             "network predicts for the noisy pictures and `target`.",
-        )  # fmt: skip
+        )
 
 
 @check("14.sample")
@@ -208,10 +212,12 @@ def _require_samples(answer, network, scheduler, noise, steps) -> None:
         ),
     }
     require_close(
-        answer, _generated(network, scheduler, noise, steps), slips,
+        answer,
+        _generated(network, scheduler, noise, steps),
+        slips,
         f"After {steps} steps of DDIM these are not the pictures that network and scheduler give. "
         "Predict for `sample` at `timestep`, then step, and keep `.prev_sample`.",
-    )  # fmt: skip
+    )
 
 
 @check("14.dropout")

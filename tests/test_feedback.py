@@ -497,7 +497,7 @@ def test_a_newer_or_foreign_database_is_refused(feedback, tmp_path, monkeypatch)
     (folder / "folder.db").mkdir()
     before = {path: path.is_file() and path.read_bytes() for path in folder.iterdir()}
     for name, says in (
-        ("README.md", r"must be a database of ratings; .*README\.md is none"),
+        ("README.md", r"must be a database of ratings; .*README\.md is no database"),
         ("songs.db", r"must be a database of ratings; .*songs\.db is another"),
         ("films.db", r"must be a database of ratings; .*films\.db is another"),
         ("folder.db", r"must be a database of ratings; .*folder\.db is a folder"),

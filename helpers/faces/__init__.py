@@ -5,6 +5,5 @@
     client.py     improve_face: calls this service, GFP-GAN's, or any Gradio app like it
     batch.py      improve_faces: many pictures, a few at once
 
-The client stands on protocols.py (what is said), wire.py (how it travels), pictures.py (what a
-picture is in between) and errors.py.
+The client stands on protocols.py (what is said), connection.py (how it travels) and errors.py.
 """

@@ -457,7 +457,7 @@ class Feedback:
                 raise
             except sqlite3.DatabaseError as error:
                 raise ValueError(
-                    f"path must be a database of ratings; {self.path} is none"
+                    f"path must be a database of ratings; {self.path} is no database"
                 ) from error
 
     def _version(self, connection: sqlite3.Connection) -> int:

@@ -65,7 +65,7 @@ def picture_distance(distance: Callable) -> str:
 
 
 def _say_what_went_wrong(answer: float, gap: np.ndarray, wrapped: np.ndarray) -> None:
-    """Raise Wrong for a distance that is none; `wrapped` is the difference taken in uint8."""
+    """Raise Wrong for a wrong distance; `wrapped` is the difference taken in uint8."""
     wanted = abs(gap).mean()
     slips = {
         "You subtract in `uint8`, which has no negative numbers: 3 - 5 is 254 there. Convert with "

@@ -57,7 +57,7 @@ class Reply:
         return parse_json(self.body, f"{self.url} answered")
 
 
-class Line:
+class Connection:
     """The connection to one server for one call, with a deadline.
 
     Args:
@@ -85,7 +85,7 @@ class Line:
         return self._end - time.monotonic()
 
     def run(self, work: Callable[[], T]) -> T:
-        """Do `work`, which uses this line, and give its result; then the line is closed.
+        """Do `work`, which uses this connection, and give its result; then it is closed.
 
         Raises `FaceServiceError` at the deadline, whatever `work` is doing then.
         """
@@ -198,7 +198,7 @@ class Line:
         return target
 
     def is_home(self, url: str) -> bool:
-        """Whether an address is on this line's server; http may become https there."""
+        """Whether an address is on this connection's server; http may become https there."""
         try:
             there = origin(url)
         except FaceServiceError:
@@ -314,7 +314,7 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class _Session(requests.Session):
-    """A session that tells of each connection, and leaves redirects to `Line`."""
+    """A session that tells of each connection, and leaves redirects to `Connection`."""
 
     def __init__(self, watch: Callable[[socket.socket], None]):
         super().__init__()
@@ -360,7 +360,7 @@ def _watched(pool_class, watch: Callable[[socket.socket], None]):
 def origin(url: str) -> str:
     """Scheme, host and port of an address: `https://host:443`.
 
-    Raises `FaceServiceError` if the address is none of the web, or holds a password.
+    Raises `FaceServiceError` if the address is not of the web, or holds a password.
     """
     advice = "Pass an address such as http://127.0.0.1:7870, or a Space id such as owner/name."
     try:
@@ -381,7 +381,7 @@ def origin(url: str) -> str:
 
 
 def parse_json(text: bytes, who: str) -> object:
-    """Strict JSON, with or without a byte order mark; `FaceServiceError` if it is none."""
+    """Strict JSON, with or without a byte order mark; `FaceServiceError` for other text."""
     try:
         return json.loads(text.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -663,8 +663,9 @@ def test_a_picture_without_its_file_is_left_out_of_the_image_folder(feedback, tm
     gone = rate(feedback, consent="training")
     kept = rate(feedback, picture("red"), consent="training")
     (feedback.pictures_folder / gone.picture).unlink()
-    with pytest.warns(UserWarning, match="set lacks 1 of the pictures: their files are missing"):
+    with pytest.warns(UserWarning, match="set lacks 1 of the pictures: their files are missing") as told:
         folder = feedback.export_images(tmp_path / "set")
+    assert told[0].filename == __file__
     lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["file_name"] for line in lines] == [kept.picture]
     assert {path.name for path in folder.iterdir()} == {kept.picture, "metadata.jsonl"}

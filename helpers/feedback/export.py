@@ -6,11 +6,11 @@ import json
 import re
 import shutil
 import uuid
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
 from helpers.base.files import write_whole
+from helpers.base.warn import warn_learner
 
 Record = dict[str, object]
 
@@ -79,9 +79,7 @@ def write_image_folder(folder: str | Path, pictures: Iterable) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # still there only if something failed
     if missing:
-        warnings.warn(
-            f"{folder} lacks {missing} of the pictures: their files are missing", stacklevel=3
-        )
+        warn_learner(f"{folder} lacks {missing} of the pictures: their files are missing")
     return folder
 
 

@@ -715,7 +715,7 @@ def test_a_file_that_holds_no_ratings_is_told_and_left_alone(command, tmp_path):
     text.write_text("no database", encoding="utf-8")
     folder.mkdir()
     for path, says in (
-        (text, "path must be a database of ratings; .*README.md is none"),
+        (text, "path must be a database of ratings; .*README.md is no database"),
         (folder, "path must be a database of ratings; .*a folder is a folder"),
         (text / "ratings.sqlite", "README.md"),
     ):

@@ -51,7 +51,7 @@ def raised(error: Exception, cause: Exception | None = None) -> Exception:
         (ModuleNotFoundError("No module named 'ftfy'"), ImportError, "'ftfy'.*doctor"),
         (PermissionError(errno.EACCES, "denied", "x"), PermissionError, "cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_the_models_fault_is_not_called_damage(
     saved_model, monkeypatch, error, kind, says
 ):
@@ -130,21 +130,29 @@ def test_the_limit_that_leaves_least_holds(monkeypatch):
         ("0::/a/b", {"a/b/memory.max": "9", "a/b/memory.current": "5"}, [4]),
         (
             "0::/a/b",
-            {"a/b/memory.max": "90", "a/b/memory.current": "50", "a/memory.max": "60",
-             "a/memory.current": "55", "a/memory.stat": "anon 7\ninactive_file 3\n"},
+            {
+                "a/b/memory.max": "90",
+                "a/b/memory.current": "50",
+                "a/memory.max": "60",
+                "a/memory.current": "55",
+                "a/memory.stat": "anon 7\ninactive_file 3\n",
+            },
             [40, 8],
         ),
         ("0::/somewhere/of/the/host", {"memory.max": "9", "memory.current": "2"}, [7]),
         # Version 1, in a container that sees the host's name of its group.
         (
             "11:cpu:/\n4:blkio,memory:/docker/1",
-            {"memory/memory.limit_in_bytes": "9", "memory/memory.usage_in_bytes": "6",
-             "memory/memory.stat": "total_inactive_file 2"},
+            {
+                "memory/memory.limit_in_bytes": "9",
+                "memory/memory.usage_in_bytes": "6",
+                "memory/memory.stat": "total_inactive_file 2",
+            },
             [5],
         ),
         ("", {}, []),
     ],
-)  # fmt: skip
+)
 def test_limits_of_containers_and_sessions(tmp_path, line, files, free):
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/self/cgroup").write_text(line, encoding="utf-8")

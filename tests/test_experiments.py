@@ -58,9 +58,13 @@ def test_a_control_has_no_negative_prompt_or_an_empty_one(tiny_pipe, control):
 
 def test_the_text_none_is_told_from_no_negative_prompt(tiny_pipe):
     proof = sweep(
-        tiny_pipe, prompt="a house", negative_prompt=["None", "at night"], seed=[1, 2, 3],
-        num_inference_steps=1, progress=False,
-    )  # fmt: skip
+        tiny_pipe,
+        prompt="a house",
+        negative_prompt=["None", "at night"],
+        seed=[1, 2, 3],
+        num_inference_steps=1,
+        progress=False,
+    )
     with pytest.raises(Wrong, match=r"Missing: None\. In quotes, 'None' is a text"):
         lesson_04.negative(proof, "at night", [1, 2, 3])
 

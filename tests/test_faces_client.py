@@ -17,8 +17,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from helpers.faces import contract
+from helpers.faces.client import connection
 from helpers.faces.client import improve as client
-from helpers.faces.client import wire
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.client.improve import improve_face
 from tests.faulty_server import (
@@ -51,8 +51,8 @@ POSTS = {"classic": "predict", "modern": "call"}  # the step that must not be do
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
-    monkeypatch.setattr(wire, "FIRST_PAUSE", 0.002)
-    monkeypatch.setattr(wire, "MAX_RESPONSE_BYTES", 3_000_000)
+    monkeypatch.setattr(connection, "FIRST_PAUSE", 0.002)
+    monkeypatch.setattr(connection, "MAX_RESPONSE_BYTES", 3_000_000)
     monkeypatch.setattr(client, "_known", {})
     monkeypatch.delenv(client.URL_VARIABLE, raising=False)
 
@@ -195,7 +195,7 @@ def test_1_addresses_where_nobody_is(image, url, says):
 
 
 def test_1_a_lookup_that_hangs_does_not_hold_the_caller(image, monkeypatch):
-    monkeypatch.setattr(wire.socket, "getaddrinfo", lambda *_, **__: time.sleep(9))
+    monkeypatch.setattr(connection.socket, "getaddrinfo", lambda *_, **__: time.sleep(9))
     assert (
         f"within {SHORT} seconds" in failure(image, "http://slow-name.invalid", timeout=SHORT).what
     )
@@ -549,7 +549,7 @@ def test_10_a_redirect_loop_ends(image, generation, step):
     server.answers[step] = moved(loop.get(step, "/gradio_api/call/predict/e1"))
     with server:
         error = failure(image, server.url)
-    assert server.hits(step) <= wire.MAX_REDIRECTS + 1
+    assert server.hits(step) <= connection.MAX_REDIRECTS + 1
     assert re.search("without end|answered 307", error.what) and error.side == "server"
 
 
@@ -634,7 +634,7 @@ def test_10_a_password_file_does_not_replace_the_token(image, tmp_path, monkeypa
     netrc = tmp_path / "netrc"
     netrc.write_text("default login someone password other", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(netrc))
-    monkeypatch.setattr(wire, "LOOPBACK", ())  # as for another computer
+    monkeypatch.setattr(connection, "LOOPBACK", ())  # as for another computer
     with FaultyServer("classic") as server:
         improve_face(image, url=server.url)
         improve_face(image, url=server.url, token=TOKEN)

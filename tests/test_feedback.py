@@ -77,7 +77,7 @@ def ways_out(feedback, folder, consent):
     exported = feedback.export_images(folder / f"{len(list(folder.iterdir()))}", consent)
     return [
         len(feedback.ratings(consent)),
-        len(feedback.table(consent)),
+        len(feedback.to_dataframe(consent)),
         len(read_csv(feedback.export_csv(folder / "ratings.csv", consent))),
         len(feedback.export_jsonl(folder / "ratings.jsonl", consent).read_text().splitlines()),
         len([path for path in exported.iterdir() if path.suffix == ".png"]),
@@ -288,7 +288,7 @@ def test_what_leaves_the_database_is_what_consent_allows(feedback, tmp_path):
         "public": ["public"],
     }.items():
         assert [r.prompt for r in feedback.ratings(wanted)] == expected
-        assert list(feedback.table(wanted)["prompt"]) == expected
+        assert list(feedback.to_dataframe(wanted)["prompt"]) == expected
         csv = read_csv(feedback.export_csv(tmp_path / f"{wanted}.csv", wanted))
         assert [row["prompt"] for row in csv] == expected
     folder = feedback.export_images(tmp_path / "images")  # for training unless told otherwise
@@ -497,7 +497,7 @@ def test_a_newer_or_foreign_database_is_refused(feedback, tmp_path, monkeypatch)
     (folder / "folder.db").mkdir()
     before = {path: path.is_file() and path.read_bytes() for path in folder.iterdir()}
     for name, says in (
-        ("README.md", r"must be a database of ratings; .*README\.md is none"),
+        ("README.md", r"must be a database of ratings; .*README\.md is no database"),
         ("songs.db", r"must be a database of ratings; .*songs\.db is another"),
         ("films.db", r"must be a database of ratings; .*films\.db is another"),
         ("folder.db", r"must be a database of ratings; .*folder\.db is a folder"),
@@ -663,8 +663,11 @@ def test_a_picture_without_its_file_is_left_out_of_the_image_folder(feedback, tm
     gone = rate(feedback, consent="training")
     kept = rate(feedback, picture("red"), consent="training")
     (feedback.pictures_folder / gone.picture).unlink()
-    with pytest.warns(UserWarning, match="set lacks 1 of the pictures: their files are missing"):
+    with pytest.warns(
+        UserWarning, match="set lacks 1 of the pictures: their files are missing"
+    ) as told:
         folder = feedback.export_images(tmp_path / "set")
+    assert told[0].filename == __file__
     lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["file_name"] for line in lines] == [kept.picture]
     assert {path.name for path in folder.iterdir()} == {kept.picture, "metadata.jsonl"}
@@ -673,4 +676,4 @@ def test_a_picture_without_its_file_is_left_out_of_the_image_folder(feedback, tm
 def test_an_empty_database_exports_empty_files(feedback, tmp_path):
     assert read_csv(feedback.export_csv(tmp_path / "r.csv")) == []
     assert feedback.export_jsonl(tmp_path / "r.jsonl").read_bytes() == b""
-    assert len(feedback.table()) == 0
+    assert len(feedback.to_dataframe()) == 0

@@ -16,10 +16,9 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @pytest.fixture
 def no_proxies(monkeypatch):
-    for name in list(os.environ):
-        if name.lower() in PROXIES:
-            monkeypatch.setenv(name, "")  # so that it is put back, whatever the test sets
-            monkeypatch.delenv(name)
+    for name in (*PROXIES, *map(str.upper, PROXIES)):
+        monkeypatch.setenv(name, "")  # so that it is put back, whatever the test sets
+        monkeypatch.delenv(name)
     return monkeypatch
 
 
@@ -49,6 +48,22 @@ def test_nothing_is_added_where_nothing_is_to_be_gone_past(no_proxies, settings)
     before = dict(os.environ)
     surroundings.reach_own_addresses_directly()
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_a_proxy_of_the_systems_settings_is_gone_past_too(no_proxies, system):
+    no_proxies.setattr(sys, "platform", system)
+    no_proxies.setattr("urllib.request.getproxies", lambda: {"https": "http://192.0.2.1:8080"})
+    surroundings.reach_own_addresses_directly()
+    assert os.environ["https_proxy"] == "http://192.0.2.1:8080"
+    assert os.environ["no_proxy"] == "localhost,127.0.0.1,::1"
+
+
+def test_windows_without_a_proxy_gets_none(no_proxies):
+    no_proxies.setattr(sys, "platform", "win32")
+    no_proxies.setattr("urllib.request.getproxies", dict)
+    surroundings.reach_own_addresses_directly()
+    assert "no_proxy" not in os.environ
 
 
 needs_users = pytest.mark.skipif(not hasattr(os, "getuid"), reason="each user has a folder there")

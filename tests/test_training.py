@@ -114,8 +114,12 @@ def test_drawings_stand_in_steps_of_two_cells_and_none_is_mirrored(monkeypatch):
     )
     for seed in range(80):
         pixels = np.asarray(data.sticker_picture(about, random.Random(seed)))
-        places = [(x, y) for x in data.PLACES for y in data.PLACES
-                  if np.array_equal(pixels[y : y + size, x : x + size], icon)]  # fmt: skip
+        places = [
+            (x, y)
+            for x in data.PLACES
+            for y in data.PLACES
+            if np.array_equal(pixels[y : y + size, x : x + size], icon)
+        ]
         assert len(places) == 1
         found.update(places)
     assert len(found) == 9
@@ -123,8 +127,9 @@ def test_drawings_stand_in_steps_of_two_cells_and_none_is_mirrored(monkeypatch):
 
 def test_portraits_keep_their_height_and_move_in_the_same_steps(monkeypatch):
     monkeypatch.setattr(data, "background", lambda name, draw: Image.new("RGB", (128, 128), "lime"))
-    monkeypatch.setattr(data, "portrait_person",
-                        lambda about, draw: Image.new("RGBA", (117, 144), "black"))  # fmt: skip
+    monkeypatch.setattr(
+        data, "portrait_person", lambda about, draw: Image.new("RGBA", (117, 144), "black")
+    )
     lefts = set()
     for seed in range(30):
         draw = random.Random(seed)
@@ -173,9 +178,13 @@ def test_the_skin_tones_differ_in_the_picture():
 # ------------------------------------------------------------------------------- the machine
 @pytest.mark.parametrize(
     ("flags", "dtype"),
-    [("fpu avx2 avx512_bf16", "bfloat16"), ("fp amx_bf16 amx_tile", "bfloat16"),
-     ("asimd bf16", "bfloat16"), ("fpu avx2 avx512f", "float32")],
-)  # fmt: skip
+    [
+        ("fpu avx2 avx512_bf16", "bfloat16"),
+        ("fp amx_bf16 amx_tile", "bfloat16"),
+        ("asimd bf16", "bfloat16"),
+        ("fpu avx2 avx512f", "float32"),
+    ],
+)
 def test_bfloat16_is_for_processors_that_have_it(tmp_path, flags, dtype):
     about = tmp_path / "cpuinfo"
     about.write_text(f"processor: 0\nflags\t\t: {flags}\n", encoding="utf-8")
@@ -193,8 +202,17 @@ def quadratic(folder, steps, handed_over=None):
         x = torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
         return (model(x) - x.sum(1, keepdim=True)).square().mean(), {}
 
-    return loop.Loop("line", model, loss_of, folder, steps, 0.05, ema=0.9, save_every=0.0,
-                     handed_over=handed_over)  # fmt: skip
+    return loop.Loop(
+        "line",
+        model,
+        loss_of,
+        folder,
+        steps,
+        0.05,
+        ema=0.9,
+        save_every=0.0,
+        handed_over=handed_over,
+    )
 
 
 def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(tmp_path):
@@ -291,8 +309,11 @@ def test_the_decoder_learns_from_what_the_unet_guesses(trained, tmp_path):
     refine_decoder("decoder", vae, TINY.vae, tmp_path, TINY.machine, guess)
     assert len(seen) == TINY.vae.decoder_steps
     assert all(count == len(captions) == 1 for count, captions in seen)  # of two pictures
-    changed = {name.partition(".")[0] for name, value in vae.state_dict().items()
-               if not torch.equal(value, before[name])}  # fmt: skip
+    changed = {
+        name.partition(".")[0]
+        for name, value in vae.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
     assert changed == {"decoder", "post_quant_conv"}
 
 
@@ -320,8 +341,15 @@ def test_new_latents_or_another_shape_need_a_unet_from_nothing(trained, tmp_path
     monkeypatch.setattr(command, "train_unet", noted)
 
     def begin(preset=TINY, **options):
-        recipe = command.Recipe(preset, tmp_path / str(len(begun)), trained.weights, 2,
-                                tmp_path / "records", ("clip",), **options)  # fmt: skip
+        recipe = command.Recipe(
+            preset,
+            tmp_path / str(len(begun)),
+            trained.weights,
+            2,
+            tmp_path / "records",
+            ("clip",),
+            **options,
+        )
         with pytest.raises(KeyboardInterrupt):
             recipe.unet()
         return begun[-1]

@@ -67,8 +67,10 @@ def test_a_tiny_turbo_is_trained_exported_and_draws_in_two_steps(trained):
     pipe = load_pipeline(trained.weights / "stickers-turbo", device="cpu")
     assert isinstance(pipe.scheduler, LCMScheduler)
     assert not isinstance(before.scheduler, LCMScheduler)
-    changed = [not torch.equal(new, old) for new, old in
-               zip(pipe.unet.parameters(), before.unet.parameters(), strict=True)]  # fmt: skip
+    changed = [
+        not torch.equal(new, old)
+        for new, old in zip(pipe.unet.parameters(), before.unet.parameters(), strict=True)
+    ]
     assert any(changed)
     calls = []
     pipe.unet.register_forward_hook(lambda module, inputs, output: calls.append(len(inputs[0])))

@@ -87,17 +87,27 @@ class Recipe:
         return train_tokenizer(folder, self.preset.tokenizer_captions)
 
     def trained_clip(
-        self, kind: str, settings: ClipSettings, before: Path,
+        self,
+        kind: str,
+        settings: ClipSettings,
+        before: Path,
         caption_of: Callable[[Sample], str] = attrgetter("caption"),
-    ) -> StickerClip:  # fmt: skip
+    ) -> StickerClip:
         """This run's contrastive model, begun from the one that the run before kept."""
         tokenizer = self.tokenizer()
         settings = replace(settings, seed=settings.seed + 10 * self.run)
         model = new_clip(settings, tokenizer)
         if self.run > 1:
             model.load_state_dict(StickerClip.from_pretrained(before).state_dict())
-        loop = train_clip(f"{kind}-{self.run}", settings, model, tokenizer, self.folder,
-                          self.preset.machine, caption_of)  # fmt: skip
+        loop = train_clip(
+            f"{kind}-{self.run}",
+            settings,
+            model,
+            tokenizer,
+            self.folder,
+            self.preset.machine,
+            caption_of,
+        )
         self.keep_log(loop)
         return loop.model.eval().requires_grad_(False).cpu()
 
@@ -112,8 +122,12 @@ class Recipe:
         It reads each picture's full caption, which is what it is asked about: in the varied ones
         words are left out, and then two pictures that differ have captions that fit both.
         """
-        judge = self.trained_clip("judge", self.preset.judge, self.judge_folder,
-                                  caption_of=lambda sample: prompt(sample.about))  # fmt: skip
+        judge = self.trained_clip(
+            "judge",
+            self.preset.judge,
+            self.judge_folder,
+            caption_of=lambda sample: prompt(sample.about),
+        )
         export_clip(judge, self.tokenizer(), self.judge_folder)
 
     def judge(self) -> StickerClip:
@@ -130,8 +144,9 @@ class Recipe:
                 return before
         settings = replace(settings, seed=settings.seed + 100 * self.run)
         name = f"vae-{self.run}"
-        vae, loop = train_vae(name, settings, self.folder, self.preset.machine, before,
-                              self.handover / name)  # fmt: skip
+        vae, loop = train_vae(
+            name, settings, self.folder, self.preset.machine, before, self.handover / name
+        )
         self.keep_log(loop)
         return vae.eval().requires_grad_(False)
 
@@ -142,8 +157,9 @@ class Recipe:
             return vae.eval().requires_grad_(False)
         settings = replace(settings, seed=settings.seed + 100 * self.run + 1)
         guesses = Guesses(self.unet(), self.clip().text, self.tokenizer(), self.preset.unet)
-        loop = refine_decoder(f"decoder-{self.run}", vae, settings, self.folder,
-                              self.preset.machine, guesses)  # fmt: skip
+        loop = refine_decoder(
+            f"decoder-{self.run}", vae, settings, self.folder, self.preset.machine, guesses
+        )
         self.keep_log(loop)
         return vae.eval().requires_grad_(False).cpu()
 
@@ -156,8 +172,14 @@ class Recipe:
             tokenizer = shipped.tokenizer if shipped else self.tokenizer()
             data = Dataset(settings.seed + self.run)
             machine = self.preset.machine
-            write_latents(file, data, settings.latent_pictures, vae.to(machine.device), tokenizer,
-                          machine.workers)  # fmt: skip
+            write_latents(
+                file,
+                data,
+                settings.latent_pictures,
+                vae.to(machine.device),
+                tokenizer,
+                machine.workers,
+            )
             vae.cpu()
         return file
 
@@ -180,8 +202,14 @@ class Recipe:
             if shape_of(before) == shape_of(unet):
                 unet.load_state_dict(before.state_dict())
         stored = NoisyLatents(self.latents(), self.clip().text, self.tokenizer(), settings)
-        loop = train_unet(unet, stored, self.folder, f"unet-{self.run}", self.preset.machine,
-                          self.handover / f"unet-{self.run}")  # fmt: skip
+        loop = train_unet(
+            unet,
+            stored,
+            self.folder,
+            f"unet-{self.run}",
+            self.preset.machine,
+            self.handover / f"unet-{self.run}",
+        )
         self.keep_log(loop)
         return loop.model.eval().cpu()
 
@@ -212,10 +240,14 @@ class Recipe:
         settings, weights, shipped = self.preset.distil, self.weights, self.shipped()
         shared = replace(self.preset.unet, seed=settings.seed, batch_size=settings.batch_size)
         loop = train_student(
-            settings, new_student(shipped.unet, settings.stages), shipped.unet,
-            self.shipped_latents(shared, shipped), self.folder,
-            f"distil-{self.run}", self.preset.machine,
-        )  # fmt: skip
+            settings,
+            new_student(shipped.unet, settings.stages),
+            shipped.unet,
+            self.shipped_latents(shared, shipped),
+            self.folder,
+            f"distil-{self.run}",
+            self.preset.machine,
+        )
         loop.log(self.student_logs / f"{loop.name}.jsonl")
         export_unet(loop.model.eval().cpu(), weights / "stickers-distilled", "stickers")
 
@@ -252,9 +284,13 @@ class Recipe:
         vae = AutoencoderKL.from_pretrained(self.weights / "stickers" / "vae").float()
         settings = replace(self.preset.restorer, seed=self.preset.restorer.seed + self.run)
         loop = train_restorer(
-            f"restorer-{self.run}", settings, vae, self.folder, self.preset.machine,
+            f"restorer-{self.run}",
+            settings,
+            vae,
+            self.folder,
+            self.preset.machine,
             before=folder if self.run > 1 and folder.exists() else None,
-        )  # fmt: skip
+        )
         loop.log(self.restorer_logs / f"{loop.name}.jsonl")
         export_restorer(Restorer(loop.model), folder)
         evaluate_restorer(vae, folder, self.preset.name, settings, self.restorer_logs)
@@ -287,16 +323,28 @@ class Recipe:
             step = int(file.stem.rpartition("step")[2])
             snapshots[step] = torch.load(file, weights_only=True, map_location="cpu")
         pipe = self.shipped(device=self.preset.machine.device)
-        curve(pipe, self.judge_of_pictures(), snapshots, minutes,
-              self.logs / f"curve-{self.run}.jsonl", self.preset.curve_pictures)  # fmt: skip
+        curve(
+            pipe,
+            self.judge_of_pictures(),
+            snapshots,
+            minutes,
+            self.logs / f"curve-{self.run}.jsonl",
+            self.preset.curve_pictures,
+        )
 
     def recipes(self, only: str | None = None) -> None:
         """What teaches a new U-Net fastest: every recipe, or only one of them."""
         for name in [only] if only else RECIPES:
             output = self.logs.with_name("recipes") / f"{name}.json"
             if not output.exists():
-                try_recipe(name, self.shipped(), self.judge_of_pictures(), self.preset,
-                           self.folder / "recipes", output)  # fmt: skip
+                try_recipe(
+                    name,
+                    self.shipped(),
+                    self.judge_of_pictures(),
+                    self.preset,
+                    self.folder / "recipes",
+                    output,
+                )
 
     def pictures(self) -> None:
         """The grids in course/pictures/."""
@@ -351,22 +399,27 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
     parser.add_argument("--run", type=int, default=1, help="2, 3, … go on from the shipped U-Net")
     parser.add_argument(
-        "--from-nothing", action="store_true",
-        help="let the first run replace the shipped models",
-    )  # fmt: skip
+        "--from-nothing", action="store_true", help="let the first run replace the shipped models"
+    )
     parser.add_argument(
-        "--keep", nargs="+", choices=("clip", "decoder"), default=(),
+        "--keep",
+        nargs="+",
+        choices=("clip", "decoder"),
+        default=(),
         help="parts that a later run leaves as they are shipped",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--retrain-vae", action="store_true",
+        "--retrain-vae",
+        action="store_true",
         help="train the whole autoencoder further; its latents change, so the U-Net begins anew",
-    )  # fmt: skip
+    )
     parser.add_argument("--checkpoints", type=Path, help="where the state of a training is kept")
     parser.add_argument(
-        "--weights", type=Path, default=WEIGHTS,
+        "--weights",
+        type=Path,
+        default=WEIGHTS,
         help="another folder of models, with its own checkpoints, records and pictures in it",
-    )  # fmt: skip
+    )
     chosen = parser.parse_args()
     if fault := fault_of(chosen):
         parser.error(fault)
@@ -376,8 +429,16 @@ def main() -> None:
         names = ("checkpoints", "records", "pictures")
         checkpoints, records, grids = (chosen.weights / name for name in names)
     folder = (chosen.checkpoints or checkpoints) / preset.name
-    recipe = Recipe(preset, folder, chosen.weights, chosen.run, records, tuple(chosen.keep),
-                    grids, chosen.retrain_vae)  # fmt: skip
+    recipe = Recipe(
+        preset,
+        folder,
+        chosen.weights,
+        chosen.run,
+        records,
+        tuple(chosen.keep),
+        grids,
+        chosen.retrain_vae,
+    )
     stage: Callable = getattr(recipe, chosen.stage)
     stage()
 

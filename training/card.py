@@ -49,8 +49,10 @@ LIMITS = """\
 def table(rows: dict[str, dict[str, float]]) -> str:
     """Rows by name as a Markdown table; the columns are those of the first row."""
     columns = list(next(iter(rows.values())))
-    lines = ["| | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
-             "|---" * (len(columns) + 1) + "|"]  # fmt: skip
+    lines = [
+        "| | " + " | ".join(column.replace("_", " ") for column in columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
     for name, row in rows.items():
         lines.append(f"| {name} | " + " | ".join(f"{row[column]:g}" for column in columns) + " |")
     return "\n".join(lines)
@@ -62,8 +64,11 @@ def training_table(logs: Path) -> str:
         if file.stem.startswith("curve-"):  # verdicts, not a training
             continue
         last = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
-        rows[file.stem] = {"steps": last["step"], "minutes": round(last["seconds"] / 60, 1),
-                           "loss at the end": last["loss"]}  # fmt: skip
+        rows[file.stem] = {
+            "steps": last["step"],
+            "minutes": round(last["seconds"] / 60, 1),
+            "loss at the end": last["loss"],
+        }
     return table(rows)
 
 
@@ -74,7 +79,9 @@ def write_card(folder: Path, logs: Path) -> None:
     verdicts = "\n\n".join(
         f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
     )
-    write_whole(folder / "README.md", f"""{HEADER}
+    write_whole(
+        folder / "README.md",
+        f"""{HEADER}
 ## Training
 `python -m training all`, then `python -m training all --run 2` and so on, with the preset
 `{figures["preset"]}`. `training/README.md` says what each run ran on.
@@ -111,7 +118,8 @@ without portraits, 25 steps, guidance 7.5:
 
 {table(figures["schedulers"])}
 
-{LIMITS}""")  # fmt: skip
+{LIMITS}""",
+    )
 
 
 def hardware() -> str:

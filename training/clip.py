@@ -23,13 +23,18 @@ def new_clip(settings: ClipSettings, tokenizer: CLIPTokenizer) -> StickerClip:
     """An untrained model in the size of the settings."""
     torch.manual_seed(settings.seed)
     config = CLIPTextConfig(
-        vocab_size=len(tokenizer), hidden_size=settings.text_width,
-        projection_dim=settings.text_width, intermediate_size=4 * settings.text_width,
-        num_hidden_layers=settings.text_layers, num_attention_heads=settings.text_heads,
-        max_position_embeddings=tokenizer.model_max_length, hidden_act="quick_gelu",
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        vocab_size=len(tokenizer),
+        hidden_size=settings.text_width,
+        projection_dim=settings.text_width,
+        intermediate_size=4 * settings.text_width,
+        num_hidden_layers=settings.text_layers,
+        num_attention_heads=settings.text_heads,
+        max_position_embeddings=tokenizer.model_max_length,
+        hidden_act="quick_gelu",
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+    )
     return StickerClip(CLIPTextModelWithProjection(config))
 
 
@@ -85,9 +90,14 @@ class ClipBatches:
 
 
 def train_clip(
-    name: str, settings: ClipSettings, model: StickerClip, tokenizer: CLIPTokenizer, folder: Path,
-    machine: Machine, caption_of: Callable[[Sample], str],
-) -> Loop:  # fmt: skip
+    name: str,
+    settings: ClipSettings,
+    model: StickerClip,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    machine: Machine,
+    caption_of: Callable[[Sample], str],
+) -> Loop:
     """Trains the model for the settings' steps; goes on where a killed run was.
 
     `caption_of` gives what it reads for a sample.
@@ -104,7 +114,8 @@ def train_clip(
         longest = int((ids != tokenizer.eos_token_id).sum(1).max()) + 1  # no time for padding
         return contrastive_loss(model, pixels, ids[:, :longest].to(machine.device))
 
-    loop = Loop(name, model, loss_of, folder, settings.steps, settings.learning_rate,
-                machine=machine)  # fmt: skip
+    loop = Loop(
+        name, model, loss_of, folder, settings.steps, settings.learning_rate, machine=machine
+    )
     loop.run()
     return loop

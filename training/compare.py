@@ -13,14 +13,7 @@ from PIL import Image
 from helpers.base.files import write_whole
 from helpers.ranking.ranker import Ranker, r_precision
 from training.card import table, training_table
-from training.evaluate import (
-    TIMED_THREADS,
-    Judge,
-    generate,
-    prompt,
-    seconds_an_image,
-    wanted,
-)
+from training.evaluate import TIMED_THREADS, Judge, generate, prompt, seconds_an_image, wanted
 
 GUIDANCE_SCALE = 5.0
 KINDS = ("trained", "held out")
@@ -66,9 +59,15 @@ def median_seconds(pipes: dict, rounds: int) -> dict[str, float]:
 
 
 def compare(
-    pipes: dict, ranker: Ranker, judge: Judge, output: Path, about: dict, prompts: int,
-    rounds: int, seed: int = 7_000,
-) -> None:  # fmt: skip
+    pipes: dict,
+    ranker: Ranker,
+    judge: Judge,
+    output: Path,
+    about: dict,
+    prompts: int,
+    rounds: int,
+    seed: int = 7_000,
+) -> None:
     """All figures of the pipelines, by name, written to a JSON file; timed in so many rounds."""
     figures = {
         **about,
@@ -94,14 +93,18 @@ def write_student_card(folder: Path, logs: Path) -> None:
     """README.md of the weights' folder, from its figures.json."""
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     sizes = {
-        name: {"million parameters in the U-Net": round(count / 1e6, 2),
-               "seconds an image": figures["seconds"][name]}
+        name: {
+            "million parameters in the U-Net": round(count / 1e6, 2),
+            "seconds an image": figures["seconds"][name],
+        }
         for name, count in figures["unet_parameters"].items()
-    }  # fmt: skip
+    }
     verdicts = "\n\n".join(
         f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
     )
-    write_whole(folder / "README.md", f"""{HEADER}
+    write_whole(
+        folder / "README.md",
+        f"""{HEADER}
 ## Training
 `python -m training distil`, with the preset `{figures["preset"]}`. Each began anew from the teacher
 of its run; the last one is shipped.
@@ -120,4 +123,5 @@ R-precision: how often the picture's own prompt fits better than all the others,
 card of `stickers`. All in percent, on the same prompts and seeds.
 
 {verdicts}
-""")  # fmt: skip
+""",
+    )

@@ -213,9 +213,15 @@ def sticker_picture(about: Sticker, draw: random.Random) -> Image.Image:
 
 def portrait_layers(about: Portrait) -> list[str]:
     """The names of the layers that make up a person, in painting order."""
-    names = [f"head/{about.skin}", f"brows/{about.expression}", f"eyes/{about.eyewear}",
-             f"hair/{about.person}/{about.hair}/{about.hair_colour}", f"shirt/{about.shirt}",
-             f"mouth/{about.expression}", f"nose/{about.skin}"]  # fmt: skip
+    names = [
+        f"head/{about.skin}",
+        f"brows/{about.expression}",
+        f"eyes/{about.eyewear}",
+        f"hair/{about.person}/{about.hair}/{about.hair_colour}",
+        f"shirt/{about.shirt}",
+        f"mouth/{about.expression}",
+        f"nose/{about.skin}",
+    ]
     if about.beard:
         names.insert(5, f"beard/{about.hair_colour}")
     return names

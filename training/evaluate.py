@@ -124,9 +124,12 @@ def generate(pipe, abouts: list, guidance_scale: float, seed: int, batch_size: i
         batch = abouts[start : start + batch_size]
         generators = [torch.Generator().manual_seed(seed + start + i) for i in range(len(batch))]
         result = pipe(
-            [prompt(about) for about in batch], guidance_scale=guidance_scale,
-            num_inference_steps=STEPS, generator=generators, output_type="np",
-        )  # fmt: skip
+            [prompt(about) for about in batch],
+            guidance_scale=guidance_scale,
+            num_inference_steps=STEPS,
+            generator=generators,
+            output_type="np",
+        )
         pictures += list((result.images * 255).round().astype(np.uint8))
     return pictures
 
@@ -219,9 +222,13 @@ def evaluate(
 
 
 def curve(
-    pipe, judge: Judge, snapshots: dict[int, dict], minutes: dict[int, float], output: Path,
+    pipe,
+    judge: Judge,
+    snapshots: dict[int, dict],
+    minutes: dict[int, float],
+    output: Path,
     pictures: int,
-) -> None:  # fmt: skip
+) -> None:
     """The verdicts at guidance 5 of averages kept on the way, by step, as JSON lines.
 
     `minutes` are those of training, by step, where they were noted.

@@ -64,9 +64,13 @@ def text_encoder(clip: StickerClip) -> CLIPTextModel:
 def default_scheduler(name: str, prediction_type: str):
     """A scheduler class by name, with the settings of Stable Diffusion 1.x."""
     as_in_sd = PNDMScheduler(
-        **SCHEDULE, prediction_type=prediction_type, skip_prk_steps=True, set_alpha_to_one=False,
-        steps_offset=1, timestep_spacing="leading",
-    )  # fmt: skip
+        **SCHEDULE,
+        prediction_type=prediction_type,
+        skip_prk_steps=True,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing="leading",
+    )
     as_in_sd.register_to_config(clip_sample=False)  # for DDIM, which would clip latents otherwise
     return getattr(diffusers, name).from_config(as_in_sd.config)
 
@@ -74,10 +78,15 @@ def default_scheduler(name: str, prediction_type: str):
 def export_pipeline(clip: StickerClip, vae, unet, tokenizer, scheduler, folder: Path) -> None:
     """A `StableDiffusionPipeline` folder, float16 safetensors."""
     pipe = StableDiffusionPipeline(
-        vae=vae, text_encoder=text_encoder(clip), tokenizer=tokenizer, unet=unet,
-        scheduler=scheduler, safety_checker=None, feature_extractor=None,
+        vae=vae,
+        text_encoder=text_encoder(clip),
+        tokenizer=tokenizer,
+        unet=unet,
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
         requires_safety_checker=False,
-    )  # fmt: skip
+    )
     replaced(folder, lambda part: pipe.to(torch.float16).save_pretrained(part))
 
 
@@ -86,8 +95,12 @@ def export_unet(unet, folder: Path, parts_from: str, scheduler=None) -> None:
 
     The folder `parts_from` beside it has the rest.
     """
-    index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": diffusers.__version__,
-             "_parts_from": parts_from, "unet": ["diffusers", "UNet2DConditionModel"]}  # fmt: skip
+    index = {
+        "_class_name": "StableDiffusionPipeline",
+        "_diffusers_version": diffusers.__version__,
+        "_parts_from": parts_from,
+        "unet": ["diffusers", "UNet2DConditionModel"],
+    }
 
     if scheduler is not None:
         index["scheduler"] = ["diffusers", type(scheduler).__name__]

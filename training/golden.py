@@ -39,8 +39,10 @@ def abouts() -> list[Sticker]:
     """Every third subject, each on the next background."""
     subjects = SUBJECTS[:: len(SUBJECTS) // COUNT + 1]
     subjects += tuple(name for name in SUBJECTS if name not in subjects)
-    return [Sticker(subject, WORD, PLACES[i % len(PLACES)])
-            for i, subject in enumerate(subjects[:COUNT])]  # fmt: skip
+    return [
+        Sticker(subject, WORD, PLACES[i % len(PLACES)])
+        for i, subject in enumerate(subjects[:COUNT])
+    ]
 
 
 def cast_in_gold(sprite: Image.Image) -> Image.Image:

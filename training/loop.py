@@ -64,12 +64,16 @@ class Loop:
     def __post_init__(self) -> None:
         self.optimizer = torch.optim.AdamW(
             [value for value in self.model.parameters() if value.requires_grad],
-            lr=self.learning_rate, betas=(0.9, 0.99),
-            weight_decay=self.weight_decay, fused=True,
-        )  # fmt: skip
-        self.average = {
-            name: value.detach().clone() for name, value in self.model.state_dict().items()
-        } if self.ema else {}  # fmt: skip
+            lr=self.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+        self.average = (
+            {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            if self.ema
+            else {}
+        )
         self.began_at = 0  # the step at which the optimizer knew nothing yet
         if self.file.exists():
             self.load()
@@ -82,10 +86,14 @@ class Loop:
 
     def state(self) -> dict:
         return {
-            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "average": self.average, "step": self.step, "seconds": self.seconds,
-            "history": self.history, "began_at": self.began_at,
-        }  # fmt: skip
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "began_at": self.began_at,
+        }
 
     def save(self) -> None:
         write_whole(self.file, lambda path: torch.save(self.state(), path))

@@ -72,19 +72,28 @@ def train_lora(pipe, settings: LoraSettings, folder: Path, pictures: Path = GOLD
     mixed = golden + [Captioned(Image.fromarray(one.picture), one.caption) for one in old]
     training_set = TrainingSet(pipe, mixed, seed=settings.seed)
     began = time.monotonic()
-    losses = fine_tune(pipe, training_set, settings.steps, settings.batch_size,
-                       settings.learning_rate)  # fmt: skip
+    losses = fine_tune(
+        pipe, training_set, settings.steps, settings.batch_size, settings.learning_rate
+    )
     minutes = (time.monotonic() - began) / 60
     replaced(folder, lambda part: save_lora(pipe, part))
     return {
-        "pictures": len(golden), "old_pictures": len(old), "rank": settings.rank,
-        "parameters": count, "bytes": (folder / STANDARD_NAME).stat().st_size,
-        "steps": settings.steps, "batch_size": settings.batch_size,
+        "pictures": len(golden),
+        "old_pictures": len(old),
+        "rank": settings.rank,
+        "parameters": count,
+        "bytes": (folder / STANDARD_NAME).stat().st_size,
+        "steps": settings.steps,
+        "batch_size": settings.batch_size,
         "learning_rate": settings.learning_rate,
-        "minutes": round(minutes, 1), "hardware": hardware(), "torch": torch.__version__,
-        "losses": [round(float(np.mean(losses[start : start + REPORTED])), 4)
-                   for start in range(0, len(losses), REPORTED)],
-    }  # fmt: skip
+        "minutes": round(minutes, 1),
+        "hardware": hardware(),
+        "torch": torch.__version__,
+        "losses": [
+            round(float(np.mean(losses[start : start + REPORTED])), 4)
+            for start in range(0, len(losses), REPORTED)
+        ],
+    }
 
 
 def asked_for(count: int) -> dict[str, list[Sticker]]:
@@ -111,8 +120,9 @@ def measure(pipes: dict, ranker, judge, count: int, seed: int = 5_000) -> dict:
             right = judge.shares(drawn, plain)  # the judge never read "golden"
             found["golden"][kind][name] = {
                 "golden": round(100 * float(np.mean([golden_share(one) for one in drawn])), 1),
-                "subject": right["subject"], "background": right["background"],
-            }  # fmt: skip
+                "subject": right["subject"],
+                "background": right["background"],
+            }
             print(kind, name, found["golden"][kind][name], flush=True)
     samples = list(chain(*(different(kind, count, seed) for kind in ("trained", "held out"))))
     old = [sample.about for sample in samples]
@@ -131,7 +141,9 @@ def write_lora_card(folder: Path, figures: dict, preset: str) -> None:
         f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["golden"].items()
     )
     losses = figures["losses"]
-    write_whole(folder / "README.md", f"""{HEADER.format(**figures)}
+    write_whole(
+        folder / "README.md",
+        f"""{HEADER.format(**figures)}
 ## Training
 `python -m training lora`, with the preset `{preset}`, on {figures["hardware"]}, torch
 {figures["torch"]}: rank {figures["rank"]}, {figures["parameters"]:,} numbers, {figures["steps"]}
@@ -153,7 +165,8 @@ out of {2 * figures["prompts"]}:
 
 {table(figures["old"])}
 
-{LIMITS}""")  # fmt: skip
+{LIMITS}""",
+    )
 
 
 def golden_of_pictures(folder: Path = GOLDEN) -> float:

@@ -73,9 +73,13 @@ def encoded(pipe: StableDiffusionPipeline, settings: UnetSettings, data: Dataset
 
 
 def try_recipe(
-    name: str, pipe: StableDiffusionPipeline, judge: Judge, preset: Preset, checkpoints: Path,
+    name: str,
+    pipe: StableDiffusionPipeline,
+    judge: Judge,
+    preset: Preset,
+    checkpoints: Path,
     output: Path,
-) -> None:  # fmt: skip
+) -> None:
     """Trains a new U-Net by one recipe and writes what it can do to `output`, a JSON file.
 
     `pipe` lends the other parts. A trial that was killed goes on from its checkpoint.
@@ -100,9 +104,12 @@ def try_recipe(
 
 
 def measured(
-    pipe: StableDiffusionPipeline, unet: UNet2DConditionModel, judge: Judge,
-    settings: UnetSettings, count: int,
-) -> dict:  # fmt: skip
+    pipe: StableDiffusionPipeline,
+    unet: UNet2DConditionModel,
+    judge: Judge,
+    settings: UnetSettings,
+    count: int,
+) -> dict:
     """Errors of the velocity, of one-step pictures, and what the judge says of drawn ones."""
     data = small_world(settings.seed + 1)
     stored, samples = encoded(pipe, settings, data, count), data.samples(0, count)

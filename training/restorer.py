@@ -47,9 +47,13 @@ def through_vae(
 
 
 def train_restorer(
-    name: str, settings: RestorerSettings, vae: AutoencoderKL, folder: Path, machine: Machine,
+    name: str,
+    settings: RestorerSettings,
+    vae: AutoencoderKL,
+    folder: Path,
+    machine: Machine,
     before: Path | None = None,
-) -> Loop:  # fmt: skip
+) -> Loop:
     """Trains to the end of the settings' steps; the loop's model holds the averaged weights.
 
     `before` is the folder of a restorer to go on from.
@@ -85,9 +89,18 @@ def train_restorer(
         worse = harm(restored, plain, clean)
         return F.mse_loss(restored, clean) + settings.harm_weight * worse, figures
 
-    loop = Loop(name, network, loss_of, folder, settings.steps, settings.learning_rate,
-                machine=machine, ema=settings.ema, weight_decay=0.0,
-                report_every=100)  # fmt: skip
+    loop = Loop(
+        name,
+        network,
+        loss_of,
+        folder,
+        settings.steps,
+        settings.learning_rate,
+        machine=machine,
+        ema=settings.ema,
+        weight_decay=0.0,
+        report_every=100,
+    )
     loop.run()
     loop.use_average()
     return loop
@@ -199,8 +212,10 @@ def measured(restorer: Restorer, cases) -> dict[str, dict[str, float]]:
     found: dict[str, list] = {"psnr": [], "ssim": []}
     for spoiled, clean, factor, (top, bottom) in cases:
         box = (0, clean.height * top // SIZE, clean.width, clean.height * bottom // SIZE)
-        shown = {name: picture.crop(box)
-                 for name, picture in candidates(restorer, spoiled, factor).items()}  # fmt: skip
+        shown = {
+            name: picture.crop(box)
+            for name, picture in candidates(restorer, spoiled, factor).items()
+        }
         goal = clean.crop(box)
         # A picture that is not spoiled has an infinite PSNR; 60 dB is beyond what anybody sees.
         found["psnr"].append({name: min(60.0, psnr(one, goal)) for name, one in shown.items()})
@@ -220,8 +235,15 @@ def held_out(kind: str, count: int, seed: int, tone: str | None = None) -> list:
     return found
 
 
-def cases(abouts: list, spoiler: Spoiler, scale: int, factor: int, way: str, seed: int,
-          rows: tuple[int, int] = (0, SIZE)):  # fmt: skip
+def cases(
+    abouts: list,
+    spoiler: Spoiler,
+    scale: int,
+    factor: int,
+    way: str,
+    seed: int,
+    rows: tuple[int, int] = (0, SIZE),
+):
     for i, about in enumerate(abouts):
         clean = truth(about, random.Random(f"{seed}/{i}"), scale)
         yield spoiler(clean, factor, way, seed + i), clean, factor, rows
@@ -248,8 +270,10 @@ def restorer_figures(restorer: Restorer, vae: AutoencoderKL, pictures: int, seed
             f"{way}, factor {factor}": measured(
                 restorer, cases(portraits, spoiler, factor, factor, way, seed)
             )
-            for way in spoiled_ways for factor in FACTORS
-        } | {
+            for way in spoiled_ways
+            for factor in FACTORS
+        }
+        | {
             f"untouched, factor {factor}": measured(
                 restorer, cases(portraits, spoiler, factor, factor, "untouched", seed)
             )
@@ -258,8 +282,9 @@ def restorer_figures(restorer: Restorer, vae: AutoencoderKL, pictures: int, seed
         "faces": {
             tone: measured(
                 restorer,
-                cases(held_out("portraits", pictures, seed, tone), spoiler, 2, 2, "drawn", seed,
-                      HEAD),
+                cases(
+                    held_out("portraits", pictures, seed, tone), spoiler, 2, 2, "drawn", seed, HEAD
+                ),
             )
             for tone in SKIN_TONES
         },
@@ -267,11 +292,12 @@ def restorer_figures(restorer: Restorer, vae: AutoencoderKL, pictures: int, seed
             f"{way}, factor {factor}": measured(
                 restorer, cases(stickers, spoiler, 1, factor, way, seed)
             )
-            for way in WAYS for factor in (1, 2)
+            for way in WAYS
+            for factor in (1, 2)
         },
         "made worse": share_made_worse(restorer, spoiler, stickers, seed),
         "seconds": seconds_a_picture(restorer, held_out("portraits", 1, seed)[0]),
-    }  # fmt: skip
+    }
 
 
 def seconds_a_picture(restorer: Restorer, about: Portrait, rounds: int = 5) -> dict[str, float]:
@@ -312,20 +338,25 @@ def evaluate_restorer(
     """Measures the exported restorer; writes figures.json and the card README.md from it."""
     restorer = Restorer.from_pretrained(folder)
     figures = {
-        "preset": preset, "hardware": hardware(), "torch": torch.__version__,
-        "settings": asdict(settings), "runs": last_lines(logs),
+        "preset": preset,
+        "hardware": hardware(),
+        "torch": torch.__version__,
+        "settings": asdict(settings),
+        "runs": last_lines(logs),
         "size": (folder / "model.safetensors").stat().st_size,
         "numbers": sum(value.numel() for value in restorer.network.parameters()),
         **restorer_figures(restorer, vae.cpu(), settings.evaluation_pictures),
-    }  # fmt: skip
+    }
     write_whole(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
     write_card(folder)
 
 
 def last_lines(logs: Path) -> dict[str, dict]:
     """What each run's log says at its end."""
-    return {file.stem: json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
-            for file in sorted(logs.glob("restorer-*.jsonl"))}  # fmt: skip
+    return {
+        file.stem: json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+        for file in sorted(logs.glob("restorer-*.jsonl"))
+    }
 
 
 # ------------------------------------------------------------------------------- the card
@@ -387,11 +418,15 @@ def write_card(folder: Path) -> None:
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     settings, seconds = figures["settings"], figures["seconds"]
     runs = {
-        name: {"steps": last["step"], "minutes": round(last["seconds"] / 60, 1),
-               "loss at the end": last["loss"], "PSNR at the end": last["psnr"],
-               "PSNR over bicubic": last["gain"]}
+        name: {
+            "steps": last["step"],
+            "minutes": round(last["seconds"] / 60, 1),
+            "loss at the end": last["loss"],
+            "PSNR at the end": last["psnr"],
+            "PSNR over bicubic": last["gain"],
+        }
         for name, last in figures["runs"].items()
-    }  # fmt: skip
+    }
     seconds = ", ".join(f"{name} {value:g} s" for name, value in seconds.items())
     write_whole(
         folder / "README.md",

@@ -189,8 +189,11 @@ def wavy_hair(colour: str) -> str:
 def curly_long_hair(colour: str) -> str:
     shade = f"#{colour}"
     crown = [(32 + 14.2 * math.cos(a), 25 - 13.4 * math.sin(a)) for a in np.linspace(0.25, 2.89, 9)]
-    sides = [(x + out * (y % 8 == 2), y) for x, out in ((17.2, -1.2), (46.8, 1.2))
-             for y in range(22, 50, 4)]  # fmt: skip
+    sides = [
+        (x + out * (y % 8 == 2), y)
+        for x, out in ((17.2, -1.2), (46.8, 1.2))
+        for y in range(22, 50, 4)
+    ]
     return bumps(crown, 4.2, shade) + bumps(sides, 3.6, shade)
 
 

@@ -31,9 +31,12 @@ def train_tokenizer(folder: Path, captions: int, seed: int = 0) -> CLIPTokenizer
     tokenizer = CLIPTokenizer(
         vocab={word: number for number, word in enumerate(words)},
         merges=[tuple(pair) for pair in merges(learner)],
-        bos_token=START, eos_token=END, pad_token=END, unk_token=END,
+        bos_token=START,
+        eos_token=END,
+        pad_token=END,
+        unk_token=END,
         model_max_length=MAX_LENGTH,
-    )  # fmt: skip
+    )
     tokenizer.save_pretrained(folder)
     return tokenizer
 

@@ -114,9 +114,17 @@ def train_turbo(
         return huber(found - wanted), {}
 
     loop = Loop(
-        name, student, loss_of, folder, settings.steps, settings.learning_rate,
-        warm_up=settings.warm_up, machine=machine, ema=settings.ema, report_every=25,
-    )  # fmt: skip
+        name,
+        student,
+        loss_of,
+        folder,
+        settings.steps,
+        settings.learning_rate,
+        warm_up=settings.warm_up,
+        machine=machine,
+        ema=settings.ema,
+        report_every=25,
+    )
     loop.run()
     loop.use_average()
     return loop

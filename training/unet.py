@@ -32,14 +32,20 @@ def new_unet(settings: UnetSettings, text_width: int) -> UNet2DConditionModel:
     torch.manual_seed(settings.seed)
     deeper = len(settings.channels) - 1
     unet = UNet2DConditionModel(
-        sample_size=16, in_channels=4, out_channels=4, block_out_channels=settings.channels,
-        layers_per_block=settings.layers_per_block, cross_attention_dim=text_width,
-        attention_head_dim=4, resnet_time_scale_shift=settings.resnet_time_scale_shift,
-        addition_embed_type=settings.addition_embed_type, addition_embed_type_num_heads=4,
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=settings.channels,
+        layers_per_block=settings.layers_per_block,
+        cross_attention_dim=text_width,
+        attention_head_dim=4,
+        resnet_time_scale_shift=settings.resnet_time_scale_shift,
+        addition_embed_type=settings.addition_embed_type,
+        addition_embed_type_num_heads=4,
         down_block_types=("DownBlock2D", *["CrossAttnDownBlock2D"] * deeper),
         up_block_types=(*["CrossAttnUpBlock2D"] * deeper, "UpBlock2D"),
         norm_num_groups=16,
-    )  # fmt: skip
+    )
     for module in unet.modules():
         if hasattr(module, "conv_shortcut"):  # a residual block
             nn.init.zeros_(module.conv2.weight)
@@ -145,9 +151,13 @@ def for_training(unet: UNet2DConditionModel, device: str) -> None:
 
 
 def train_unet(
-    unet: UNet2DConditionModel, stored: NoisyLatents, folder: Path, name: str, machine: Machine,
+    unet: UNet2DConditionModel,
+    stored: NoisyLatents,
+    folder: Path,
+    name: str,
+    machine: Machine,
     handed_over: Path | None = None,
-) -> Loop:  # fmt: skip
+) -> Loop:
     """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
     settings, device = stored.settings, machine.device
     for_training(unet, device)
@@ -160,10 +170,20 @@ def train_unet(
         weights = timestep_weights(stored.schedule, timesteps, settings)
         return (errors * weights.to(device)).mean(), {}
 
-    loop = Loop(name, unet, loss_of, folder, settings.steps, settings.learning_rate,
-                warm_up=settings.warm_up, machine=machine, ema=settings.ema,
-                report_every=25, snapshot_every=settings.snapshot_every,
-                handed_over=handed_over)  # fmt: skip
+    loop = Loop(
+        name,
+        unet,
+        loss_of,
+        folder,
+        settings.steps,
+        settings.learning_rate,
+        warm_up=settings.warm_up,
+        machine=machine,
+        ema=settings.ema,
+        report_every=25,
+        snapshot_every=settings.snapshot_every,
+        handed_over=handed_over,
+    )
     loop.run()
     loop.use_average()
     return loop
@@ -221,8 +241,10 @@ def velocity_errors(unet: UNet2DConditionModel, stored: NoisyLatents, seed: int 
         noisy = stored.schedule.add_noise(clean, noise, timesteps)
         target = stored.target(clean, noise, timesteps)
         rows = zip(*(t.split(32) for t in (noisy, timesteps, stored.states, target)), strict=True)
-        errors = [(unet(x, t, states.float()).sample - wanted).square().mean((1, 2, 3))
-                  for x, t, states, wanted in rows]  # fmt: skip
+        errors = [
+            (unet(x, t, states.float()).sample - wanted).square().mean((1, 2, 3))
+            for x, t, states, wanted in rows
+        ]
         found.append(torch.cat(errors).mean().item())
     return found
 

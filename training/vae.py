@@ -28,11 +28,15 @@ def new_vae(settings: VaeSettings) -> AutoencoderKL:
     torch.manual_seed(settings.seed)
     stages = len(settings.channels)
     vae = AutoencoderKL(
-        block_out_channels=settings.channels, latent_channels=4, layers_per_block=1,
+        block_out_channels=settings.channels,
+        latent_channels=4,
+        layers_per_block=1,
         down_block_types=["DownEncoderBlock2D"] * stages,
         up_block_types=["UpDecoderBlock2D"] * stages,
-        norm_num_groups=1, sample_size=SIZE, scaling_factor=SCALING_FACTOR,
-    )  # fmt: skip
+        norm_num_groups=1,
+        sample_size=SIZE,
+        scaling_factor=SCALING_FACTOR,
+    )
     with torch.no_grad():
         start_linear(vae)
     return vae
@@ -191,9 +195,13 @@ def prepared(samples: list[Sample], machine: Machine) -> torch.Tensor:
 
 
 def train_vae(
-    name: str, settings: VaeSettings, folder: Path, machine: Machine,
-    before: AutoencoderKL | None = None, handed_over: Path | None = None,
-) -> tuple[AutoencoderKL, Loop]:  # fmt: skip
+    name: str,
+    settings: VaeSettings,
+    folder: Path,
+    machine: Machine,
+    before: AutoencoderKL | None = None,
+    handed_over: Path | None = None,
+) -> tuple[AutoencoderKL, Loop]:
     """Trains to the end of the settings' steps; the model is averaged and standardised.
 
     It goes on from `before`, whose latents then change, or begins as a linear autoencoder. Most
@@ -210,9 +218,19 @@ def train_vae(
         pixels = cropped(prepared(samples_of(step)[:count], machine), size, generator)
         return reconstruction_loss(vae, pixels, generator, settings)
 
-    loop = Loop(name, vae, loss_of, folder, settings.steps, settings.learning_rate,
-                machine=machine, ema=settings.ema, weight_decay=0.0, report_every=50,
-                handed_over=handed_over)  # fmt: skip
+    loop = Loop(
+        name,
+        vae,
+        loss_of,
+        folder,
+        settings.steps,
+        settings.learning_rate,
+        machine=machine,
+        ema=settings.ema,
+        weight_decay=0.0,
+        report_every=50,
+        handed_over=handed_over,
+    )
     loop.run()
     loop.use_average()
     standardise(vae, pictures(settings.seed), settings.measured_pictures)
@@ -223,9 +241,13 @@ Guess = Callable[[torch.Tensor, list[str], torch.Generator], torch.Tensor]
 
 
 def refine_decoder(
-    name: str, vae: AutoencoderKL, settings: VaeSettings, folder: Path, machine: Machine,
+    name: str,
+    vae: AutoencoderKL,
+    settings: VaeSettings,
+    folder: Path,
+    machine: Machine,
     guess: Guess,
-) -> Loop:  # fmt: skip
+) -> Loop:
     """Trains the decoder further. The latents stay as they are, and so the U-Net stays good.
 
     `guess(latents, captions, generator)` says what the U-Net takes the latents of these pictures
@@ -250,9 +272,18 @@ def refine_decoder(
         drawn = vae.decode(latents / SCALING_FACTOR).sample
         return picture_loss(drawn, pixels, settings.edge_weight), {"psnr": psnr(drawn, pixels)}
 
-    loop = Loop(name, vae, loss_of, folder, settings.decoder_steps,
-                settings.decoder_learning_rate, machine=machine, ema=settings.ema,
-                weight_decay=0.0, report_every=50)  # fmt: skip
+    loop = Loop(
+        name,
+        vae,
+        loss_of,
+        folder,
+        settings.decoder_steps,
+        settings.decoder_learning_rate,
+        machine=machine,
+        ema=settings.ema,
+        weight_decay=0.0,
+        report_every=50,
+    )
     loop.run()
     loop.use_average()
     return loop

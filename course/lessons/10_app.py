@@ -183,6 +183,8 @@ print("open", six_lines.local_url)
 # makers, so we switch that off as well.) When you are done, `close` stops the server.
 
 # %% picture="10.called" same_as="10.function"
+if not six_lines.is_running:  # if this cell ran before, it stopped the server
+    six_lines.launch(**LAUNCH)
 visitor = Client(six_lines.local_url, verbose=False, analytics_enabled=False)
 path = visitor.predict("a 3d sticker of a fox on a teal background", "", api_name="/draw")
 display(enlarge(Image.open(path)))

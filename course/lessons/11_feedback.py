@@ -774,8 +774,8 @@ for column, prompt in enumerate(prompts):
 # ## More · Votes of your class
 #
 # Collect votes of five people on your own prompts with the app. Then read them with
-# `Feedback("feedback/ratings.sqlite").table()`, which gives the same kind of table as `sample`, and
-# draw the plots of section 4 for them.
+# `Feedback("feedback/ratings.sqlite").to_dataframe()`, which gives the same kind of table as
+# `sample`, and draw the plots of section 4 for them.
 #
 # ## What you learned
 #

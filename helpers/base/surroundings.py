@@ -6,6 +6,7 @@ environment when it is imported and when it is used.
 
 import os
 import stat
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +20,15 @@ def reach_own_addresses_directly() -> None:
 
     A proxy knows another computer by these addresses, so Gradio would not find its own server.
     Without a proxy nothing is added: a lone `no_proxy` hides the system's settings from Python.
+    Where these name a proxy, it is told to the environment first, since httpx, by which Gradio
+    looks for its server, does not read which addresses the system excepts.
     """
     named = {name.lower() for name, value in os.environ.items() if value}
     if not any(name.endswith("_proxy") for name in named - {"no_proxy"}):
-        return
+        proxies = system_proxies()
+        if not proxies:
+            return
+        os.environ |= {f"{scheme}_proxy": address for scheme, address in proxies.items()}
     direct = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
     hosts = [host.strip() for host in direct.split(",") if host.strip()]
     if "*" in hosts:
@@ -30,6 +36,15 @@ def reach_own_addresses_directly() -> None:
     hosts += [address for address in OWN_ADDRESSES if address not in hosts]
     # Libraries differ in which of the two they read.
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(hosts)
+
+
+def system_proxies() -> dict[str, str]:
+    """Of the settings of Windows or macOS, the address by scheme; other systems have none."""
+    if sys.platform not in ("win32", "darwin"):
+        return {}
+    from urllib.request import getproxies  # it is slow to import
+
+    return getproxies()
 
 
 def keep_uploads_apart() -> None:

@@ -136,7 +136,7 @@ def read_progress(path: Path) -> Progress:
 
 
 def read_events(path: Path) -> tuple[list[Event], int]:
-    """The events in a file, and how many of its lines are none.
+    """The events in a file, and how many of its lines hold no event.
 
     Editors of Windows begin a text with a mark, or write two bytes a letter; both are read.
     Raises ValueError for a file that is no text.

@@ -36,12 +36,16 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.feedback import export as feedback_export
 from helpers.pictures.check import check_image, upright
+
+if TYPE_CHECKING:
+    import pandas
 
 CONSENTS = {
     "class": "may be seen by the class",
@@ -372,7 +376,7 @@ class Feedback:
         with Image.open(self.pictures_folder / rating.picture) as image:
             return image.copy()
 
-    def table(self, consent: str = "class"):
+    def to_dataframe(self, consent: str = "class") -> "pandas.DataFrame":
         """The ratings as a pandas DataFrame, one row each, the settings as columns."""
         import pandas
 
@@ -457,7 +461,7 @@ class Feedback:
                 raise
             except sqlite3.DatabaseError as error:
                 raise ValueError(
-                    f"path must be a database of ratings; {self.path} is none"
+                    f"path must be a database of ratings; {self.path} is no database"
                 ) from error
 
     def _version(self, connection: sqlite3.Connection) -> int:

@@ -30,6 +30,7 @@ def switches(pipe: DiffusionPipeline) -> list[Switch]:
         for part_name, part in sorted(pipe.components.items())
         if isinstance(part, torch.nn.Module)
         for path, layer in part.named_modules()
+        if hasattr(layer, "lora_alpha") or hasattr(layer, FREEU[0])
         for name, value in (*_adapters(layer), *_freeu(layer))
     ]
 

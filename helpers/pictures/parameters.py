@@ -65,7 +65,7 @@ def parameters_text(settings: Mapping[str, object]) -> str | None:
 def settings_of_parameters(text: str) -> dict[str, object]:
     """The settings in such a text, by diffusers' names; what is not known here is left out.
 
-    Raises ValueError if it is none.
+    Raises ValueError for another text.
     """
     *words, last = text.strip().split("\n")
     entries = {label: _unquoted(value) for label, value in ENTRY.findall(last)}

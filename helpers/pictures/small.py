@@ -21,9 +21,7 @@ ZOOM = (0.8, 0.95)  # of the picture's width
 LARGEST_SHIFT = 1.0  # pixels of the finished picture, in each direction
 
 
-def small_drawings(
-    count: int, size: int = 16, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def small_drawings(count: int, size: int = 16, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw `count` small pictures: one subject in one style on white, moved and mirrored a little.
 
     Args:

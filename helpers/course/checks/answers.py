@@ -66,7 +66,7 @@ def require_close(
     """Raise Wrong unless two tensors of one shape agree to `CLOSE`.
 
     `slips` has what known mistakes give, by the message for each; `otherwise` is the message for
-    an answer that is none of them.
+    any other answer.
     """
     if torch.allclose(answer, wanted, atol=CLOSE):
         return

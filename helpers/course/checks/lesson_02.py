@@ -79,18 +79,36 @@ def _other_pipeline(pipe: DiffusionPipeline) -> DiffusionPipeline:
 
     with torch.random.fork_rng(devices=[]):  # the learner's own random numbers stay as they are
         unet = UNet2DConditionModel(
-            sample_size=32, in_channels=16, out_channels=16, block_out_channels=(8,),
-            layers_per_block=1, norm_num_groups=4, attention_head_dim=2, cross_attention_dim=8,
-            down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), mid_block_type=None,
-        )  # fmt: skip
+            sample_size=32,
+            in_channels=16,
+            out_channels=16,
+            block_out_channels=(8,),
+            layers_per_block=1,
+            norm_num_groups=4,
+            attention_head_dim=2,
+            cross_attention_dim=8,
+            down_block_types=("DownBlock2D",),
+            up_block_types=("UpBlock2D",),
+            mid_block_type=None,
+        )
         vae = AutoencoderKL(
-            block_out_channels=(8, 8, 8), latent_channels=16, norm_num_groups=4, sample_size=128,
-            down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        )  # fmt: skip
+            block_out_channels=(8, 8, 8),
+            latent_channels=16,
+            norm_num_groups=4,
+            sample_size=128,
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+        )
     return StableDiffusionPipeline(
-        vae=vae, unet=unet, scheduler=pipe.scheduler, tokenizer=None, text_encoder=None,
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae=vae,
+        unet=unet,
+        scheduler=pipe.scheduler,
+        tokenizer=None,
+        text_encoder=None,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
 
 
 def _checked_shape(answer: object, asked: str) -> tuple[int, ...]:

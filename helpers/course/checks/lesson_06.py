@@ -77,10 +77,12 @@ def noisy(add_noise: Callable, pipe: DiffusionPipeline) -> str:
             "One of the two roots is missing.": a * clean + (1 - kept) * noise,
         }
         _check_latents(
-            on_copies(add_noise, (clean, noise), timestep), a * clean + s * noise, slips,
+            on_copies(add_noise, (clean, noise), timestep),
+            a * clean + s * noise,
+            slips,
             f"At timestep {timestep} these are not a · clean + s · noise. Do a and s belong to "
             "this `timestep`?",
-        )  # fmt: skip
+        )
     return "This is forward diffusion, at every timestep."
 
 
@@ -109,10 +111,12 @@ def clean(clean_from_velocity: Callable, pipe: DiffusionPipeline) -> str:
             "the line of the velocity.": (noisy - s * velocity) / a,
         }
         _check_latents(
-            answer, wanted, slips,
+            answer,
+            wanted,
+            slips,
             f"At timestep {timestep} these are not the clean latents. Compare with the line "
             "*velocity* of the table, and look whether a and s belong to this `timestep`.",
-        )  # fmt: skip
+        )
     return "Right at every timestep, and without a division."
 
 
@@ -133,9 +137,12 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
     prompt, steps, scale = "an owl in the snow, flat style", 6, 4.0
     noise = seeded_latents(pipe, 3)
     expected = pipe(
-        prompt, latents=noise.clone(), num_inference_steps=steps, guidance_scale=scale,
+        prompt,
+        latents=noise.clone(),
+        num_inference_steps=steps,
+        guidance_scale=scale,
         output_type="latent",
-    ).images  # fmt: skip
+    ).images
     with torch.no_grad():  # as in `pipe()`
         answer = denoise(noise.clone(), prompt, steps, scale)
     if not isinstance(answer, torch.Tensor):
@@ -173,7 +180,9 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
     )
 
 
-def _denoised(pipe, latents: torch.Tensor, prompt: str, steps: int, scale: float) -> torch.Tensor:
+def _denoised(
+    pipe: DiffusionPipeline, latents: torch.Tensor, prompt: str, steps: int, scale: float
+) -> torch.Tensor:
     """The loop with any guidance scale, also below 1, where the pipeline would not guide."""
     conditional, unconditional = pipe.encode_prompt(prompt, pipe.device, 1, True)
     texts = torch.cat([unconditional, conditional])

@@ -65,7 +65,7 @@ def picture_distance(distance: Callable) -> str:
 
 
 def _say_what_went_wrong(answer: float, gap: np.ndarray, wrapped: np.ndarray) -> None:
-    """Raise Wrong for a distance that is none; `wrapped` is the difference taken in uint8."""
+    """Raise Wrong for a wrong distance; `wrapped` is the difference taken in uint8."""
     wanted = abs(gap).mean()
     slips = {
         "You subtract in `uint8`, which has no negative numbers: 3 - 5 is 254 there. Convert with "
@@ -123,10 +123,12 @@ def blend(keep_outside: Callable) -> str:
             "This is the original, and nothing new.": original,
         }
         require_close(
-            answer, mask * latents + (1 - mask) * original, slips,
+            answer,
+            mask * latents + (1 - mask) * original,
+            slips,
             "For test tensors this is not `latents` where the mask is 1 and `original` where it "
             "is 0.",
-        )  # fmt: skip
+        )
     return "Inside new, outside as it was."
 
 

@@ -45,9 +45,11 @@ def forward(add_noise: Callable) -> str:
             "The two parts are added, not subtracted.": a * clean - s * noise,
         }
         require_close(
-            answer, a * clean + s * noise, slips,
+            answer,
+            a * clean + s * noise,
+            slips,
             f"For alpha_bar = {kept} this is not the noisy picture of the formula.",
-        )  # fmt: skip
+        )
     return "Nearly the picture at 0.9, nearly the noise at 0.02."
 
 
@@ -108,7 +110,16 @@ def _require_loss(answer: object) -> None:
         )
 
 
-def _require_right_loss(answer, network, clean, noise, noisy, timesteps, target, kind) -> None:
+def _require_right_loss(
+    answer: torch.Tensor,
+    network: torch.nn.Module,
+    clean: torch.Tensor,
+    noise: torch.Tensor,
+    noisy: torch.Tensor,
+    timesteps: torch.Tensor,
+    target: torch.Tensor,
+    kind: str,
+) -> None:
     with torch.no_grad():
         predicted = network(noisy, timesteps).sample
         slips = {
@@ -141,10 +152,12 @@ def _require_right_loss(answer, network, clean, noise, noisy, timesteps, target,
             ),
         }
         require_close(
-            answer.detach().reshape(()), F.mse_loss(predicted, target), slips,
+            answer.detach().reshape(()),
+            F.mse_loss(predicted, target),
+            slips,
             f'For prediction_type="{kind}" this is not the mean squared error between what the '
             "network predicts for the noisy pictures and `target`.",
-        )  # fmt: skip
+        )
 
 
 @check("14.sample")
@@ -181,7 +194,13 @@ def sample(generate: Callable) -> str:
 
 
 @torch.no_grad()
-def _generated(network, scheduler, noise, steps, generator=None) -> torch.Tensor:
+def _generated(
+    network: torch.nn.Module,
+    scheduler: DDIMScheduler | DDPMScheduler,
+    noise: torch.Tensor,
+    steps: int,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
     scheduler.set_timesteps(steps)
     pictures = noise
     for timestep in scheduler.timesteps:
@@ -191,7 +210,13 @@ def _generated(network, scheduler, noise, steps, generator=None) -> torch.Tensor
 
 
 @torch.no_grad()
-def _require_samples(answer, network, scheduler, noise, steps) -> None:
+def _require_samples(
+    answer: torch.Tensor,
+    network: torch.nn.Module,
+    scheduler: DDIMScheduler | DDPMScheduler,
+    noise: torch.Tensor,
+    steps: int,
+) -> None:
     scheduler.set_timesteps(steps)
     last = scheduler.timesteps[-1]
     predicted = network(noise, last).sample
@@ -208,10 +233,12 @@ def _require_samples(answer, network, scheduler, noise, steps) -> None:
         ),
     }
     require_close(
-        answer, _generated(network, scheduler, noise, steps), slips,
+        answer,
+        _generated(network, scheduler, noise, steps),
+        slips,
         f"After {steps} steps of DDIM these are not the pictures that network and scheduler give. "
         "Predict for `sample` at `timestep`, then step, and keep `.prev_sample`.",
-    )  # fmt: skip
+    )
 
 
 @check("14.dropout")
@@ -236,7 +263,9 @@ def dropout(drop_labels: Callable) -> str:
     return "About the asked share is dropped, each time another one."
 
 
-def _dropped(drop_labels, labels, chance, seed, no_label) -> torch.Tensor:
+def _dropped(
+    drop_labels: Callable, labels: torch.Tensor, chance: float, seed: int, no_label: int
+) -> torch.Tensor:
     """Which labels the learner's function dropped: True or False for each."""
     given = labels.clone()
     answer = drop_labels(given, chance, torch.Generator().manual_seed(seed))

@@ -40,9 +40,11 @@ def start(start_vector: Callable, pipe: DiffusionPipeline) -> str:
             ),
         }
         require_close(
-            answer.detach(), rows.mean(dim=0), slips,
+            answer.detach(),
+            rows.mean(dim=0),
+            slips,
             f"For {word!r} this is not the mean of the rows of its tokens, {ids[1:-1]}.",
-        )  # fmt: skip
+        )
     return "The mean of a word's rows, without start and end."
 
 
@@ -78,9 +80,11 @@ def row(only_row: Callable) -> str:
             "That is the gradient, unchanged.": gradient,
         }
         require_close(
-            answer, wanted, slips,
+            answer,
+            wanted,
+            slips,
             f"For row {number} of {rows} it should be 0 everywhere, and `gradient` in this row.",
-        )  # fmt: skip
+        )
     return "All other rows stay what they are."
 
 
@@ -105,7 +109,9 @@ def cosine(cosines: Callable) -> str:
             "That is the distance. The cosine compares directions.": (table - vector).norm(dim=1),
         }
         require_close(
-            answer.float(), F.cosine_similarity(vector[None], table), slips,
+            answer.float(),
+            F.cosine_similarity(vector[None], table),
+            slips,
             "For test vectors these are not the cosines: dot product, divided by both lengths.",
-        )  # fmt: skip
+        )
     return "1 for the same direction, 0 for a right angle, whatever the lengths."

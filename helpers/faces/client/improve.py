@@ -14,9 +14,9 @@ from numbers import Real
 
 from PIL import Image
 
+from helpers.faces.client.connection import Connection, origin, shown
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.client.protocols import Endpoint, discover
-from helpers.faces.client.wire import Line, origin, shown
 from helpers.faces.contract import NAME, PORT, checked_factor
 
 URL_VARIABLE = "FACE_API_URL"
@@ -68,15 +68,15 @@ def improve_face(
     _check_timeout(timeout)
     _check_token(token)
     address = service_address(url)
-    line = Line(address, token, float(timeout))
-    return line.run(lambda: _improve(line, address, image, factor))
+    connection = Connection(address, token, float(timeout))
+    return connection.run(lambda: _improve(connection, address, image, factor))
 
 
-def _improve(line: Line, address: str, image: Image.Image, factor: int) -> Image.Image:
+def _improve(connection: Connection, address: str, image: Image.Image, factor: int) -> Image.Image:
     if address not in _known:
-        _known[address] = discover(line, address)
+        _known[address] = discover(connection, address)
     try:
-        return _known[address].improve(line, image, factor)
+        return _known[address].improve(connection, image, factor)
     except FaceServiceError as error:
         if error.status in (404, 405):  # another program has the address now: look again next time
             _known.pop(address, None)
@@ -111,10 +111,12 @@ def service_address(url: str | None = None) -> str:
 
 def _class_service_runs() -> bool:
     """Whether the class's service, and nothing else, answers at its port on this computer."""
-    line = Line(CLASS_URL, None, PROBE_SECONDS)
+    connection = Connection(CLASS_URL, None, PROBE_SECONDS)
     about = f"{CLASS_URL}/about"
     try:
-        reply = line.run(lambda: line.request("GET", about, repeatable=True, max_tries=1).json())
+        reply = connection.run(
+            lambda: connection.request("GET", about, repeatable=True, max_tries=1).json()
+        )
     except FaceServiceError:
         return False
     return isinstance(reply, dict) and reply.get("name") == NAME

@@ -1,7 +1,7 @@
 """What is said to a face service, in the two languages of Gradio.
 
-    endpoint = discover(line, url)      # asks the server for its /config, once
-    image = endpoint.improve(line, image, factor)
+    endpoint = discover(connection, url)      # asks the server for its /config, once
+    image = endpoint.improve(connection, image, factor)
 
 *classic*: Gradio 2 and 3, the GFP-GAN demos' own. One POST, pictures as base64 inside the JSON.
 *modern*: Gradio 4 and later. Upload the file, call, follow the events, fetch the result.
@@ -17,8 +17,8 @@ from urllib.parse import quote, unquote, urljoin
 
 from PIL import Image
 
+from helpers.faces.client.connection import Connection, parse_json, refusal, shown
 from helpers.faces.client.errors import FaceServiceError
-from helpers.faces.client.wire import Line, parse_json, refusal, shown
 from helpers.pictures.encoded import MEGAPIXEL, from_base64, from_bytes, to_data_url, to_png
 
 MAX_PIXELS = 50 * MEGAPIXEL
@@ -71,30 +71,30 @@ class Endpoint:
     output: int
     is_pair: bool = False
 
-    def improve(self, line: Line, image: Image.Image, factor: int) -> Image.Image:
+    def improve(self, connection: Connection, image: Image.Image, factor: int) -> Image.Image:
         """Send a picture, get the improved one; every fault is a `FaceServiceError`."""
         results = self._call_classic if self.is_classic else self._call_modern
-        found = results(line, image, factor)
+        found = results(connection, image, factor)
         if not isinstance(found, list) or len(found) <= self.output:
             raise FaceServiceError(
                 f"The answer holds no picture: {shown(found)}.", "server", _BAD_RESULT
             )
-        return self._picture(line, found[self.output])
+        return self._picture(connection, found[self.output])
 
-    def _call_classic(self, line: Line, image: Image.Image, factor: int) -> object:
-        line.doing = "waiting for the result"
+    def _call_classic(self, connection: Connection, image: Image.Image, factor: int) -> object:
+        connection.doing = "waiting for the result"
         data = self._data(to_data_url(image), factor)
         url = f"{self.base}/api/{self.name}"
-        reply = line.request("POST", url, repeatable=False, json={"data": data})
+        reply = connection.request("POST", url, repeatable=False, json={"data": data})
         if reply.status != 200:
             raise refusal(reply)
         return _entry(reply.json(), "data")
 
-    def _call_modern(self, line: Line, image: Image.Image, factor: int) -> object:
-        line.doing = "uploading the picture"
+    def _call_modern(self, connection: Connection, image: Image.Image, factor: int) -> object:
+        connection.doing = "uploading the picture"
         api = f"{self.base}{self.prefix}"
         file = {"files": ("picture.png", to_png(image), "image/png")}
-        reply = line.request("POST", f"{api}/upload", repeatable=True, files=file)
+        reply = connection.request("POST", f"{api}/upload", repeatable=True, files=file)
         if reply.status != 200:
             raise refusal(reply)
         stored = reply.json()
@@ -105,16 +105,16 @@ class Endpoint:
                 _BAD_RESULT,
             )
         upload = {"path": stored[0], "meta": {"_type": "gradio.FileData"}}
-        line.doing = "placing the call"
+        connection.doing = "placing the call"
         call = f"{api}/call/{self.name}"
-        reply = line.request(
+        reply = connection.request(
             "POST", call, repeatable=False, json={"data": self._data(upload, factor)}
         )
         if reply.status != 200:
             raise refusal(reply)
         event = _entry(reply.json(), "event_id")
-        line.doing = "waiting for the result"
-        with line.stream(f"{call}/{quote(str(event), safe='')}") as lines:
+        connection.doing = "waiting for the result"
+        with connection.stream(f"{call}/{quote(str(event), safe='')}") as lines:
             return _result(_events(lines))
 
     def _data(self, picture: object, factor: int) -> list:
@@ -125,12 +125,12 @@ class Endpoint:
 
         return [value(argument) for argument in self.arguments]
 
-    def _picture(self, line: Line, result: object) -> Image.Image:
-        line.doing = "fetching the improved picture"
+    def _picture(self, connection: Connection, result: object) -> Image.Image:
+        connection.doing = "fetching the improved picture"
         source, is_file = _source(result, self.is_pair)
         try:
             if is_file:
-                return from_bytes(self._file(line, source), MAX_PIXELS)
+                return from_bytes(self._file(connection, source), MAX_PIXELS)
             return from_base64(source, MAX_PIXELS)
         except ValueError as error:
             raise FaceServiceError(
@@ -139,7 +139,7 @@ class Endpoint:
                 _BAD_RESULT,
             ) from error
 
-    def _file(self, line: Line, source: str) -> bytes:
+    def _file(self, connection: Connection, source: str) -> bytes:
         """Fetch a result that is kept as a file: its path on the server, or its address.
 
         A server behind another one may not know its own address, or whether it is called by https.
@@ -150,14 +150,14 @@ class Endpoint:
             url = f"{self.base}{self.prefix}{FILE_ROUTE}{quote(path, safe='/:')}"
         else:
             url = urljoin(f"{self.base}/", source)
-        if not line.is_home(url):
+        if not connection.is_home(url):
             raise FaceServiceError(
-                f"The server {line.origin} says that the improved picture is elsewhere: "
+                f"The server {connection.origin} says that the improved picture is elsewhere: "
                 f"{shown(source)}. Nothing was fetched from there.",
                 "server",
                 "A service gives its results from its own address. Take another url.",
             )
-        reply = line.request("GET", url, repeatable=True)
+        reply = connection.request("GET", url, repeatable=True)
         if reply.status != 200:
             raise refusal(reply)
         return reply.body
@@ -166,18 +166,18 @@ class Endpoint:
 # --- Finding out ---------------------------------------------------------------------------------
 
 
-def discover(line: Line, url: str) -> Endpoint:
+def discover(connection: Connection, url: str) -> Endpoint:
     """Find out how the service at an address wants to be called.
 
     `url` is a Gradio app's page, or one endpoint: `…/api/predict`, `…/run/predict`,
     `…/gradio_api/call/predict`. Raises `FaceServiceError` if it is missing.
     """
-    line.doing = "asking the server what it offers"
+    connection.doing = "asking the server what it offers"
     bare = url.split("?")[0].split("#")[0].rstrip("/")
     asked = API_PATH.fullmatch(bare)
     base, name = (asked["base"], asked["name"]) if asked else (bare, None)
     wants_classic = asked is not None and asked["kind"] in ("api", "run")
-    reply = line.request("GET", f"{base}/config", repeatable=True)
+    reply = connection.request("GET", f"{base}/config", repeatable=True)
     if wants_classic and not _speaks_classic(reply):
         if reply.status in (429, 502, 503, 504):
             raise refusal(reply)

@@ -57,7 +57,7 @@ class Reply:
         return parse_json(self.body, f"{self.url} answered")
 
 
-class Line:
+class Connection:
     """The connection to one server for one call, with a deadline.
 
     Args:
@@ -85,7 +85,7 @@ class Line:
         return self._end - time.monotonic()
 
     def run(self, work: Callable[[], T]) -> T:
-        """Do `work`, which uses this line, and give its result; then the line is closed.
+        """Do `work`, which uses this connection, and give its result; then it is closed.
 
         Raises `FaceServiceError` at the deadline, whatever `work` is doing then.
         """
@@ -198,7 +198,7 @@ class Line:
         return target
 
     def is_home(self, url: str) -> bool:
-        """Whether an address is on this line's server; http may become https there."""
+        """Whether an address is on this connection's server; http may become https there."""
         try:
             there = origin(url)
         except FaceServiceError:
@@ -307,21 +307,21 @@ class _Bearer(requests.auth.AuthBase):
     def __init__(self, token: str | None):
         self._token = token
 
-    def __call__(self, request):
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
 
 class _Session(requests.Session):
-    """A session that tells of each connection, and leaves redirects to `Line`."""
+    """A session that tells of each connection, and leaves redirects to `Connection`."""
 
     def __init__(self, watch: Callable[[socket.socket], None]):
         super().__init__()
         for scheme in ("http://", "https://"):
             self.mount(scheme, _WatchedAdapter(watch))
 
-    def get_redirect_target(self, response):
+    def get_redirect_target(self, response: requests.Response) -> None:
         """None, or requests would read a redirect's whole body, without a limit."""
 
 
@@ -334,10 +334,10 @@ class _WatchedAdapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
         self._watch(self.poolmanager)
 
-    def proxy_manager_for(self, proxy, **options):
+    def proxy_manager_for(self, proxy: str, **options) -> urllib3.PoolManager:
         return self._watch(super().proxy_manager_for(proxy, **options))
 
-    def _watch(self, manager):
+    def _watch(self, manager: urllib3.PoolManager) -> urllib3.PoolManager:
         manager.pool_classes_by_scheme = {
             scheme: _watched(pool_class, self._watch_connection)
             for scheme, pool_class in urllib3.poolmanager.pool_classes_by_scheme.items()
@@ -345,7 +345,9 @@ class _WatchedAdapter(HTTPAdapter):
         return manager
 
 
-def _watched(pool_class, watch: Callable[[socket.socket], None]):
+def _watched(
+    pool_class: type[urllib3.HTTPConnectionPool], watch: Callable[[socket.socket], None]
+) -> type[urllib3.HTTPConnectionPool]:
     class Connection(pool_class.ConnectionCls):
         def connect(self):
             super().connect()
@@ -360,7 +362,7 @@ def _watched(pool_class, watch: Callable[[socket.socket], None]):
 def origin(url: str) -> str:
     """Scheme, host and port of an address: `https://host:443`.
 
-    Raises `FaceServiceError` if the address is none of the web, or holds a password.
+    Raises `FaceServiceError` if the address is not of the web, or holds a password.
     """
     advice = "Pass an address such as http://127.0.0.1:7870, or a Space id such as owner/name."
     try:
@@ -381,7 +383,7 @@ def origin(url: str) -> str:
 
 
 def parse_json(text: bytes, who: str) -> object:
-    """Strict JSON, with or without a byte order mark; `FaceServiceError` if it is none."""
+    """Strict JSON, with or without a byte order mark; `FaceServiceError` for other text."""
     try:
         return json.loads(text.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:

@@ -17,7 +17,7 @@ from PIL import Image
 from tools.notebooks.__main__ import ROOT
 from tools.site.check import problems
 from tools.site.landing import CARD, opening_picture, with_cards
-from tools.site.stage import PAGES, stage
+from tools.site.stage import PAGES, said_of_pictures, stage
 
 pytestmark = pytest.mark.slow
 
@@ -189,6 +189,21 @@ def test_pages_are_staged_with_what_they_link_to(tmp_path):
     assert alt == "Picture of the section “The seed”. one picture"
     assert [output["output_type"] for output in controls["outputs"]] == ["stream"]
     assert "JupyterLab" in controls["outputs"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            'prompt = "a fox"\nimage_grid(images, labels=["seed 5", "seed 6"])',
+            "Prompt: a fox. Labels: seed 5, seed 6.",
+        ),
+        ('labels = [f"steps: {n}" for n in (1, 4)]', ""),
+        ("labels = names", ""),
+    ],
+)
+def test_alt_text_has_the_prompts_and_labels_of_the_code(source, said):
+    assert said_of_pictures(source) == said
 
 
 def test_first_page_and_list_of_lessons_name_the_same_lessons(tmp_path):

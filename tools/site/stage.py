@@ -1,5 +1,6 @@
 """Gather the pages of the site into one folder that is laid out as the repository is."""
 
+import ast
 import json
 import re
 import shutil
@@ -146,5 +147,23 @@ def show_statically(cell: dict, heading: str) -> None:
     printed = "".join(
         "".join(output["text"]) for output in shown if output["output_type"] == "stream"
     )
-    words = " ".join(f"Picture of the section “{heading}”. {printed}".split())
+    said = said_of_pictures("".join(cell["source"]))
+    words = " ".join(f"Picture of the section “{heading}”. {said} {printed}".split())
     cell["metadata"]["mystnb"] = {"image": {"alt": words[:250]}}
+
+
+def said_of_pictures(code: str) -> str:
+    """The prompts and labels that a cell's code names, which say what its picture shows."""
+    found: dict[str, list[str]] = {"Prompt": [], "Labels": []}
+    names = {"prompt": "Prompt", "prompts": "Prompt", "labels": "Labels"}
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.keyword(arg=name, value=value)
+            ) if name in names:
+                parts = list(ast.walk(value))
+                if not any(isinstance(part, ast.JoinedStr) for part in parts):  # not whole texts
+                    texts = [part.value for part in parts if isinstance(part, ast.Constant)]
+                    found[names[name]] += [text for text in texts if isinstance(text, str)]
+    return " ".join(f"{kind}: {', '.join(texts)}." for kind, texts in found.items() if texts)

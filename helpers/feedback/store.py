@@ -399,7 +399,7 @@ class Feedback:
     def export_images(
         self, folder: str | Path, consent: str = "training", minimum_score: int | None = None
     ) -> Path:
-        """Write an image folder: pictures, and `metadata.jsonl` with one line a picture.
+        """Write an image folder: pictures, and `metadata.jsonl` with one line per picture.
 
         `datasets.load_dataset("imagefolder", data_dir=folder)` reads it. A line has file_name,
         prompt, the other settings, model, ups, downs, score and tags.

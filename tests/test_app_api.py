@@ -21,6 +21,8 @@ import gradio
 import httpx
 import numpy
 import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, PngImagePlugin
@@ -46,6 +48,7 @@ from tests.pipelines import plain_call
 
 SETTINGS = ["a fox", "", NO_STYLE, "tiny", NO_LORA, 7.5, 10, 3, OWN_SCHEDULER]
 GOOD = [*SETTINGS, 1]
+CHANGE = ["a picture's id", None, 0.5, *GOOD]
 SWEEP = ["seed", "1, 2", "guidance_scale", "1", *SETTINGS]
 RATING = [MINE, "a picture's id", UP, [], "", "class"]
 
@@ -90,6 +93,35 @@ def test_a_program_gets_the_picture_of_its_settings(client, tiny_pipe):
     found = numpy.asarray(Image.open(io.BytesIO(one["file"])).convert("RGB")).astype(int)
     assert abs(found - expected).max() <= 1
     assert one["settings"]["seed"] == 3
+
+
+def changed(pipe, image, strength: float) -> numpy.ndarray:
+    """What diffusers' image-to-image makes of a picture with the settings of GOOD."""
+    other = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
+    other.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(3)
+    options = {"num_inference_steps": 10, "guidance_scale": 7.5, "generator": generator}
+    [drawn] = other("a fox", image, strength, **options).images
+    return numpy.asarray(drawn).astype(int)
+
+
+def test_a_program_changes_a_picture_of_the_album_and_an_upload(client, tiny_pipe, tmp_path):
+    [one] = drawn(client, *GOOD[:7], 8, *GOOD[8:])
+    beginning = Image.open(io.BytesIO(one["file"])).convert("RGB")
+    wide = Image.new("RGB", (96, 32), "red")  # its middle is what fits
+    wide.paste(beginning, (32, 0))
+    wide.save(tmp_path / "wide.png")
+    upload = handle_file(tmp_path / "wide.png")
+    for source in ((one["id"], None), (None, upload)):
+        *_, [made] = client.predict(*source, 0.5, *GOOD, api_name="/change")
+        content = httpx.get(f"{client.src.rstrip('/')}{made['url']}").content
+        found = numpy.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
+        assert abs(found - changed(tiny_pipe, beginning, 0.5)).max() <= 1
+        assert abs(found - changed(tiny_pipe, beginning, 0.9)).max() > 1
+        assert made["settings"]["strength"] == 0.5
+    (tmp_path / "changed.png").write_bytes(content)
+    *_, note = client.predict(handle_file(tmp_path / "changed.png"), api_name="/settings_of_file")
+    assert "It began from another picture" in note
 
 
 def test_hard_prompts_are_drawn_kept_and_rated_as_they_are(client, studio, tmp_path):
@@ -166,6 +198,17 @@ IMPROVE = ["a picture's id", None, 2]
         ("rate", RATING, 4, "x" * 501, "The comment may have 500 characters"),
         ("rate", RATING, 5, None, "Please say what may be done"),
         ("rate", RATING, 5, "all", "Please say what may be done"),
+        ("change", CHANGE, 0, "another", "not in your album"),
+        ("change", CHANGE, 0, None, "Choose a picture of your album"),
+        ("change", CHANGE, 1, "face.png", "not of the right kind"),
+        ("change", CHANGE, 2, 0, "Strength must be from 0.05 to 1; got 0"),
+        ("change", CHANGE, 2, 1.5, "Strength must be from 0.05 to 1; got 1.5"),
+        ("change", CHANGE, 2, "0.5", "Strength must be a number from 0.05 to 1"),
+        ("change", CHANGE, 2, None, "Strength must be a number from 0.05 to 1"),
+        ("change", CHANGE, 2, 0.05, "Strength 0.05 of 10 steps is less than one step"),
+        ("change", CHANGE, 3, "", "The prompt is empty"),
+        ("change", CHANGE, 9, 1000, "Steps must be from 1 to 100"),
+        ("change", CHANGE, 12, 1000, "Number of pictures must be from 1 to 10"),
         ("improve", IMPROVE, 0, "another", "not in your album"),
         ("improve", IMPROVE, 2, 1000, "enlarged 1, 2 or 4 times"),
         ("improve", IMPROVE, 2, "2", "enlarged 1, 2 or 4 times"),

@@ -16,6 +16,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import gradio
 import httpx
@@ -23,8 +24,11 @@ import numpy
 import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline
+from diffusers.utils import convert_state_dict_to_diffusers
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from PIL import Image, PngImagePlugin
 
 from helpers.__main__ import main
@@ -32,19 +36,22 @@ from helpers.app import access, visitors
 from helpers.app import server as app_server
 from helpers.app.answers import UNKNOWN
 from helpers.app.pages import faces
-from helpers.app.pages.controls import NO_LORA, NO_STYLE, OWN_SCHEDULER
+from helpers.app.pages.controls import NO_LORA, NO_STYLE, OWN_SCHEDULER, model_chosen
 from helpers.app.pages.rate import CLASS, DOWN, MINE, UP
 from helpers.app.server import AppServer, about
+from helpers.app.studio import Studio
 from helpers.base import web_guard
+from helpers.commands.app import load_models
 from helpers.faces.client import improve as face_client
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.service import server as face_service
 from helpers.feedback import store as feedback
 from helpers.models import catalogue
+from helpers.models.lora import load_lora, lora_file
 from helpers.pictures.files import image_settings, save_image
 from helpers.sampling.cell import Cell
-from tests.app_server import PATIENCE, served
-from tests.pipelines import plain_call
+from tests.app_server import PATIENCE, served, tiny_studio
+from tests.pipelines import plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 SETTINGS = ["a fox", "", NO_STYLE, "tiny", NO_LORA, 7.5, 10, 3, OWN_SCHEDULER]
 GOOD = [*SETTINGS, 1]
@@ -366,6 +373,31 @@ def test_one_visitor_has_one_vote_for_a_picture(client, classmate, studio, own_f
     [picture] = own_feedback.pictures()
     assert (picture.ups, picture.downs) == (1, 1)
     assert sorted(rating.by_maker for rating in picture.ratings) == [False, True]
+
+
+def test_a_vote_holds_after_the_server_was_started_again(tiny_pipe, own_feedback, tmp_path):
+    settings, model = {"prompt": "a fox"}, {"model": "tiny", "model_version": "0"}
+    red = Image.new("RGB", (8, 8), "red")
+    shared = own_feedback.add(red, settings, vote=1, consent="class", **model)
+    cookies, told = httpx.Cookies(), []
+    for vote in (UP, DOWN):
+        with tiny_studio(tiny_pipe, tmp_path) as studio, served(studio) as server:
+            with httpx.Client(cookies=cookies) as visitor:
+                visitor.get(server.url)
+                rated = [CLASS, shared.picture_id, vote, *RATING[3:]]
+                _, [answer, *_] = call(f"{server.url}/", "rate", rated, visitor)
+                told.append(answer)
+                cookies = visitor.cookies
+    assert "It is stored." in told[0] and "instead of your earlier one" in told[1]
+    [picture] = own_feedback.pictures()
+    assert (picture.ups, picture.downs) == (1, 1)
+
+
+@pytest.mark.parametrize("word", ["", "x", "a" * 42, "a" * 44, "a" * 42 + "é", "a b" * 15])
+def test_a_cookie_for_votes_that_was_not_given_out_counts_for_nothing(word):
+    known = visitors.Visitors()
+    assert known.voter_in({"cookie": f"{visitors.VOTER_COOKIE}={word}"}) is None
+    assert known.voter_in({"cookie": f"{visitors.VOTER_COOKIE}={'a' * 43}"}) == "a" * 43
 
 
 def test_a_click_means_the_picture_that_was_shown(client, studio, own_feedback):
@@ -831,6 +863,31 @@ def test_the_command_offers_what_ships_to_this_computer_alone(command, monkeypat
     assert "stickers" in first.models and first.models == catalogue.shipped_models()
     assert second.models == ["stickers"] and second.loras("stickers") == ["golden"]
     assert capsys.readouterr().out.count("Everybody who knows the address can come in") == 1
+
+
+def test_a_lora_is_offered_for_every_model_that_it_fits(monkeypatch, tiny_pipe, tmp_path):
+    """The LoRA is of the first kind of pipeline; the third reads a text of another width."""
+    makers = {"sd": tiny_sd_pipeline, "twin": tiny_sd_pipeline, "sdxl": tiny_sdxl_pipeline}
+
+    def load(name, lora=None):
+        pipe = makers[name]()
+        if lora is not None:
+            load_lora(pipe, lora_file(lora))
+        return pipe
+
+    monkeypatch.setattr("helpers.models.load.load_pipeline", load)
+    source = tiny_sd_pipeline()
+    source.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k"]))
+    folder = tmp_path / "golden"
+    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(source.unet))
+    type(source).save_lora_weights(folder, layers)
+    pipes = load_models([*makers], [folder])
+    assert [*pipes] == ["sd", "twin", "sdxl", "sd + golden", "twin + golden"]
+    for page_model, loras in (("sd", ["golden"]), ("twin", ["golden"]), ("sdxl", [])):
+        offered = model_chosen(Studio(SimpleNamespace(pipes=pipes), None), page_model)[2]
+        assert [value for _, value in offered.choices] == [NO_LORA, *loras]
+    with pytest.raises(ValueError, match="does not fit"):
+        load_models(["sdxl"], [folder])
 
 
 def test_the_teachers_address_is_printed_for_a_class_only(studio):

@@ -124,19 +124,34 @@ def test_a_picture_that_is_gone_cannot_be_rated(feedback):
 
 
 def test_a_second_rating_comes_instead_of_the_first(feedback):
-    first = rate(feedback, vote=1)
-    other = others_rating(feedback, first)
-    # The maker finds the own picture among the class's.
-    changed = others_rating(feedback, first, "training", vote=-1, replaces=first.id)
+    first = rate(feedback, vote=1, voter="ada")
+    other = others_rating(feedback, first, voter="bo")
+    assert not first.replaced and not other.replaced
+    # The maker finds the own picture among the class's, after the store was opened again.
+    feedback = Feedback(feedback.path)
+    changed = others_rating(feedback, first, "training", vote=-1, voter="ada")
+    assert changed.replaced and changed.by_maker  # who made the picture has still made it
     assert {rating.id for rating in feedback.ratings()} == {other.id, changed.id}
-    assert changed.by_maker  # who made the picture has still made it
     assert not feedback.delete(first.id)
-    again = others_rating(feedback, changed, vote=-1, replaces=other.id)
+    again = others_rating(feedback, changed, vote=-1, voter="bo")
     [shown] = feedback.pictures()
     assert (shown.ups, shown.downs) == (0, 2) and not again.by_maker
-    with pytest.raises(ValueError, match="replaces must be a rating of the same picture"):
-        rate(feedback, settings=SETTINGS | {"seed": 8}, replaces=again.id)
-    assert len(feedback.ratings()) == 2
+    another = rate(feedback, settings=SETTINGS | {"seed": 8}, voter="bo")
+    assert not another.replaced and len(feedback.ratings()) == 3
+
+
+def test_what_a_person_rated_is_known_to_who_has_their_word_and_to_nobody_else(feedback):
+    first = rate(feedback, voter="a secret word")
+    second = rate(feedback, settings=SETTINGS | {"seed": 8}, voter="a secret word")
+    ids = [first.picture_id, second.picture_id]
+    assert feedback.rated_by("a secret word", ids) == set(ids)
+    assert feedback.rated_by("another word", ids) == set()
+    with closing(feedback._connect()) as connection:
+        marks = [mark for (mark,) in connection.execute("SELECT mark FROM votes")]
+    assert len(set(marks)) == 2  # nothing tells that both are by one person
+    assert b"a secret word" not in feedback.path.read_bytes()
+    feedback.delete(first.id)
+    assert feedback.rated_by("a secret word", ids) == {second.picture_id}
 
 
 def test_a_hidden_picture_is_nowhere_until_it_is_shown_again(feedback, tmp_path):
@@ -317,7 +332,7 @@ def test_a_picture_stays_while_somebody_elses_rating_needs_it(feedback):
 def test_opening_removes_the_picture_of_an_add_that_died_and_nothing_else(feedback, monkeypatch):
     kept = rate(feedback)
 
-    def die(connection, rating):
+    def die(connection, rating, voter):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -663,7 +678,9 @@ def test_a_picture_without_its_file_is_left_out_of_the_image_folder(feedback, tm
     gone = rate(feedback, consent="training")
     kept = rate(feedback, picture("red"), consent="training")
     (feedback.pictures_folder / gone.picture).unlink()
-    with pytest.warns(UserWarning, match="set lacks 1 of the pictures: their files are missing") as told:
+    with pytest.warns(
+        UserWarning, match="set lacks 1 of the pictures: their files are missing"
+    ) as told:
         folder = feedback.export_images(tmp_path / "set")
     assert told[0].filename == __file__
     lines = (folder / "metadata.jsonl").read_text(encoding="utf-8").splitlines()

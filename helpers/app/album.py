@@ -37,6 +37,7 @@ class Made:
         model, model_version: Its name, and the fingerprint of its weights.
         kind: "drawn"; "improved" by the face service; or "sweep", a whole sweep as one picture.
         is_favourite: Marked by its visitor, and kept longest.
+        is_rated: By its visitor.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Made:
     model_version: str
     kind: str = "drawn"
     is_favourite: bool = False
+    is_rated: bool = False
 
     @property
     def caption(self) -> str:

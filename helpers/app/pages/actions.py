@@ -48,7 +48,8 @@ def act(studio: Studio, event: gr.EventData, request: gr.Request):
     prompt, seed, page = gr.skip(), gr.skip(), "generate"
     changing = improving = [gr.skip()] * 3
     rating = [gr.skip()] * 4
-    user = studio.visitors.of(request).id
+    visitor = studio.visitors.of(request)
+    user = visitor.id
     if action == "prompt":
         prompt = id
     elif action == "seed":
@@ -62,5 +63,5 @@ def act(studio: Studio, event: gr.EventData, request: gr.Request):
     elif action == "rate":
         page = "rate"
         made = studio.album.find(user, id)
-        rating = [rate.MINE, *rate.views_of(studio, user, rate.MINE, made.id)]
+        rating = [rate.MINE, *rate.views_of(studio, visitor, rate.MINE, made.id)]
     return [gr.Tabs(selected=page), prompt, seed, *changing, *improving, *rating]

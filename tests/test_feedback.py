@@ -501,7 +501,7 @@ def test_a_migration_that_fails_changes_nothing(feedback, monkeypatch):
 
 def test_a_newer_or_foreign_database_is_refused(feedback, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MIGRATIONS", ())
-    with pytest.raises(ValueError, match="schema version 3, and this course knows up to 0"):
+    with pytest.raises(ValueError, match=r"schema version \d+, and this course knows up to 0"):
         Feedback(feedback.path)
     monkeypatch.undo()
     folder = tmp_path / "foreign"

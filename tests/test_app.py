@@ -28,7 +28,7 @@ HARMFUL = [
     '"><svg onload=alert(1)>',
     "[x](javascript:alert(1)) ${alert(1)} {{alert(1)}}",
 ]
-TABS = ("Generate", "Explore", "Faces", "Rate", "Album")
+TABS = ("Generate", "Change", "Explore", "Faces", "Rate", "Album")
 DESKTOP, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
 
 # The texts that are seen, and how their colour stands out from what lies behind it, from 1 to 21
@@ -392,6 +392,44 @@ class Enlarger:
         return image.resize((image.width * factor, image.height * factor), 0)
 
 
+def test_a_picture_is_changed_from_its_button(page, studio):
+    draw(page, "a fox", seed=1)
+    wait_for_pictures(page, 1)
+    before = pixels(content_of(page, page.locator("#generate-pictures img")))
+    page.locator("#generate-pictures").get_by_role("button", name=re.compile("^Change")).click()
+    shown = page.locator("#change-shown img")
+    assert (pixels(content_of(page, shown)) == before).all()
+    page.locator("#change-prompt textarea").fill("")
+    for field, value in (("change-images", 1), ("change-strength", 0.5)):
+        number = page.locator(f"#{field} input[type=number]")
+        number.fill(str(value))
+        number.press("Tab")
+    page.locator("#change-draw").click()
+    expect(page.locator("#change-status")).to_contain_text("The prompt is empty")
+    expect(page.locator("#change-prompt textarea")).to_be_focused()
+    page.keyboard.type("an owl")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#change-status")).to_contain_text("1 of 1 done.")
+    picture = page.locator("#change-pictures img")
+    expect(picture).to_have_count(1)
+    expect(page.locator("#change-pictures")).to_contain_text("strength 0.5")
+    assert abs(pixels(content_of(page, picture)) - before).max() > 1
+
+
+def test_a_picture_is_changed_from_an_upload(page, tmp_path):
+    path = tmp_path / "wide.png"
+    Image.new("RGB", (90, 40), "teal").save(path)
+    open_tab(page, "Change")
+    page.locator("#change-upload input[type=file]").set_input_files(path)
+    expect(page.locator("#change-shown")).to_contain_text("your upload, 90 x 40 pixels")
+    open_tab(page, "Album")
+    open_tab(page, "Change")
+    expect(page.locator("#change-shown")).to_contain_text("your upload, 90 x 40 pixels")
+    page.locator("#change-draw").click()
+    expect(page.locator("#change-status")).to_contain_text("4 of 4 done.")
+    expect(page.locator("#change-pictures img")).to_have_count(4)
+
+
 def test_a_face_before_and_after(page, studio, monkeypatch):
     with start(Enlarger(), port=0) as service:
         monkeypatch.setattr(studio, "faces_url", service.url)
@@ -670,7 +708,7 @@ def test_a_picture_is_drawn_and_rated_by_keyboard_alone(page, studio):
     assert outline == "3px"
     tabs = page.get_by_role("tab")
     tabs.first.focus()
-    for name in TABS[1:4]:
+    for name in TABS[1:5]:
         page.keyboard.press("ArrowRight")
         expect(page.get_by_role("tab", name=name, exact=True)).to_be_focused()
     expect(page.locator("#rate-shown img")).to_be_visible()

@@ -16,13 +16,19 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import gradio
 import httpx
 import numpy
 import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline
+from diffusers.utils import convert_state_dict_to_diffusers
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict
 from PIL import Image, PngImagePlugin
 
 from helpers.__main__ import main
@@ -30,22 +36,26 @@ from helpers.app import access, visitors
 from helpers.app import server as app_server
 from helpers.app.answers import UNKNOWN
 from helpers.app.pages import faces
-from helpers.app.pages.controls import NO_LORA, NO_STYLE, OWN_SCHEDULER
+from helpers.app.pages.controls import NO_LORA, NO_STYLE, OWN_SCHEDULER, model_chosen
 from helpers.app.pages.rate import CLASS, DOWN, MINE, UP
 from helpers.app.server import AppServer, about
+from helpers.app.studio import Studio
 from helpers.base import web_guard
+from helpers.commands.app import load_models
 from helpers.faces.client import improve as face_client
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.service import server as face_service
 from helpers.feedback import store as feedback
 from helpers.models import catalogue
+from helpers.models.lora import load_lora, lora_file
 from helpers.pictures.files import image_settings, save_image
 from helpers.sampling.cell import Cell
-from tests.app_server import PATIENCE, served
-from tests.pipelines import plain_call
+from tests.app_server import PATIENCE, served, tiny_studio
+from tests.pipelines import plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 SETTINGS = ["a fox", "", NO_STYLE, "tiny", NO_LORA, 7.5, 10, 3, OWN_SCHEDULER]
 GOOD = [*SETTINGS, 1]
+CHANGE = ["a picture's id", None, 0.5, *GOOD]
 SWEEP = ["seed", "1, 2", "guidance_scale", "1", *SETTINGS]
 RATING = [MINE, "a picture's id", UP, [], "", "class"]
 
@@ -90,6 +100,35 @@ def test_a_program_gets_the_picture_of_its_settings(client, tiny_pipe):
     found = numpy.asarray(Image.open(io.BytesIO(one["file"])).convert("RGB")).astype(int)
     assert abs(found - expected).max() <= 1
     assert one["settings"]["seed"] == 3
+
+
+def changed(pipe, image, strength: float) -> numpy.ndarray:
+    """What diffusers' image-to-image makes of a picture with the settings of GOOD."""
+    other = StableDiffusionImg2ImgPipeline(**pipe.components, requires_safety_checker=False)
+    other.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(3)
+    options = {"num_inference_steps": 10, "guidance_scale": 7.5, "generator": generator}
+    [drawn] = other("a fox", image, strength, **options).images
+    return numpy.asarray(drawn).astype(int)
+
+
+def test_a_program_changes_a_picture_of_the_album_and_an_upload(client, tiny_pipe, tmp_path):
+    [one] = drawn(client, *GOOD[:7], 8, *GOOD[8:])
+    beginning = Image.open(io.BytesIO(one["file"])).convert("RGB")
+    wide = Image.new("RGB", (96, 32), "red")  # its middle is what fits
+    wide.paste(beginning, (32, 0))
+    wide.save(tmp_path / "wide.png")
+    upload = handle_file(tmp_path / "wide.png")
+    for source in ((one["id"], None), (None, upload)):
+        *_, [made] = client.predict(*source, 0.5, *GOOD, api_name="/change")
+        content = httpx.get(f"{client.src.rstrip('/')}{made['url']}").content
+        found = numpy.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
+        assert abs(found - changed(tiny_pipe, beginning, 0.5)).max() <= 1
+        assert abs(found - changed(tiny_pipe, beginning, 0.9)).max() > 1
+        assert made["settings"]["strength"] == 0.5
+    (tmp_path / "changed.png").write_bytes(content)
+    *_, note = client.predict(handle_file(tmp_path / "changed.png"), api_name="/settings_of_file")
+    assert "It began from another picture" in note
 
 
 def test_hard_prompts_are_drawn_kept_and_rated_as_they_are(client, studio, tmp_path):
@@ -166,6 +205,17 @@ IMPROVE = ["a picture's id", None, 2]
         ("rate", RATING, 4, "x" * 501, "The comment may have 500 characters"),
         ("rate", RATING, 5, None, "Please say what may be done"),
         ("rate", RATING, 5, "all", "Please say what may be done"),
+        ("change", CHANGE, 0, "another", "not in your album"),
+        ("change", CHANGE, 0, None, "Choose a picture of your album"),
+        ("change", CHANGE, 1, "face.png", "not of the right kind"),
+        ("change", CHANGE, 2, 0, "Strength must be from 0.05 to 1; got 0"),
+        ("change", CHANGE, 2, 1.5, "Strength must be from 0.05 to 1; got 1.5"),
+        ("change", CHANGE, 2, "0.5", "Strength must be a number from 0.05 to 1"),
+        ("change", CHANGE, 2, None, "Strength must be a number from 0.05 to 1"),
+        ("change", CHANGE, 2, 0.05, "Strength 0.05 of 10 steps is less than one step"),
+        ("change", CHANGE, 3, "", "The prompt is empty"),
+        ("change", CHANGE, 9, 1000, "Steps must be from 1 to 100"),
+        ("change", CHANGE, 12, 1000, "Number of pictures must be from 1 to 10"),
         ("improve", IMPROVE, 0, "another", "not in your album"),
         ("improve", IMPROVE, 2, 1000, "enlarged 1, 2 or 4 times"),
         ("improve", IMPROVE, 2, "2", "enlarged 1, 2 or 4 times"),
@@ -323,6 +373,31 @@ def test_one_visitor_has_one_vote_for_a_picture(client, classmate, studio, own_f
     [picture] = own_feedback.pictures()
     assert (picture.ups, picture.downs) == (1, 1)
     assert sorted(rating.by_maker for rating in picture.ratings) == [False, True]
+
+
+def test_a_vote_holds_after_the_server_was_started_again(tiny_pipe, own_feedback, tmp_path):
+    settings, model = {"prompt": "a fox"}, {"model": "tiny", "model_version": "0"}
+    red = Image.new("RGB", (8, 8), "red")
+    shared = own_feedback.add(red, settings, vote=1, consent="class", **model)
+    cookies, told = httpx.Cookies(), []
+    for vote in (UP, DOWN):
+        with tiny_studio(tiny_pipe, tmp_path) as studio, served(studio) as server:
+            with httpx.Client(cookies=cookies) as visitor:
+                visitor.get(server.url)
+                rated = [CLASS, shared.picture_id, vote, *RATING[3:]]
+                _, [answer, *_] = call(f"{server.url}/", "rate", rated, visitor)
+                told.append(answer)
+                cookies = visitor.cookies
+    assert "It is stored." in told[0] and "instead of your earlier one" in told[1]
+    [picture] = own_feedback.pictures()
+    assert (picture.ups, picture.downs) == (1, 1)
+
+
+@pytest.mark.parametrize("word", ["", "x", "a" * 42, "a" * 44, "a" * 42 + "é", "a b" * 15])
+def test_a_cookie_for_votes_that_was_not_given_out_counts_for_nothing(word):
+    known = visitors.Visitors()
+    assert known.voter_in({"cookie": f"{visitors.VOTER_COOKIE}={word}"}) is None
+    assert known.voter_in({"cookie": f"{visitors.VOTER_COOKIE}={'a' * 43}"}) == "a" * 43
 
 
 def test_a_click_means_the_picture_that_was_shown(client, studio, own_feedback):
@@ -788,6 +863,31 @@ def test_the_command_offers_what_ships_to_this_computer_alone(command, monkeypat
     assert "stickers" in first.models and first.models == catalogue.shipped_models()
     assert second.models == ["stickers"] and second.loras("stickers") == ["golden"]
     assert capsys.readouterr().out.count("Everybody who knows the address can come in") == 1
+
+
+def test_a_lora_is_offered_for_every_model_that_it_fits(monkeypatch, tiny_pipe, tmp_path):
+    """The LoRA is of the first kind of pipeline; the third reads a text of another width."""
+    makers = {"sd": tiny_sd_pipeline, "twin": tiny_sd_pipeline, "sdxl": tiny_sdxl_pipeline}
+
+    def load(name, lora=None):
+        pipe = makers[name]()
+        if lora is not None:
+            load_lora(pipe, lora_file(lora))
+        return pipe
+
+    monkeypatch.setattr("helpers.models.load.load_pipeline", load)
+    source = tiny_sd_pipeline()
+    source.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q", "to_k"]))
+    folder = tmp_path / "golden"
+    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(source.unet))
+    type(source).save_lora_weights(folder, layers)
+    pipes = load_models([*makers], [folder])
+    assert [*pipes] == ["sd", "twin", "sdxl", "sd + golden", "twin + golden"]
+    for page_model, loras in (("sd", ["golden"]), ("twin", ["golden"]), ("sdxl", [])):
+        offered = model_chosen(Studio(SimpleNamespace(pipes=pipes), None), page_model)[2]
+        assert [value for _, value in offered.choices] == [NO_LORA, *loras]
+    with pytest.raises(ValueError, match="does not fit"):
+        load_models(["sdxl"], [folder])
 
 
 def test_the_teachers_address_is_printed_for_a_class_only(studio):

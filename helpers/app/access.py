@@ -8,15 +8,17 @@ password, and a wrong password costs nothing.
 import asyncio
 import hmac
 import re
+import secrets
 import time
 from collections import Counter, defaultdict, deque
 from urllib.parse import parse_qs
 
 from helpers.app import markup
-from helpers.app.visitors import Visitors
+from helpers.app.visitors import VOTER_COOKIE, Visitors
 from helpers.base.web_guard import answer, headers_of
 
 DAY = 24 * 3600
+YEAR = 365 * DAY
 NAME = "class"
 WRONG_SECONDS = 1.0
 """That a wrong password or key costs; those of one address are looked at one after the other."""
@@ -88,6 +90,9 @@ class AccessControl:
             return await answer(send, 413, {"detail": told})
         if path == "/" and not known:
             send = _with_cookie(send, self._set_cookie(self.visitors.new(may_enter=True)))
+        if path == "/" and not self.visitors.voter_in(headers_of(scope)):
+            voter = _cookie(VOTER_COOKIE, secrets.token_urlsafe(), YEAR)
+            send = _with_cookie(send, voter)
         await self.app(scope, receive, send)
 
     async def _log_in(self, scope, receive, send) -> None:
@@ -129,8 +134,7 @@ class AccessControl:
                 del self._tries[address], self._trying[address]
 
     def _set_cookie(self, token: str, seconds: int = DAY) -> tuple[bytes, bytes]:
-        kept = f"Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}"
-        return b"set-cookie", f"{self.visitors.cookie}={token}; {kept}".encode()
+        return _cookie(self.visitors.cookie, token, seconds)
 
     async def _refuse(self, scope, send, told: str, status: int) -> None:
         if _wants_page(scope):
@@ -141,6 +145,11 @@ class AccessControl:
         if _wants_page(scope):
             return await _page(send, 401, markup.log_in_page())
         await answer(send, 401, {"detail": "Not logged in."})
+
+
+def _cookie(name: str, value: str, seconds: int) -> tuple[bytes, bytes]:
+    kept = f"Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}"
+    return b"set-cookie", f"{name}={value}; {kept}".encode()
 
 
 def _with_cookie(send, cookie: tuple[bytes, bytes]):

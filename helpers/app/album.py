@@ -37,6 +37,7 @@ class Made:
         model, model_version: Its name, and the fingerprint of its weights.
         kind: "drawn"; "improved" by the face service; or "sweep", a whole sweep as one picture.
         is_favourite: Marked by its visitor, and kept longest.
+        is_rated: By its visitor.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Made:
     model_version: str
     kind: str = "drawn"
     is_favourite: bool = False
+    is_rated: bool = False
 
     @property
     def caption(self) -> str:
@@ -54,6 +56,7 @@ class Made:
             return f"a sweep over {' and '.join(self.settings['axes'])} · {self.model}"
         if "prompt" not in self.settings:
             return f"an upload, improved, {self.settings['improved_times']} times as wide and high"
+        strength = self.settings.get("strength")
         steps, guidance = self.settings["num_inference_steps"], self.settings["guidance_scale"]
         parts = [
             "improved" if self.kind == "improved" else "",
@@ -61,6 +64,7 @@ class Made:
             f"{steps} steps",
             f"guidance {guidance:g}",
             self.settings.get("scheduler"),
+            f"strength {strength:g}" if strength else "",
             self.model,
             textwrap.shorten(self.settings["prompt"], SHOWN_PROMPT, placeholder=" …"),
         ]
@@ -87,9 +91,18 @@ class Album:
         self._lock = threading.Lock()
 
     def keep(
-        self, user: str, image: Image.Image, cell: Cell, model: str, model_version: str
+        self,
+        user: str,
+        image: Image.Image,
+        cell: Cell,
+        model: str,
+        model_version: str,
+        strength: float | None = None,
     ) -> Made:
-        """Save a picture that was drawn, and note whose it is."""
+        """Save a picture that was drawn, and note whose it is.
+
+        `strength` is that of image-to-image; None for a picture from noise.
+        """
         settings = {
             "prompt": cell.prompt,
             "negative_prompt": cell.negative_prompt,
@@ -97,6 +110,7 @@ class Album:
             "num_inference_steps": cell.num_inference_steps,
             "guidance_scale": cell.guidance_scale,
             "scheduler": cell.scheduler,
+            "strength": strength,
             "height": image.height,
             "width": image.width,
         }

@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import fields, is_dataclass
 
 import gradio as gr
 
@@ -101,7 +102,8 @@ def connect(
 
     Args:
         handler: A function of a page, or an async generator that gives results as they come. It
-            may ask for `request: gr.Request` and for an event, as gradio has it.
+            may ask for `request: gr.Request` and for an event, as gradio has it. A parameter that
+            is a dataclass gets one input for each of its fields.
         page: What begins the ids of the page's fields.
         note: The output that tells what went wrong; without one, gradio's message does.
         options: As of gradio's event listeners.
@@ -117,10 +119,20 @@ def connect(
     )
 
 
+def _one_by_one(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """A parameter that is a dataclass as one for each field; any other as it is."""
+    if not is_dataclass(parameter.annotation):
+        return [parameter]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [inspect.Parameter(field.name, kind) for field in fields(parameter.annotation)]
+
+
 def _answering(studio: Studio, handler: Callable, outputs: list, page: str, note: gr.HTML | None):
     """`handler` as gradio calls it: an async generator whose every error is a sentence."""
     signature = inspect.signature(handler)
-    parameters = list(signature.parameters.values())[1:]
+    taken = list(signature.parameters.values())[1:]
+    packed = [parameter for parameter in taken if is_dataclass(parameter.annotation)]
+    parameters = [one for parameter in taken for one in _one_by_one(parameter)]
     asks = next((p.name for p in parameters if p.annotation is gr.Request), None)
     if asks is None:
         parameters.append(
@@ -133,6 +145,9 @@ def _answering(studio: Studio, handler: Callable, outputs: list, page: str, note
     async def answer(*values, **named):
         given = dict(zip(names, values, strict=False)) | named
         request = given[asks] if asks else given.pop("request")
+        for one in packed:
+            own = {each.name: given.pop(each.name) for each in fields(one.annotation)}
+            given[one.name] = one.annotation(**own)
         try:
             with studio.visitors.working(studio.visitors.of(request)):
                 if inspect.isasyncgenfunction(handler):

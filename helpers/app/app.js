@@ -2,7 +2,7 @@
 (() => {
   "use strict";
 
-  const NAMES = {improve: "Improve", rate: "Rate", seed: "Use this seed"};
+  const NAMES = {improve: "Improve", change: "Change", rate: "Rate", seed: "Use this seed"};
   const PHONE = "(max-width: 640px)";
 
   // --- Keys

@@ -48,6 +48,7 @@ class Limits:
     guidance_scale: tuple[float, float] = (0.0, 20.0)
     num_inference_steps: tuple[int, int] = (1, 100)  # some models take a single step
     seed: tuple[int, int] = (1, 99999)
+    strength: tuple[float, float] = (0.05, 1.0)
     cells: int = 36  # pictures of a sweep
     axis_values: int = 12
     axis_text: int = 2000  # characters that describe an axis
@@ -82,6 +83,7 @@ LABELS = AXIS_NAMES | {
     "style": "The style",
     "rows": "Rows",
     "columns": "Columns",
+    "strength": "Strength",
     "receipt": "The receipt",
     "which": "Which pictures",
 }
@@ -161,6 +163,18 @@ def pictures(
     span = most - least + 1
     seeds = (least + (first - least + i) % span for i in range(whole_number("images", images)))
     return [Cell(seed=seed, **common) for seed in seeds]
+
+
+def strength(value: object, num_inference_steps: int) -> float:
+    """How much a picture is changed: a share of the steps that leaves one at least."""
+    checked = number("strength", value)
+    if int(num_inference_steps * checked) < 1:
+        raise Invalid(
+            f"Strength {checked:g} of {num_inference_steps} steps is less than one step: take more "
+            "steps, or a higher strength.",
+            "strength",
+        )
+    return checked
 
 
 def axis_values(name: object, values: object, field: str = "row_values") -> tuple:

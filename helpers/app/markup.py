@@ -115,6 +115,7 @@ input, button {{ font: inherit; width: 100%; box-sizing: border-box; padding: 0.
 
 ACTIONS = {
     "improve": "Improve",
+    "change": "Change",
     "rate": "Rate",
     "seed": "Use this seed",
     "choose": "Choose",
@@ -124,6 +125,9 @@ ACTIONS = {
     "delete": "Delete",
 }
 """What the buttons of a picture are called; `pages.actions` says what they do."""
+
+
+DRAWN_ACTIONS = ("improve", "change", "rate", "seed")
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,7 @@ class Shown:
 def made_picture(made: Made, actions: Collection[str] | None = None) -> Shown:
     """A picture of an album, with the buttons that its kind has."""
     if actions is None:
-        actions = ("improve", "rate", "seed") if made.kind == "drawn" else ()
+        actions = DRAWN_ACTIONS if made.kind == "drawn" else ()
     alt = made.caption if made.kind == "sweep" else alt_text(made.settings)
     return Shown(made.id, made.url, made.caption, alt, tuple(actions), made.is_favourite)
 

@@ -29,6 +29,7 @@ from PIL import Image
 
 from helpers.models.fingerprint import model_fingerprint
 from helpers.sampling import stages
+from helpers.sampling.beginning import Beginning
 from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import MAX_ROWS, Denoiser
 from helpers.sampling.trajectory import Trajectory
@@ -120,9 +121,16 @@ class Job:
     """What one press of a button asked for: several pictures, for one user, of one model."""
 
     def __init__(
-        self, user: str, model: str, cells: Sequence[Cell], session: str = "", address: str = ""
+        self,
+        user: str,
+        model: str,
+        cells: Sequence[Cell],
+        session: str = "",
+        address: str = "",
+        beginning: Beginning | None = None,
     ):
         self.user, self.session, self.address = user, session, address
+        self.beginning = beginning
         self.model = model
         self.cells = tuple(cells)
         self.trajectories: dict[int, Trajectory] = {}
@@ -201,20 +209,27 @@ class Engine:
     # --- For users
 
     def submit(
-        self, user: str, model: str, cells: Sequence[Cell], session: str = "", address: str = ""
+        self,
+        user: str,
+        model: str,
+        cells: Sequence[Cell],
+        session: str = "",
+        address: str = "",
+        beginning: Beginning | None = None,
     ) -> Job:
         """Line up for pictures.
 
         Args:
             session: Which of the user's windows asks; `stop_user` can stop one of them.
             address: The network address that asks, which shares a bound with its other users.
+            beginning: The picture that all of them begin from, if not from noise alone.
 
         Raises LookupError for an unknown model, EngineFull with words for the user, RuntimeError
         after `shutdown`.
         """
         if model not in self.pipes:
             raise LookupError(f"model must be one of {', '.join(self.pipes)}; got {model!r}")
-        job = Job(user, model, cells, session, address)
+        job = Job(user, model, cells, session, address, beginning)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine was shut down")
@@ -416,7 +431,10 @@ class Engine:
         preview = partial(self._preview, job, index)
         try:
             trajectory = self._denoisers[job.model].submit(
-                job.cells[index], preview=preview, preview_every=PREVIEW_EVERY
+                job.cells[index],
+                preview=preview,
+                preview_every=PREVIEW_EVERY,
+                beginning=job.beginning,
             )
         except Exception as error:  # a setting that the model cannot do
             job.refused[index] = str(error)

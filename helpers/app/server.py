@@ -12,8 +12,9 @@ from gradio import networking
 from starlette.background import BackgroundTask
 
 from helpers.app.access import UPLOAD, AccessControl
+from helpers.app.answers import connect
 from helpers.app.limits import LIMITS
-from helpers.app.pages import actions, album, explore, faces, generate, rate, teacher
+from helpers.app.pages import actions, album, change, explore, faces, generate, rate, teacher
 from helpers.app.studio import Studio
 from helpers.base.web_guard import Guard
 from helpers.faces.service.web_server import WebServer
@@ -79,6 +80,8 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Generate", id="generate"):
                 generating = generate.build(studio)
+            with gr.Tab("Change", id="change") as tab:
+                changing = change.build(studio, tab)
             with gr.Tab("Explore", id="explore"):
                 explore.build(studio)
             with gr.Tab("Faces", id="faces") as tab:
@@ -89,22 +92,20 @@ def build(studio: Studio) -> gr.Blocks:
                 album.build(studio, tab)
             with gr.Tab("Teacher", id="teacher", visible=False) as for_teacher:
                 teacher.build(studio, for_teacher)
-        actions.build(studio, tabs, generating, improving, rating)
-
-        def opened(request: gr.Request):
-            visitor = studio.visitors.of(request)
-            return generate.latest(studio, visitor.id), gr.Tab(visible=visitor.is_teacher)
+        actions.build(studio, tabs, generating, changing, improving, rating)
 
         def leave(request: gr.Request) -> None:
             visitor = studio.visitors.of(request)
             studio.engine.stop_user(visitor.id, visitor.session)
 
-        blocks.load(
+        connect(
+            studio,
+            blocks.load,
             opened,
             None,
             [generating.pictures, for_teacher],
+            page=generate.PAGE,
             api_visibility="private",
-            show_progress="hidden",
         )
         blocks.unload(leave)
     for block in blocks.blocks.values():
@@ -112,6 +113,12 @@ def build(studio: Studio) -> gr.Blocks:
     # Past the queue there is no way in: /run would skip it. Nobody waits in it: the bounds are
     # those of `Visitors` and of the engine.
     return blocks.queue(max_size=None, api_open=False, default_concurrency_limit=None)
+
+
+def opened(studio: Studio, request: gr.Request):
+    """What a visitor finds on opening the app: the latest pictures, and the Teacher's tab."""
+    visitor = studio.visitors.of(request)
+    return generate.latest(studio, visitor.id), gr.Tab(visible=visitor.is_teacher)
 
 
 def _take_values_as_they_come(block) -> None:

@@ -20,8 +20,6 @@ class Studio:
         album: What was made.
         visitors: Who is here.
         faces_url: The face service, or None for the one that the course starts.
-        voted: The rating that a visitor has given a picture. It is kept in memory alone, so that
-            nothing that lasts tells who rated what.
     """
 
     engine: Engine
@@ -29,7 +27,6 @@ class Studio:
     album: Album = field(default_factory=Album)
     visitors: Visitors = field(default_factory=Visitors)
     faces_url: str | None = None
-    voted: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def models(self) -> list[str]:

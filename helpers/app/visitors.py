@@ -3,8 +3,13 @@
 The cookie keeps a visitor's album across a reload, tells who has given the password, and makes the
 bounds hold for a person and not for a browser tab. A program that brings no cookie is known by its
 session, which its client made up.
+
+A second cookie is for votes alone, and outlives the server: of it, the ratings hold a digest with
+each picture. So a visitor is a browser, for as long as it keeps its cookies: who deletes them, or
+opens a private window or another browser, is a new visitor, and two people at one browser are one.
 """
 
+import re
 import secrets
 import threading
 from collections import Counter, OrderedDict
@@ -23,6 +28,10 @@ AT_ONCE = 20
 
 CLASS = 10
 """So many times as much is allowed to all visitors of one network address, perhaps a class."""
+
+
+VOTER_COOKIE = "stickers_voter"
+TOKEN = re.compile(r"[\w-]{43}", re.ASCII)  # what secrets.token_urlsafe() gives
 
 
 class TooMuch(Exception):
@@ -45,12 +54,14 @@ class Visitor:
         id: Of the cookie, or of a program's session.
         session: The browser tab.
         address: The network address.
+        voter: By which a vote is found again, also after the server was started again.
         is_teacher: Whether it is the teacher's browser.
     """
 
     id: str
     session: str
     address: str
+    voter: str
     is_teacher: bool = False
 
 
@@ -94,11 +105,12 @@ class Visitors:
 
     def token_in(self, headers: Mapping[str, str]) -> str | None:
         """The visitor's cookie among the headers of a request."""
-        try:
-            found = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
-        except CookieError:
-            return None
-        return found.value if found else None
+        return _cookie(headers, self.cookie)
+
+    def voter_in(self, headers: Mapping[str, str]) -> str | None:
+        """The cookie for votes, if it is one that a server of ours could have given out."""
+        found = _cookie(headers, VOTER_COOKIE)
+        return found if found and TOKEN.fullmatch(found) else None
 
     def of(self, request: gr.Request) -> Visitor:
         """Whose request it is."""
@@ -107,9 +119,9 @@ class Visitors:
         session = request.session_hash or ""
         address = request.client.host if request.client else "unknown"
         fallback = f"session {session}" if session else f"host {address}"
-        return Visitor(
-            token if known else fallback, session, address, bool(known and known.is_teacher)
-        )
+        id = token if known else fallback
+        voter = self.voter_in(request.headers) or id
+        return Visitor(id, session, address, voter, bool(known and known.is_teacher))
 
     @property
     def count(self) -> int:
@@ -142,3 +154,11 @@ class Visitors:
             with self._lock:
                 self._working.subtract(bounds.keys())
                 self._working += Counter()  # forgets those at zero
+
+
+def _cookie(headers: Mapping[str, str], name: str) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return None
+    return found.value if found else None

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="FOLDER",
-        help="LoRAs to offer on top of the first model, such as lesson 12 makes",
+        help="LoRAs to offer on top of each model that they fit, such as lesson 12 makes",
     )
     parser.add_argument("--ratings", type=Path, default=RATINGS, help="default: %(default)s")
     parser.add_argument("--faces", metavar="URL", help="a face service (default: the course's own)")
@@ -82,14 +82,27 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def load_models(names: list[str] | None, loras: list[Path]) -> dict[str, object]:
-    """The pipelines by the engine's names: the models, and the first with each LoRA on top."""
+    """The pipelines by the engine's names: the models, and each with every LoRA that fits on it.
+
+    Raises ValueError for a LoRA that fits on none of them.
+    """
     from helpers.app.studio import WITH
     from helpers.models.catalogue import shipped_models
     from helpers.models.load import load_pipeline
+    from helpers.models.lora import Misfit
 
     names = names or shipped_models()
     print(f"Loading {', '.join(names)}.")
     pipes = {name: load_pipeline(name) for name in names}
     for lora in loras:
-        pipes[f"{names[0]}{WITH}{lora.resolve().stem}"] = load_pipeline(names[0], lora=lora)
+        fits, misfit = [], None
+        for name in names:
+            try:
+                pipes[f"{name}{WITH}{lora.resolve().stem}"] = load_pipeline(name, lora=lora)
+                fits.append(name)
+            except Misfit as error:
+                misfit = error
+        if not fits:
+            raise misfit
+        print(f"The LoRA {lora.resolve().stem} is offered for {', '.join(fits)}.")
     return pipes

@@ -13,8 +13,10 @@ The rules:
 - Any number of threads and processes write at once (not over a network drive: SQLite's WAL needs
   one computer).
 - Nobody is named. A rating holds no name, address or mark of who gave it; its random id is the
-  receipt with which the person can have it deleted. What people type into a prompt or a comment
-  is theirs to keep free of names.
+  receipt with which the person can have it deleted. So that one person has one vote for a picture,
+  a digest of the picture and of a random word that only their browser has is kept beside it: it
+  tells neither who they are nor which ratings are by the same person. What people type into a
+  prompt or a comment is theirs to keep free of names.
 - A picture is kept as pixels alone; whatever else its file carried is left out.
 - Nothing is stored without consent, and every way out takes only what consent allows.
 - A picture is its maker's. What its maker agreed to holds for everything that shows it: another
@@ -101,6 +103,10 @@ MIGRATIONS = (
         WHERE number NOT IN (SELECT min(number) FROM ratings GROUP BY picture_id);
     CREATE TABLE hidden (picture_id TEXT PRIMARY KEY);
     """,
+    # A mark is the digest of a person's secret word and a picture: it is no use without the word.
+    """
+    CREATE TABLE votes (mark TEXT PRIMARY KEY, rating TEXT NOT NULL);
+    """,
 )
 """Each leads from one schema version to the next. A step that was released never changes: what
 must change later is a new step at the end."""
@@ -137,6 +143,7 @@ class Rating:
         consent: One of `CONSENTS`.
         origin: One of `ORIGINS`.
         by_maker: Whether it is the word of somebody who made the picture.
+        replaced: Whether it came instead of this person's earlier one; told to them alone.
     """
 
     id: str
@@ -153,6 +160,7 @@ class Rating:
     consent: str
     origin: str
     by_maker: bool = True
+    replaced: bool = field(default=False, compare=False)
 
     @property
     def picture_id(self) -> str:
@@ -236,7 +244,7 @@ class Feedback:
         tags: Iterable[str] = (),
         comment: str = "",
         origin: str = "person",
-        replaces: str | None = None,
+        voter: str | None = None,
     ) -> Rating:
         """Store a maker's rating with the picture; when this returns, both are on the disk.
 
@@ -251,7 +259,8 @@ class Feedback:
             tags: Up to ten words or short phrases.
             comment: Free text.
             origin: "person", or "rule" for a rating that a program made up.
-            replaces: The id of this person's earlier rating of the same picture, which goes.
+            voter: A random word that is this person's alone, and is not stored. With it, an
+                earlier rating of theirs of the same picture is found, and goes.
 
         Raises:
             TypeError, ValueError: Something is wrong with a value; nothing was stored.
@@ -279,10 +288,10 @@ class Feedback:
             with _writing(connection):  # if we die below, the next opening removes the picture
                 _note_leftover(connection, rating.picture)
             with _writing(connection):
-                rating = _replaced(connection, rating, replaces)
+                rating = _replaced(connection, rating, voter)
                 # Inside the transaction: nobody removes the picture before its row is there.
                 self._keep_picture(rating.picture, content)
-                _insert(connection, rating)
+                _insert(connection, rating, voter)
                 _forget_leftover(connection, rating.picture)
         return rating
 
@@ -295,7 +304,7 @@ class Feedback:
         tags: Iterable[str] = (),
         comment: str = "",
         origin: str = "person",
-        replaces: str | None = None,
+        voter: str | None = None,
     ) -> Rating:
         """Store a rating of a picture that somebody else made and shared here.
 
@@ -316,8 +325,8 @@ class Feedback:
             if found is None:
                 raise LookupError("This picture is not shown any more: it was deleted or hidden.")
             rating = replace(_as_rating(found), by_maker=False, **word)
-            rating = _replaced(connection, rating, replaces)
-            _insert(connection, rating)
+            rating = _replaced(connection, rating, voter)
+            _insert(connection, rating, voter)
         return rating
 
     def delete(self, rating_id: str) -> bool:
@@ -340,6 +349,7 @@ class Feedback:
                         "(SELECT 1 FROM ratings WHERE picture_id = :id AND by_maker)",
                         {"id": picture_id},
                     )
+                _forget_votes(connection)
             self._remove_leftovers(connection)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return bool(found)
@@ -370,6 +380,14 @@ class Feedback:
             connection.execute("DELETE FROM hidden WHERE picture_id = ?", (picture_id,))
             if hidden:
                 connection.execute("INSERT INTO hidden VALUES (?)", (picture_id,))
+
+    def rated_by(self, voter: str, picture_ids: Iterable[str]) -> set[str]:
+        """Those of the pictures that this person has rated; `voter` is as in `add`."""
+        marks = {_mark(voter, picture_id): picture_id for picture_id in picture_ids}
+        asked = ", ".join("?" * len(marks))
+        with closing(self._connect()) as connection:
+            rows = connection.execute(f"SELECT mark FROM votes WHERE mark IN ({asked})", [*marks])
+            return {marks[mark] for (mark,) in rows}
 
     def image(self, rating: Rating) -> Image.Image:
         """The picture of a rating, loaded."""
@@ -544,26 +562,39 @@ def _forget_leftover(connection: sqlite3.Connection, picture: str) -> None:
     connection.execute("DELETE FROM leftovers WHERE picture = ?", (picture,))
 
 
-def _replaced(connection: sqlite3.Connection, rating: Rating, old_id: str | None) -> Rating:
+def _replaced(connection: sqlite3.Connection, rating: Rating, voter: str | None) -> Rating:
     """Remove the rating that `rating` comes instead of; who made the picture has still made it."""
+    if voter is None:
+        return rating
     old = connection.execute(
-        "SELECT picture_id, by_maker FROM ratings WHERE id = ?", (old_id,)
+        "DELETE FROM ratings WHERE id = (SELECT rating FROM votes WHERE mark = ?) "
+        "RETURNING by_maker",
+        (_mark(voter, rating.picture_id),),
     ).fetchone()
     if old is None:  # there was none, or it was deleted meanwhile
         return rating
-    picture_id, by_maker = old
-    if picture_id != rating.picture_id:
-        raise ValueError(f"replaces must be a rating of the same picture; got {old_id!r}")
-    connection.execute("DELETE FROM ratings WHERE id = ?", (old_id,))
-    return replace(rating, by_maker=rating.by_maker or bool(by_maker))
+    return replace(rating, by_maker=rating.by_maker or bool(old[0]), replaced=True)
 
 
-def _insert(connection: sqlite3.Connection, rating: Rating) -> None:
+def _insert(connection: sqlite3.Connection, rating: Rating, voter: str | None) -> None:
     packed = {"settings": json.dumps(rating.settings), "tags": json.dumps(rating.tags)}
     row = {name: packed.get(name, getattr(rating, name)) for name in COLUMNS}
     row |= {"picture_id": rating.picture_id, "by_maker": rating.by_maker}
     marks = ", ".join(f":{name}" for name in row)
     connection.execute(f"INSERT INTO ratings ({', '.join(row)}) VALUES ({marks})", row)
+    if voter is not None:
+        vote = (_mark(voter, rating.picture_id), rating.id)
+        connection.execute("INSERT OR REPLACE INTO votes VALUES (?, ?)", vote)
+    _forget_votes(connection)
+
+
+def _mark(voter: str, picture_id: str) -> str:
+    """What tells that a person has rated a picture, to nobody but who knows their word."""
+    return hashlib.sha256(f"{voter} {picture_id}".encode()).hexdigest()
+
+
+def _forget_votes(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM votes WHERE rating NOT IN (SELECT id FROM ratings)")
 
 
 def _as_rating(row: tuple) -> Rating:

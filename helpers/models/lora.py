@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 STANDARD_NAME = "pytorch_lora_weights.safetensors"  # what diffusers' save_lora_weights writes
 
 
+class Misfit(ValueError):
+    """A LoRA that was made for another kind of model."""
+
+
 def lora_file(path: str | Path, instead: Callable[[], str] = str) -> Path:
     """The safetensors file of a LoRA.
 
@@ -81,7 +85,7 @@ def text_width(file: Path) -> int | None:
 
 
 def load_lora(pipe: DiffusionPipeline, file: Path) -> None:
-    """Load a LoRA on top of a pipeline; ValueError if it was made for another kind of model."""
+    """Load a LoRA on top of a pipeline; Misfit if it was made for another kind of model."""
     with quiet(progress_bars=False):  # it speaks of parts that the LoRA leaves as they are
         try:
             pipe.load_lora_weights(str(file.parent), weight_name=file.name, local_files_only=True)
@@ -90,12 +94,12 @@ def load_lora(pipe: DiffusionPipeline, file: Path) -> None:
 
             if other := other_cause(error, f"the LoRA {file}"):
                 raise other from error
-            raise ValueError(_misfit(pipe, file, first_line(error))) from error
+            raise Misfit(_misfit(pipe, file, first_line(error))) from error
     names = sorted({name for part in pipe.get_list_adapters().values() for name in part})
     if len(names) > 1:
         pipe.set_adapters(names)  # without a word diffusers uses the newest only
     if not names:  # diffusers only warns
-        raise ValueError(_misfit(pipe, file, "none of its weights has a place there"))
+        raise Misfit(_misfit(pipe, file, "none of its weights has a place there"))
 
 
 def _misfit(pipe: DiffusionPipeline, file: Path, reason: str) -> str:

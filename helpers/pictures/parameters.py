@@ -19,6 +19,7 @@ FIELDS = {
     "num_inference_steps": "Steps",
     "guidance_scale": "CFG scale",
     "seed": "Seed",
+    "strength": "Denoising strength",
     "model": "Model",
     "model_version": "Model hash",
 }
@@ -78,7 +79,12 @@ def settings_of_parameters(text: str) -> dict[str, object]:
     for name, label in FIELDS.items():
         if label in entries:
             settings[name] = entries[label]
-    for name, kind in (("num_inference_steps", int), ("seed", int), ("guidance_scale", float)):
+    for name, kind in (
+        ("num_inference_steps", int),
+        ("seed", int),
+        ("guidance_scale", float),
+        ("strength", float),
+    ):
         if name in settings:
             settings[name] = kind(settings[name])
     samplers = {label.lower(): name for name, label in SAMPLERS.items()}

@@ -47,6 +47,7 @@ from diffusers import SchedulerMixin
 from helpers.base.counts import checked_count
 from helpers.models.switches import switches
 from helpers.sampling import stages
+from helpers.sampling.beginning import Beginning
 from helpers.sampling.cell import Cell
 from helpers.sampling.cpu_workers import Workers
 from helpers.sampling.latents import latent_shape
@@ -144,10 +145,15 @@ class Denoiser:
         return len(scheduler.timesteps)
 
     def submit(
-        self, cell: Cell, preview: Preview | None = None, preview_every: int = 5
+        self,
+        cell: Cell,
+        preview: Preview | None = None,
+        preview_every: int = 5,
+        beginning: Beginning | None = None,
     ) -> Trajectory:
         """Take a picture's settings in; also while others run, and from any thread.
 
+        With a `beginning`, the picture is that of the image-to-image pipeline with these settings.
         `preview` is called by the working thread after every `preview_every` evaluations; an
         error in it fails this trajectory. Raises what is wrong with the settings at once:
         ValueError, TypeError or LookupError; and RuntimeError after `shutdown`.
@@ -155,7 +161,7 @@ class Denoiser:
         if preview_every < 1:
             raise ValueError(f"preview_every must be 1 or more; got {preview_every!r}.")
         scheduler = self._built(cell.scheduler, self.pipe.scheduler)
-        trajectory = Trajectory(cell, self.pipe, scheduler, preview, preview_every)
+        trajectory = Trajectory(cell, self.pipe, scheduler, preview, preview_every, beginning)
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine was shut down; make a new Denoiser.")

@@ -9,9 +9,10 @@ the prompt, or two, the negative prompt's first, where guidance is on.
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
+from diffusers.configuration_utils import FrozenDict
 from PIL import Image
 
 from helpers.base.quiet import quiet
@@ -127,6 +128,27 @@ def predict(
 
 
 @torch.no_grad()
+def encode(
+    pipe: Pipeline, image: Image.Image, height: int, width: int, generator: torch.Generator
+) -> torch.Tensor:
+    """Latents (1, channels, height / 8, width / 8) of a picture, as image-to-image draws them.
+
+    The VAE's encoder tells a mean and a deviation for each latent; `generator` draws from these.
+    """
+    vae, config = pipe.vae, pipe.vae.config
+    pixels = pipe.image_processor.preprocess(image.convert("RGB"), height=height, width=width)
+    dtype = vae.dtype
+    is_sdxl = isinstance(pipe, StableDiffusionXLPipeline)
+    with _in_float32_if_it_overflows(vae) if is_sdxl else nullcontext():
+        pixels = pixels.to(pipe._execution_device, vae.dtype)
+        latents = vae.encode(pixels).latent_dist.sample(generator).to(dtype)
+    if is_sdxl and config.latents_mean is not None and config.latents_std is not None:
+        mean, deviation = _mean_and_deviation(config, latents)
+        return (latents - mean) * config.scaling_factor / deviation
+    return latents * config.scaling_factor
+
+
+@torch.no_grad()
 def decode(pipe: Pipeline, latents: torch.Tensor) -> list[Image.Image]:
     """Pictures of latents (n, channels, height, width), finished or half-way, as `pipe()` decodes.
 
@@ -148,13 +170,18 @@ def _decode_sdxl(pipe: StableDiffusionXLPipeline, latents: torch.Tensor) -> torc
         if config.latents_mean is None or config.latents_std is None:
             latents = latents / config.scaling_factor
         else:
-            mean, deviation = (
-                torch.tensor(values).view(1, -1, 1, 1).to(latents)
-                for values in (config.latents_mean, config.latents_std)
-            )
+            mean, deviation = _mean_and_deviation(config, latents)
             latents = latents * deviation / config.scaling_factor + mean
         pixels = vae.decode(latents, return_dict=False)[0]
     return pixels if pipe.watermark is None else pipe.watermark.apply_watermark(pixels)
+
+
+def _mean_and_deviation(config: FrozenDict, latents: torch.Tensor) -> list[torch.Tensor]:
+    """Those of a VAE's latents, one per channel, of the type and on the device of `latents`."""
+    return [
+        torch.tensor(values).view(1, -1, 1, 1).to(latents)
+        for values in (config.latents_mean, config.latents_std)
+    ]
 
 
 @contextmanager

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from diffusers import SchedulerMixin
+from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 
 from helpers.sampling import stages
+from helpers.sampling.beginning import Beginning
 from helpers.sampling.cell import Cell
 from helpers.sampling.latents import latent_shape, seeded_latents
 from helpers.sampling.schedulers import fresh_copy, set_steps
@@ -36,6 +38,7 @@ class Trajectory(Future):
 
     Attributes:
         cell: The settings.
+        beginning: The picture that it begins from, if not from noise alone; None once it has ended.
         evaluations, total_evaluations: U-Net evaluations done, and needed in all (PNDM needs one
             more than `num_inference_steps`, Heun one less than twice as many).
         latents: (1, channels, height, width), as they are now; None before the start.
@@ -49,9 +52,11 @@ class Trajectory(Future):
         scheduler: SchedulerMixin,
         preview: Preview | None,
         preview_every: int,
+        beginning: Beginning | None = None,
     ):
         super().__init__()
         self.cell = cell
+        self.beginning = beginning
         self.preview = preview
         self.preview_every = preview_every
         self.seconds = 0.0
@@ -61,7 +66,10 @@ class Trajectory(Future):
         self.rows = 2 if stages.is_guided(pipe, cell.guidance_scale) else 1
         self._scheduler = fresh_copy(scheduler, cell.seed)
         set_steps(self._scheduler, cell.num_inference_steps)
-        self.total_evaluations = len(self._scheduler.timesteps)
+        skipped = beginning.steps_left_out(cell.num_inference_steps) if beginning else 0
+        self._first_timestep = skipped * self._scheduler.order
+        self._timesteps = self._scheduler.timesteps[self._first_timestep :]
+        self.total_evaluations = len(self._timesteps)
         self._row_conditions: stages.Conditions = {}
         self._step_options: dict[str, Any] = {}
 
@@ -77,22 +85,31 @@ class Trajectory(Future):
     def _start(self, pipe: DiffusionPipeline, conditions: stages.Conditions) -> None:
         cell, scheduler = self.cell, self._scheduler
         self._row_conditions = conditions
-        noise = seeded_latents(pipe, cell.seed, cell.height, cell.width)
         # A pipeline draws the latents and then each step's noise from one generator.
         generator = torch.Generator().manual_seed(cell.seed)
-        torch.randn(self.shape, generator=generator)
+        self.latents = self._first_latents(pipe, generator)
         accepted = inspect.signature(scheduler.step).parameters
         options = {"eta": cell.eta, "generator": generator}
         self._step_options = {name: options[name] for name in options if name in accepted}
-        if isinstance(pipe, stages.StableDiffusionXLPipeline) and hasattr(
-            scheduler, "set_begin_index"
-        ):
-            scheduler.set_begin_index(0)
-        self.latents = noise * scheduler.init_noise_sigma
+
+    def _first_latents(self, pipe: DiffusionPipeline, generator: torch.Generator) -> torch.Tensor:
+        """Noise, or the picture that is begun from with the noise of the first timestep."""
+        cell, scheduler = self.cell, self._scheduler
+        is_sdxl = isinstance(pipe, stages.StableDiffusionXLPipeline)
+        if (self.beginning or is_sdxl) and hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(self._first_timestep)
+        if self.beginning is None:
+            noise = seeded_latents(pipe, cell.seed, cell.height, cell.width)
+            torch.randn(self.shape, generator=generator)
+            return noise * scheduler.init_noise_sigma
+        height, width = (size * pipe.vae_scale_factor for size in self.shape[-2:])
+        image = stages.encode(pipe, self.beginning.image, height, width, generator)
+        noise = randn_tensor(image.shape, generator, image.device, image.dtype)
+        return scheduler.add_noise(image, noise, self._timesteps[:1])
 
     def _inputs(self) -> list[Row]:
         conditions = self._row_conditions.items()
-        timestep = self._scheduler.timesteps[self.evaluations]
+        timestep = self._timesteps[self.evaluations]
         sample = self._scheduler.scale_model_input(self.latents, timestep)
         keys = [None] * self.rows if self.evaluations else self._first_keys(sample, timestep)
         return [
@@ -113,7 +130,7 @@ class Trajectory(Future):
         if self.rows == 2:
             negative, positive = prediction.chunk(2)
             prediction = negative + self.cell.guidance_scale * (positive - negative)
-        timestep = self._scheduler.timesteps[self.evaluations]
+        timestep = self._timesteps[self.evaluations]
         self.latents = self._scheduler.step(
             prediction, timestep, self.latents, **self._step_options, return_dict=False
         )[0]
@@ -137,6 +154,7 @@ class Trajectory(Future):
     def _release(self) -> None:
         """Let go of what only a running trajectory needs."""
         self._scheduler, self._row_conditions, self._step_options = None, {}, {}
+        self.beginning = None
 
     def _end(self, outcome: Image.Image | Exception) -> None:
         """Hand over the picture or the error, unless somebody cancelled first."""

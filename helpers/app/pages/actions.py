@@ -4,21 +4,26 @@ import gradio as gr
 
 from helpers.app import markup
 from helpers.app.answers import connect
-from helpers.app.pages import faces, rate
-from helpers.app.pages.faces import Faces
+from helpers.app.pages import chooser, rate
+from helpers.app.pages.chooser import Chooser
 from helpers.app.pages.generate import Generate
 from helpers.app.pages.rate import Rate
 from helpers.app.studio import Studio
 
 LISTENS = """document.addEventListener("click", event => {
     const button = event.target.closest("[data-do]");
-    if (button && ["improve", "rate", "seed", "prompt"].includes(button.dataset.do))
+    if (button && ["improve", "change", "rate", "seed", "prompt"].includes(button.dataset.do))
         trigger("click", {do: button.dataset.do, id: button.dataset.id});
 });"""
 
 
 def build(
-    studio: Studio, tabs: gr.Tabs, generating: Generate, improving: Faces, rating: Rate
+    studio: Studio,
+    tabs: gr.Tabs,
+    generating: Generate,
+    changing: Chooser,
+    improving: Chooser,
+    rating: Rate,
 ) -> None:
     """Connect the actions of all pictures, present and to come."""
     listener = gr.HTML(js_on_load=LISTENS, elem_classes="listener")
@@ -27,9 +32,8 @@ def build(
         tabs,
         settings.prompt,
         settings.seed,
-        improving.chosen,
-        improving.shown,
-        improving.album,
+        *changing.views,
+        *improving.views,
         rating.which,
         rating.chosen,
         rating.shown,
@@ -42,17 +46,22 @@ def act(studio: Studio, event: gr.EventData, request: gr.Request):
     """Do what a picture's button says: open a page with this picture, or take over its seed."""
     action, id = markup.clicked(event)
     prompt, seed, page = gr.skip(), gr.skip(), "generate"
-    improving, rating = [gr.skip()] * 3, [gr.skip()] * 4
-    user = studio.visitors.of(request).id
+    changing = improving = [gr.skip()] * 3
+    rating = [gr.skip()] * 4
+    visitor = studio.visitors.of(request)
+    user = visitor.id
     if action == "prompt":
         prompt = id
     elif action == "seed":
         seed = str(studio.album.find(user, id).settings["seed"])
     elif action == "improve":
         page = "faces"
-        improving = faces.views_of(studio, user, studio.album.find(user, id).id)
+        improving = chooser.views_of(studio, user, studio.album.find(user, id).id)
+    elif action == "change":
+        page = "change"
+        changing = chooser.views_of(studio, user, studio.album.find(user, id).id)
     elif action == "rate":
         page = "rate"
         made = studio.album.find(user, id)
-        rating = [rate.MINE, *rate.views_of(studio, user, rate.MINE, made.id)]
-    return [gr.Tabs(selected=page), prompt, seed, *improving, *rating]
+        rating = [rate.MINE, *rate.views_of(studio, visitor, rate.MINE, made.id)]
+    return [gr.Tabs(selected=page), prompt, seed, *changing, *improving, *rating]

@@ -60,7 +60,7 @@ def shown(studio: Studio, user: str, favourites_only: bool) -> str:
     cards = [
         markup.made_picture(
             one,
-            (*(("improve", "rate", "seed") if one.kind == "drawn" else ()), "favourite", "delete"),
+            (*(markup.DRAWN_ACTIONS if one.kind == "drawn" else ()), "favourite", "delete"),
         )
         for one in made
     ]

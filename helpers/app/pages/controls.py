@@ -21,6 +21,21 @@ PRESETS = {NO_STYLE: "{prompt}"} | {style: f"{{prompt}}, {style} style" for styl
 """What a style makes of a prompt."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The values of the controls as they come, not checked yet, in the order of `Settings`."""
+
+    prompt: object
+    negative_prompt: object
+    style: object
+    model: object
+    lora: object
+    guidance_scale: object
+    num_inference_steps: object
+    seed: object
+    scheduler: object
+
+
 @dataclass
 class Settings:
     """The controls, in the order in which the API takes their values."""
@@ -54,6 +69,31 @@ def prompt_box(studio: Studio, page: str) -> tuple[gr.Textbox, gr.HTML]:
         words.note(studio.engine.pipes[studio.models[0]], studio.models[0], PROMPT),
         elem_id=f"{page}-words",
     )
+
+
+def draw_row(begin: str = "") -> tuple[gr.Slider, gr.Button, gr.Button]:
+    """How many pictures, Draw, and Stop; `begin` begins the ids of the buttons."""
+    with gr.Row(elem_classes="actions"):
+        images = gr.Slider(
+            *LIMITS.images,
+            value=4,
+            step=1,
+            label="Pictures",
+            elem_id=f"{begin or 'generate-'}images",
+            min_width=170,
+        )
+        run = gr.Button("Draw", variant="primary", elem_id=f"{begin}draw", min_width=90)
+        stop = gr.Button(
+            "Stop", variant="stop", elem_id=f"{begin}stop", elem_classes="stop", min_width=90
+        )
+    return images, run, stop
+
+
+def stop_all(studio: Studio, request: gr.Request):
+    """Give up what this window asked for; its own handler tells so."""
+    visitor = studio.visitors.of(request)
+    studio.engine.stop_user(visitor.id, visitor.session)
+    return gr.skip()
 
 
 def further_controls(studio: Studio, page: str, prompt: gr.Textbox, counted: gr.HTML) -> Settings:
@@ -174,31 +214,18 @@ def starting_values(model: str) -> tuple[float, int]:
     return (known.guidance_scale, known.num_inference_steps) if known else (7.5, 25)
 
 
-def asked_for(
-    studio: Studio,
-    prompt,
-    negative_prompt,
-    style,
-    model,
-    lora,
-    guidance_scale,
-    num_inference_steps,
-    seed,
-    scheduler,
-    images=1,
-) -> tuple[str, list[Cell]]:
+def asked_for(studio: Studio, asked: Asked, images: object = 1) -> tuple[str, list[Cell]]:
     """The engine's name of the model, and the pictures that the controls describe."""
-    limits.choice("model", model, studio.models)
-    preset = PRESETS[limits.choice("style", style, PRESETS)]
-    lora = limits.choice("lora", lora, [NO_LORA, *studio.loras(model)])
-    written = limits.prompt(prompt)
+    model = limits.choice("model", asked.model, studio.models)
+    preset = PRESETS[limits.choice("style", asked.style, PRESETS)]
+    lora = limits.choice("lora", asked.lora, [NO_LORA, *studio.loras(model)])
     cells = limits.pictures(
-        preset.replace("{prompt}", written),
-        negative_prompt,
+        preset.replace("{prompt}", limits.prompt(asked.prompt)),
+        asked.negative_prompt,
         images,
-        guidance_scale,
-        num_inference_steps,
-        seed,
-        None if scheduler == OWN_SCHEDULER else scheduler,
+        asked.guidance_scale,
+        asked.num_inference_steps,
+        asked.seed,
+        None if asked.scheduler == OWN_SCHEDULER else asked.scheduler,
     )
     return model if lora == NO_LORA else f"{model}{WITH}{lora}", cells

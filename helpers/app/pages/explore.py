@@ -9,8 +9,13 @@ from helpers.app.album import Made
 from helpers.app.answers import connect, in_thread
 from helpers.app.drawing import drawn
 from helpers.app.limits import AXIS_NAMES, LIMITS, Invalid
-from helpers.app.pages.controls import asked_for, further_controls, prompt_box
-from helpers.app.pages.generate import stop_all
+from helpers.app.pages.controls import (
+    Asked,
+    asked_for,
+    further_controls,
+    prompt_box,
+    stop_all,
+)
 from helpers.app.studio import Studio
 from helpers.app.visitors import Visitor
 from helpers.sweeps.contact_sheet import contact_sheet
@@ -76,38 +81,14 @@ def build(studio: Studio) -> None:
 
 
 async def explore(
-    studio: Studio,
-    rows,
-    row_values,
-    columns,
-    column_values,
-    prompt,
-    negative_prompt,
-    style,
-    model,
-    lora,
-    guidance_scale,
-    num_inference_steps,
-    seed,
-    scheduler,
-    request: gr.Request,
+    studio: Studio, rows, row_values, columns, column_values, asked: Asked, request: gr.Request
 ):
+    """Draw a sweep; programs get the table as HTML."""
     for name, field in ((rows, "rows"), (columns, "columns")):
         limits.choice(field, name, AXIS_NAMES)
     if rows == columns:
         raise Invalid("Rows and columns must be two different settings.", "columns")
-    name, [cell] = asked_for(
-        studio,
-        prompt,
-        negative_prompt,
-        style,
-        model,
-        lora,
-        guidance_scale,
-        num_inference_steps,
-        seed,
-        scheduler,
-    )
+    name, [cell] = asked_for(studio, asked)
     axes, cells = limits.sweep(
         {
             rows: limits.axis_values(rows, row_values, "row_values"),

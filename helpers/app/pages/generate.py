@@ -7,17 +7,19 @@ import gradio as gr
 
 from helpers.app import limits, markup
 from helpers.app.answers import connect
-from helpers.app.drawing import drawn
-from helpers.app.limits import LIMITS
+from helpers.app.drawing import drawn_as_cards
 from helpers.app.pages.controls import (
     EXAMPLES,
     NO_LORA,
     NO_STYLE,
     OWN_SCHEDULER,
+    Asked,
     Settings,
     asked_for,
+    draw_row,
     further_controls,
     prompt_box,
+    stop_all,
 )
 from helpers.app.studio import WITH, Studio
 
@@ -40,19 +42,7 @@ def build(studio: Studio) -> Generate:
     with gr.Row(elem_classes="page"):
         with gr.Column(scale=2, min_width=300, elem_classes="controls"):
             prompt, counted = prompt_box(studio, PAGE)
-            with gr.Row(elem_classes="actions"):
-                images = gr.Slider(
-                    *LIMITS.images,
-                    value=4,
-                    step=1,
-                    label="Pictures",
-                    elem_id="generate-images",
-                    min_width=170,
-                )
-                run = gr.Button("Draw", variant="primary", elem_id="draw", min_width=90)
-                stop = gr.Button(
-                    "Stop", variant="stop", elem_id="stop", elem_classes="stop", min_width=90
-                )
+            images, run, stop = draw_row()
             with gr.Accordion("More settings", elem_classes="more"):
                 settings = further_controls(studio, PAGE, prompt, counted)
             with gr.Accordion("Make a picture again", open=False):
@@ -92,51 +82,13 @@ def build(studio: Studio) -> Generate:
     return Generate(settings, status, pictures)
 
 
-async def generate(
-    studio: Studio,
-    prompt,
-    negative_prompt,
-    style,
-    model,
-    lora,
-    guidance_scale,
-    num_inference_steps,
-    seed,
-    scheduler,
-    images,
-    request: gr.Request,
-):
+async def generate(studio: Studio, asked: Asked, images, request: gr.Request):
     """Draw; for programs, the last of the three results lists the pictures and their settings."""
-    name, cells = asked_for(
-        studio,
-        prompt,
-        negative_prompt,
-        style,
-        model,
-        lora,
-        guidance_scale,
-        num_inference_steps,
-        seed,
-        scheduler,
-        images,
-    )
+    name, cells = asked_for(studio, asked, images)
     visitor = studio.visitors.of(request)
-    async with aclosing(drawn(studio, visitor, name, cells)) as progresses:
-        async for progress, made, is_new in progresses:
-            found = [made[i] for i in sorted(made)]
-            shown = markup.cards([markup.made_picture(one) for one in found])
-            files = [{"id": m.id, "url": m.url, "settings": m.settings} for m in found]
-            # A program gets what came last, so that must be whole.
-            is_told = is_new or progress.finished
-            told = markup.status(progress)
-            yield told, shown if is_told or not made else gr.skip(), files if is_told else gr.skip()
-
-
-def stop_all(studio: Studio, request: gr.Request):
-    """Give up what this window asked for; its own handler tells so."""
-    visitor = studio.visitors.of(request)
-    studio.engine.stop_user(visitor.id, visitor.session)
-    return gr.skip()
+    async with aclosing(drawn_as_cards(studio, visitor, name, cells)) as results:
+        async for result in results:
+            yield result
 
 
 def settings_of_file(studio: Studio, path):
@@ -161,6 +113,8 @@ def settings_of_file(studio: Studio, path):
         told += " It was made by a model that is not offered here, so it will look different."
     elif found.get("model_version") != studio.engine.versions[name]:
         told += " It was made by other weights of this model, so it will look different."
+    if "strength" in found:
+        told += " It began from another picture: to make it again, go to Change with that one."
     return [
         cell.prompt,
         cell.negative_prompt or "",

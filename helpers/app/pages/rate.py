@@ -10,6 +10,7 @@ from helpers.app.answers import connect
 from helpers.app.limits import LIMITS, Invalid
 from helpers.app.markup import Shown
 from helpers.app.studio import Studio
+from helpers.app.visitors import Visitor
 from helpers.feedback.store import CONSENTS, MAX_TAGS, Rating
 
 PAGE = "rate"
@@ -116,14 +117,15 @@ def pictures_of(studio: Studio, user: str, which: str) -> list[Shown]:
     return [markup.class_picture(picture) for picture in there[: -SHOWN - 1 : -1]]
 
 
-def views_of(studio: Studio, user: str, which: str, id: str | None) -> list:
+def views_of(studio: Studio, visitor: Visitor, which: str, id: str | None) -> list:
     """The id of the picture that is rated, that picture large, and all that could be rated.
 
     Without an id, or when that picture is gone, it is the first that has no vote of this visitor.
     """
-    found = pictures_of(studio, user, which)
+    found = pictures_of(studio, visitor.id, which)
+    rated = _rated(studio, visitor, which, found)
     chosen = next((one for one in found if one.id == id), None)
-    chosen = chosen or next((one for one in found if not _is_rated(studio, user, one)), None)
+    chosen = chosen or next((one for one in found if one.id not in rated), None)
     chosen = chosen or next(iter(found), None)
     empty = markup.empty(NOTHING[which])
     return [
@@ -133,23 +135,26 @@ def views_of(studio: Studio, user: str, which: str, id: str | None) -> list:
     ]
 
 
-def _is_rated(studio: Studio, user: str, picture: Shown) -> bool:
-    return (user, picture.id) in studio.voted
+def _rated(studio: Studio, visitor: Visitor, which: str, found: list[Shown]) -> set[str]:
+    """The ids of those pictures that this visitor has rated."""
+    if which == CLASS:
+        return studio.feedback.rated_by(visitor.voter, [one.id for one in found])
+    return {made.id for made in studio.album.of(visitor.id) if made.is_rated}
 
 
 def fill(studio: Studio, which, chosen, request: gr.Request):
     """When the page is opened, or the other pictures are wanted."""
     limits.choice("which", which, (MINE, CLASS))
-    return views_of(studio, studio.visitors.of(request).id, which, chosen)
+    return views_of(studio, studio.visitors.of(request), which, chosen)
 
 
 def choose(studio: Studio, which, event: gr.EventData, request: gr.Request):
     """A click on one of the small pictures."""
     limits.choice("which", which, (MINE, CLASS))
-    user, id = studio.visitors.of(request).id, markup.clicked(event)[1]
-    if id not in [one.id for one in pictures_of(studio, user, which)]:
+    visitor, id = studio.visitors.of(request), markup.clicked(event)[1]
+    if id not in [one.id for one in pictures_of(studio, visitor.id, which)]:
         raise LookupError("This picture is not here any more: it was deleted or hidden.")
-    return views_of(studio, user, which, id)
+    return views_of(studio, visitor, which, id)
 
 
 def rate(studio: Studio, which, picture, vote, tags, comment, consent, request: gr.Request):
@@ -166,42 +171,30 @@ def rate(studio: Studio, which, picture, vote, tags, comment, consent, request: 
         "comment": limits.text("comment", comment, LIMITS.comment),
         "consent": consent,
     }
-    user = studio.visitors.of(request).id
-    if which == MINE:
-        rating, replaced = _rate_own(studio, user, picture, said)
-    else:
-        rating, replaced = _rate_of_class(studio, user, picture, said)
-    return [_thanks(rating, replaced), None, [], "", *views_of(studio, user, which, None)]
+    visitor = studio.visitors.of(request)
+    store = _rate_own if which == MINE else _rate_of_class
+    rating = store(studio, visitor, picture, said)
+    return [_thanks(rating), None, [], "", *views_of(studio, visitor, which, None)]
 
 
-def _rate_own(studio: Studio, user: str, id, said: dict) -> tuple[Rating, bool]:
-    made = studio.album.find(user, id)
+def _rate_own(studio: Studio, visitor: Visitor, id, said: dict) -> Rating:
+    made = studio.album.find(visitor.id, id)
     rating = studio.feedback.add(
         made.image(),
         made.settings,
         model=made.model,
         model_version=made.model_version,
-        replaces=studio.voted.get((user, made.id)),
+        voter=visitor.voter,
         **said,
     )
-    # The same picture is the maker's among the class's pictures too, whoever finds it there.
-    replaced = _note_vote(studio, user, made.id, rating)
-    _note_vote(studio, user, rating.picture_id, rating)
-    return rating, replaced
+    made.is_rated = True
+    return rating
 
 
-def _rate_of_class(studio: Studio, user: str, id, said: dict) -> tuple[Rating, bool]:
+def _rate_of_class(studio: Studio, visitor: Visitor, id, said: dict) -> Rating:
     if not isinstance(id, str):
         raise LookupError("There is no picture to rate: choose one.")
-    rating = studio.feedback.rate(id, replaces=studio.voted.get((user, id)), **said)
-    return rating, _note_vote(studio, user, id, rating)
-
-
-def _note_vote(studio: Studio, user: str, id: str, rating: Rating) -> bool:
-    """Remember a visitor's vote, so that a second one comes instead of it; whether it does."""
-    replaced = (user, id) in studio.voted
-    studio.voted[user, id] = rating.id
-    return replaced
+    return studio.feedback.rate(id, voter=visitor.voter, **said)
 
 
 def forget(studio: Studio, receipt) -> str:
@@ -210,9 +203,9 @@ def forget(studio: Studio, receipt) -> str:
     return markup.note("It is deleted." if deleted else "There is no rating of this receipt.")
 
 
-def _thanks(rating: Rating, replaced: bool) -> str:
+def _thanks(rating: Rating) -> str:
     """The receipt is an element of its own, so that it can be selected by a click."""
-    told = "It comes instead of your earlier one." if replaced else "It is stored."
+    told = "It comes instead of your earlier one." if rating.replaced else "It is stored."
     return (
         f'<p class="note" role="status">Thank you. {told} With this receipt you can have it '
         f'deleted: <code class="receipt">{html.escape(rating.id)}</code></p>'

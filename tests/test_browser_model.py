@@ -119,6 +119,17 @@ def test_a_seed_gives_the_picture_of_that_seed(model, pipe, monkeypatch, schedul
     assert levels_apart(drawn.pixels, expected) <= LEVELS
 
 
+def test_threads_draw_the_same_picture_where_the_page_may_use_them(browser, bundle, model, name):
+    settings = SETTINGS | {"prompt": PROMPT, "scheduler": "euler", "seed": 42}
+    alone = model.draw(settings).pixels
+    with served(bundle, isolated=True) as address:
+        page = browser.new_page()
+        together = PageModel(page, address, name, threads=2)
+        assert page.evaluate("crossOriginIsolated")
+        assert abs(together.draw(settings).pixels - alone).max() <= LEVELS
+        page.close()
+
+
 # --- The page ------------------------------------------------------------------------------------
 
 

@@ -72,7 +72,7 @@ def build(studio: Studio, tab: gr.Tab) -> Rate:
                 "somebody else stays what they allow",
                 elem_id="rate-consent",
             )
-            with gr.Row(elem_classes="actions"):
+            with gr.Row(elem_classes="actions after-all"):
                 send = gr.Button("Send the rating", variant="primary", elem_id="rate")
             told = gr.HTML(elem_id="rate-note", elem_classes="live")
             with gr.Accordion("Delete a rating", open=False):

@@ -35,7 +35,7 @@ from helpers.__main__ import main
 from helpers.app import access, visitors
 from helpers.app import server as app_server
 from helpers.app.answers import UNKNOWN
-from helpers.app.pages import faces
+from helpers.app.pages import chooser, faces
 from helpers.app.pages.controls import NO_LORA, NO_STYLE, OWN_SCHEDULER, model_chosen
 from helpers.app.pages.rate import CLASS, DOWN, MINE, UP
 from helpers.app.server import AppServer, about
@@ -526,7 +526,7 @@ def test_one_visitor_cannot_ask_for_everything_at_once(client, address, studio, 
         assert gate.wait(PATIENCE)
         raise LookupError("done")
 
-    monkeypatch.setattr(faces, "_wanted", slow)
+    monkeypatch.setattr(chooser, "wanted", slow)
     jobs = [client.submit("x", None, 2, api_name="/improve") for _ in range(visitors.AT_ONCE)]
     try:
         for _ in jobs:

@@ -193,7 +193,7 @@ def test_bfloat16_is_for_processors_that_have_it(tmp_path, flags, dtype):
 
 
 # ------------------------------------------------------------------------------- the loop
-def quadratic(folder, steps, handed_over=None):
+def quadratic(folder, steps, handed_over=None, optimizer_name="adamw"):
     """A loop that fits a line: small, and sensitive to any step lost or done twice."""
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 1)
@@ -212,13 +212,15 @@ def quadratic(folder, steps, handed_over=None):
         ema=0.9,
         save_every=0.0,
         handed_over=handed_over,
+        optimizer_name=optimizer_name,
     )
 
 
-def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(tmp_path):
-    unbroken = quadratic(tmp_path / "unbroken", 60)
+@pytest.mark.parametrize("optimizer_name", ["adamw", "muon"])
+def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(tmp_path, optimizer_name):
+    unbroken = quadratic(tmp_path / "unbroken", 60, optimizer_name=optimizer_name)
     unbroken.run()
-    killed = quadratic(tmp_path / "killed", 60)
+    killed = quadratic(tmp_path / "killed", 60, optimizer_name=optimizer_name)
     advance = killed.advance
 
     def die_at_35():
@@ -229,7 +231,7 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(tmp_path):
     killed.advance = die_at_35
     with pytest.raises(KeyboardInterrupt):
         killed.run()
-    resumed = quadratic(tmp_path / "killed", 60)
+    resumed = quadratic(tmp_path / "killed", 60, optimizer_name=optimizer_name)
     assert resumed.step == 35
     resumed.run()
     for one, other in zip(unbroken.model.parameters(), resumed.model.parameters(), strict=True):

@@ -12,9 +12,18 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from helpers.base.files import write_whole
+from training.optimizers import MuonAndAdamW
 from training.presets import Machine
 
-FROM_SETTINGS = ("steps", "learning_rate", "warm_up", "ema", "snapshot_every")
+FROM_SETTINGS = (
+    "steps",
+    "learning_rate",
+    "warm_up",
+    "hold",
+    "ema",
+    "snapshot_every",
+    "optimizer_name",
+)
 WEIGHTS, STATE = "average.safetensors", "state.json"  # of a training that was handed over
 
 
@@ -31,9 +40,14 @@ def hand_over(checkpoint: Path, folder: Path) -> None:
     write_whole(folder / STATE, json.dumps(state) + "\n")
 
 
-def cosine(step: int, steps: int, warm_up: int) -> float:
-    """Share of the learning rate after the warm-up: half a cosine, down to a fiftieth."""
-    progress = max(0, step - warm_up) / max(1, steps - warm_up)
+def cosine(step: int, steps: int, warm_up: int, hold: float = 0.0) -> float:
+    """Share of the learning rate after the warm-up: half a cosine, down to a fiftieth.
+
+    It begins to fall after the share `hold` of the steps: a run whose end is not settled yet holds
+    the rate, so that a shorter or longer one is the same up to there.
+    """
+    full = max(warm_up, round(hold * steps))
+    progress = max(0, step - full) / max(1, steps - full)
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
@@ -53,7 +67,9 @@ class Loop:
     warm_up: int = 50
     machine: Machine = Machine()
     ema: float = 0.0  # decay of the running average of the weights; 0 keeps none
+    hold: float = 0.0  # the share of the steps at the full rate, before it falls
     weight_decay: float = 0.01
+    optimizer_name: str = "adamw"  # or "muon"
     save_every: float = 120.0  # seconds
     report_every: int = 20  # steps
     snapshot_every: int = 0  # steps; 0 keeps no averages on the way
@@ -63,13 +79,7 @@ class Loop:
     history: list[dict] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.optimizer = torch.optim.AdamW(
-            [value for value in self.model.parameters() if value.requires_grad],
-            lr=self.learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
+        self.optimizer = self.new_optimizer()
         self.average = (
             {name: value.detach().clone() for name, value in self.model.state_dict().items()}
             if self.ema
@@ -95,6 +105,17 @@ class Loop:
         """A loop with what the settings of a stage say of it."""
         own = {each: getattr(settings, each) for each in FROM_SETTINGS if hasattr(settings, each)}
         return cls(name, model, loss_of, folder, machine=machine, **own, **more)
+
+    def new_optimizer(self) -> torch.optim.Optimizer | MuonAndAdamW:
+        if self.optimizer_name == "muon":
+            return MuonAndAdamW(self.model, self.learning_rate, self.weight_decay)
+        return torch.optim.AdamW(
+            [value for value in self.model.parameters() if value.requires_grad],
+            lr=self.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
 
     @property
     def file(self) -> Path:
@@ -134,7 +155,7 @@ class Loop:
 
     def advance(self) -> dict[str, float]:
         """One step of the optimiser; returns the figures to report."""
-        share = cosine(self.step, self.steps, self.warm_up)
+        share = cosine(self.step, self.steps, self.warm_up, self.hold)
         share *= min(1, (self.step - self.began_at + 1) / self.warm_up)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate * share

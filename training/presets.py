@@ -42,6 +42,8 @@ class UnetSettings:
     layers_per_block: int = 1
     resnet_time_scale_shift: str = "default"
     addition_embed_type: str | None = None
+    optimizer_name: str = "adamw"
+    hold: float = 0.0  # the share of the steps at the full learning rate
     latent_pictures: int = 40_000
     steps: int = 2500  # of each run
     batch_size: int = 32

@@ -44,6 +44,7 @@ RECIPES: dict[str, dict] = {
     "narrower-two-layers": {"channels": (64, 192), "layers_per_block": 2},
     "caption-embedding": {"addition_embed_type": "text"},
     "scale-shift": {"resnet_time_scale_shift": "scale_shift"},
+    "muon": {"optimizer_name": "muon", "learning_rate": 1e-3},
     "batches-of-16": {"batch_size": 16},
 }
 FIRST = {"learning_rate": 7e-4, "ema": 0.995, "snapshot_every": 0}  # of every recipe

@@ -35,7 +35,7 @@ from helpers.__main__ import main
 from helpers.app import access, visitors
 from helpers.app import server as app_server
 from helpers.app.answers import UNKNOWN
-from helpers.app.pages import chooser, faces
+from helpers.app.pages import chooser, faces, rate
 from helpers.app.pages.controls import NO_LORA, NO_STYLE, OWN_SCHEDULER, model_chosen
 from helpers.app.pages.rate import CLASS, DOWN, MINE, UP
 from helpers.app.server import AppServer, about
@@ -155,10 +155,13 @@ def test_a_style_is_added_to_the_prompt_and_a_seed_is_drawn_where_none_is_given(
     assert drawn(client, *GOOD[:7], "4711", *GOOD[8:])[0]["settings"]["seed"] == 4711
 
 
-def test_a_sweep_over_negative_prompts_can_have_none(client):
+def test_a_sweep_over_negative_prompts_can_have_none(client, studio):
     asked = ["negative_prompt", "none\na flat sticker", "seed", "1", *SETTINGS]
     _, table, _ = client.predict(*asked, api_name="/explore")
-    assert '<th scope="row">none</th>' in table and table.count("data-open") == 2
+    assert '<th scope="row">none</th>' in table
+    ids = re.findall(r'data-open="([^"]+)"', table)
+    found = [studio.album.get(id).settings.get("negative_prompt") for id in ids]
+    assert found == [None, "a flat sticker"]
 
 
 # Limits
@@ -407,6 +410,24 @@ def test_a_click_means_the_picture_that_was_shown(client, studio, own_feedback):
     assert own_feedback.ratings()[-1].prompt == "a fox"
 
 
+@pytest.mark.parametrize("page", ["rate", "faces and change"])
+def test_a_click_on_a_small_picture_chooses_it_however_many_came_meanwhile(studio, page):
+    image, request = (
+        Image.new("RGB", (8, 8)),
+        SimpleNamespace(headers={}, session_hash="a window", client=None),
+    )
+    user = studio.visitors.of(request).id
+    cells = [Cell("a fox", seed=seed, num_inference_steps=1) for seed in range(3)]
+    shown, *_ = [studio.album.keep(user, image, cell, "tiny", "0") for cell in cells]
+    click = gradio.EventData(None, {"do": "choose", "id": shown.id})
+    if page == "rate":
+        chosen, large, thumbnails = rate.choose(studio, MINE, click, request)
+    else:
+        chosen, large, thumbnails = chooser.choose(studio, click, request)
+    assert chosen == shown.id and shown.url in large
+    assert re.findall(r'data-id="([^"]+)" aria-pressed="true"', thumbnails) == [shown.id]
+
+
 # What goes wrong on the host
 
 
@@ -526,7 +547,7 @@ def test_one_visitor_cannot_ask_for_everything_at_once(client, address, studio, 
         assert gate.wait(PATIENCE)
         raise LookupError("done")
 
-    monkeypatch.setattr(chooser, "wanted", slow)
+    monkeypatch.setattr(faces, "_wanted", slow)
     jobs = [client.submit("x", None, 2, api_name="/improve") for _ in range(visitors.AT_ONCE)]
     try:
         for _ in jobs:

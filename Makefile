@@ -23,7 +23,7 @@ help:
 	@echo "make test-colab    run tests and solutions with Colab's versions of the libraries"
 	@echo "make notebooks  build lessons/ and solutions/ from course/"
 	@echo "make site       build the website into site/, with the model in its pages (needs Node.js)"
-	@echo "make slides     build slides/*.html, one deck a lesson"
+	@echo "make slides     build slides/*.html, one deck per lesson"
 	@echo "make guide      measure and write the tables of the instructor's guide"
 	@echo "make bench      time sweeps against plain loops; short: OPTIONS='steps --rounds 1'"
 	@echo "make train      train the sticker models (hours): OPTIONS='--run N', '--preset gpu'"

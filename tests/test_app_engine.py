@@ -552,6 +552,7 @@ def test_the_album_keeps_settings_inside_and_goes_with_the_app():
         "num_inference_steps": 10,
         "guidance_scale": 3.0,
         "scheduler": "ddim",
+        "eta": 0.0,
         "height": 8,
         "width": 8,
         "model": "tiny",

@@ -77,7 +77,7 @@ def ways_out(feedback, folder, consent):
     exported = feedback.export_images(folder / f"{len(list(folder.iterdir()))}", consent)
     return [
         len(feedback.ratings(consent)),
-        len(feedback.table(consent)),
+        len(feedback.to_dataframe(consent)),
         len(read_csv(feedback.export_csv(folder / "ratings.csv", consent))),
         len(feedback.export_jsonl(folder / "ratings.jsonl", consent).read_text().splitlines()),
         len([path for path in exported.iterdir() if path.suffix == ".png"]),
@@ -303,7 +303,7 @@ def test_what_leaves_the_database_is_what_consent_allows(feedback, tmp_path):
         "public": ["public"],
     }.items():
         assert [r.prompt for r in feedback.ratings(wanted)] == expected
-        assert list(feedback.table(wanted)["prompt"]) == expected
+        assert list(feedback.to_dataframe(wanted)["prompt"]) == expected
         csv = read_csv(feedback.export_csv(tmp_path / f"{wanted}.csv", wanted))
         assert [row["prompt"] for row in csv] == expected
     folder = feedback.export_images(tmp_path / "images")  # for training unless told otherwise
@@ -691,4 +691,4 @@ def test_a_picture_without_its_file_is_left_out_of_the_image_folder(feedback, tm
 def test_an_empty_database_exports_empty_files(feedback, tmp_path):
     assert read_csv(feedback.export_csv(tmp_path / "r.csv")) == []
     assert feedback.export_jsonl(tmp_path / "r.jsonl").read_bytes() == b""
-    assert len(feedback.table()) == 0
+    assert len(feedback.to_dataframe()) == 0

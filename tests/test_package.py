@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import helpers
-from helpers.__main__ import main
+from helpers.__main__ import OLDEST_PYTHON, main
+from helpers.course.doctor import TESTED_PYTHONS
 from tools.lock import LINE, closure, declared, pinned
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +67,45 @@ def test_models_command_lists_every_model_with_its_licence(capsys):
     printed = capsys.readouterr().out
     for name, model in helpers.MODELS.items():
         assert re.search(rf"^{re.escape(name)}\n.*\n.*{re.escape(model.licence)}", printed, re.M)
+
+
+def credited_models() -> dict[str, str]:
+    """The rows of the table of models in CREDITS.md, by the name of the model."""
+    text = (ROOT / "CREDITS.md").read_text(encoding="utf-8")
+    table = text.partition("## Models that the course can load")[2].partition("\n## ")[0]
+    return {found[1]: found[0] for found in re.finditer(r"^\| `([\w.-]+)` \|.*$", table, re.M)}
+
+
+def test_credits_name_every_model_that_can_be_loaded():
+    assert credited_models().keys() == helpers.MODELS.keys()
+
+
+@pytest.mark.parametrize("name", helpers.MODELS)
+def test_credits_say_source_and_license_of_a_model(name):
+    model, row = helpers.MODELS[name], credited_models()[name]
+    own = model.lora or model.source  # what a LoRA is put on has a row of its own
+    for source in filter(None, (own, *model.fallbacks, model.fp16_vae)):
+        if isinstance(source, Path):
+            assert f"]({source.relative_to(ROOT).as_posix()}/README.md)" in row
+        else:
+            assert f"[{source.hub_id}](https://huggingface.co/{source.hub_id})" in row
+    assert f"| {model.licence.partition(';')[0]}" in row
+
+
+def test_supported_versions_of_python_are_the_same_everywhere():
+    (oldest, newest) = TESTED_PYTHONS
+    first, last = (f"{major}.{minor}" for major, minor in (oldest, newest))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["requires-python"] == f">={first}" and oldest == OLDEST_PYTHON
+    conda = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert f"  - python>={first},<{newest[0]}.{newest[1] + 1}  " in conda
+    said = f"Python {first} or newer (tested with {first} to {last})"
+    reading = sorted((ROOT / "course" / "reading").glob("*.md"))
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *reading):
+        text = page.read_text(encoding="utf-8")
+        for found in re.finditer(r"Python 3\.\d+", text):
+            assert text[found.start() :].startswith(said), f"{page}: {found[0]}"
+    assert said in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_all_that_the_course_needs_has_one_tested_version():

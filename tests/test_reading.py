@@ -16,6 +16,7 @@ NO_CHAPTERS = {
     "README",
     "glossary",
     "instructor-guide",
+    "class-materials",
     "common-mistakes",
     "measurements",
     "publishing",

@@ -4,16 +4,20 @@ check of the built pages, on some that are broken on purpose.
 The build itself needs the extra "site"; `make site` runs it and that check on the real pages.
 """
 
+import base64
 import json
 import re
 import tomllib
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tools.notebooks.__main__ import ROOT
 from tools.site.check import problems
-from tools.site.stage import PAGES, stage
+from tools.site.landing import CARD, opening_picture, with_cards
+from tools.site.stage import PAGES, said_of_pictures, stage
 
 pytestmark = pytest.mark.slow
 
@@ -120,7 +124,21 @@ def code(*outputs):
 
 
 PRINTED = {"output_type": "stream", "name": "stdout", "text": ["one picture\n"]}
-PICTURE = {"output_type": "display_data", "data": {"image/png": "…"}, "metadata": {}}
+TABLE = """
+| lesson | you learn to | solution |
+| --- | --- | --- |
+| [01 A](lessons/01_a.ipynb) | look | [01](solutions/01_a.ipynb) |
+"""
+LESSONS = '[[lesson]]\nname = "01_a"\ntitle = "A"\nminutes = 20\n'
+
+
+def picture_of(color):
+    file = BytesIO()
+    Image.new("RGB", (8, 8), color).save(file, "PNG")
+    data = {"image/png": base64.b64encode(file.getvalue()).decode("ascii")}
+    return {"output_type": "display_data", "data": data, "metadata": {}}
+
+
 CONTROLS = {
     "output_type": "display_data",
     "data": {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "interactive(…)"},
@@ -130,13 +148,17 @@ CONTROLS = {
 
 def test_pages_are_staged_with_what_they_link_to(tmp_path):
     root, folder = tmp_path / "root", tmp_path / "staged"
-    write(root / "README.md", "# Course\n\n[words](helpers/words.py) [no](gone.py) [out](../x)\n")
+    write(
+        root / "README.md",
+        f"# Course\n\n[words](helpers/words.py) [no](gone.py) [out](../x)\n{TABLE}",
+    )
+    write(root / "course/lessons.toml", LESSONS)
     write(root / "helpers" / "words.py", "WORDS = ()\n")
     write(root / "helpers" / "secret.py", "")
     write(root / "course" / "reading" / "guidance.md", "Text\n")
     write(root / "lessons" / "01_a.ipynb", notebook(markdown("# A\n\nText"), code()))
     first = markdown("# A\n\n## The seed\n\nText")
-    cells = [first, code(PRINTED, PICTURE), code(CONTROLS)]
+    cells = [first, code(PRINTED, picture_of((200, 20, 20))), code(CONTROLS)]
     write(root / "solutions" / "01_a.ipynb", notebook(*cells))
     stage(root, folder)
 
@@ -147,17 +169,83 @@ def test_pages_are_staged_with_what_they_link_to(tmp_path):
         "course/reading/guidance.md",
         "lessons/01_a.ipynb",
         "solutions/01_a.ipynb",
+        "cards/01_a.png",
     }
-    assert "```{toctree}" in (folder / "index.md").read_text(encoding="utf-8")
+    first_page = (folder / "index.md").read_text(encoding="utf-8")
+    assert "```{toctree}" in first_page and "| lesson |" not in first_page
+    card = "[![The first picture of the lesson “A”](cards/01_a.png)](lessons/01_a.ipynb)"
+    assert f'<div class="card">\n\n{card}\n\n**[01 A](lessons/01_a.ipynb)**\n\nLook.' in first_page
+    assert "20 minutes in all · [solution](solutions/01_a.ipynb)" in first_page
+    with Image.open(folder / "cards" / "01_a.png") as picture:
+        assert picture.size == CARD and picture.getpixel((240, 150)) == (200, 20, 20)
     lesson = json.loads((folder / "lessons" / "01_a.ipynb").read_text(encoding="utf-8"))
     solution = json.loads((folder / "solutions" / "01_a.ipynb").read_text(encoding="utf-8"))
     assert lesson["cells"][0]["source"].startswith("# A\n")
+    assert "](../solutions/01_a.ipynb)" in lesson["cells"][0]["source"]
     assert solution["cells"][0]["source"].startswith("# A (solution)\n")
+    assert "](../lessons/01_a.ipynb)" in solution["cells"][0]["source"]
     drawn, controls = solution["cells"][1:]
     alt = drawn["metadata"]["mystnb"]["image"]["alt"]
     assert alt == "Picture of the section “The seed”. one picture"
     assert [output["output_type"] for output in controls["outputs"]] == ["stream"]
     assert "JupyterLab" in controls["outputs"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            'prompt = "a fox"\nimage_grid(images, labels=["seed 5", "seed 6"])',
+            "Prompt: a fox. Labels: seed 5, seed 6.",
+        ),
+        ('labels = [f"steps: {n}" for n in (1, 4)]', ""),
+        ("labels = names", ""),
+    ],
+)
+def test_alt_text_has_the_prompts_and_labels_of_the_code(source, said):
+    assert said_of_pictures(source) == said
+
+
+def test_first_page_and_list_of_lessons_name_the_same_lessons(tmp_path):
+    write(tmp_path / "course/lessons.toml", LESSONS)
+    with pytest.raises(ValueError, match="course/lessons.toml differ in: 01_a, 02_b"):
+        with_cards(TABLE.replace("01_a", "02_b"), tmp_path, tmp_path / "staged")
+
+
+def test_a_card_shows_the_picture_that_opens_the_lesson(tmp_path):
+    write(tmp_path / "course/pictures/a.txt", "")
+    Image.new("RGB", (8, 8), (0, 90, 0)).save(tmp_path / "course/pictures/a.png")
+    first = markdown("# A\n\n![Two\nfoxes](../course/pictures/a.png)")
+    write(tmp_path / "solutions/01_a.ipynb", notebook(first, code(picture_of((200, 20, 20)))))
+    alt, picture = opening_picture(tmp_path, "01_a")
+    assert alt == "Two foxes" and picture.getpixel((4, 4)) == (0, 90, 0)
+    write(tmp_path / "solutions/01_a.ipynb", notebook(markdown("# A"), code(PRINTED)))
+    with pytest.raises(ValueError, match="solutions/01_a.ipynb has no picture for its card"):
+        opening_picture(tmp_path, "01_a")
+
+
+def staged_problems(root, folder):
+    """The links of the staged pages that lead to nothing that is staged."""
+    stage(root, folder)
+    pages = [path for path in folder.rglob("*") if path.suffix in (".md", ".ipynb")]
+    return {
+        path.relative_to(folder).as_posix(): found
+        for path in pages
+        if (found := broken_links(path, markdown_of(path)))
+    }
+
+
+def test_the_whole_site_is_staged_with_all_that_its_pages_link_to(tmp_path):
+    assert staged_problems(ROOT, tmp_path / "staged") == {}
+
+
+def test_a_link_to_what_is_not_staged_is_found(tmp_path):
+    root = tmp_path / "root"
+    write(root / "README.md", "# Course\n")
+    write(root / "course/lessons.toml", "")
+    write(root / "course/reading/guide.md", "[first](../../README.md) [gone](gone.md)\n")
+    found = staged_problems(root, tmp_path / "staged")
+    assert found == {"course/reading/guide.md": ["../../README.md", "gone.md"]}
 
 
 LIVE = re.compile(r'<div data-live="([^"]+)">\n\n!\[[^\]]+\]\([^)]+\)\n\n')

@@ -114,7 +114,7 @@ def test_command_writes_a_deck_that_needs_nothing_from_elsewhere(tmp_path, capsy
     assert [path.name for path in tmp_path.iterdir()] == ["02_seeds.html"]
     assert problems(tmp_path) == []
     assert main(["99_none"], root=ROOT) == 1
-    assert "no solution '99_none'; there are: 01_loading" in capsys.readouterr().err
+    assert "no solution '99_none'; there are: 00_demo, 01_loading" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("lines", [3, 30])

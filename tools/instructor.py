@@ -1,6 +1,7 @@
 """What the instructor's guide says about the lessons, read and measured instead of typed.
 
-python -m tools.instructor            common mistakes, from the lessons' known wrong answers
+python -m tools.instructor            common mistakes, from the lessons' known wrong answers, and
+                                      the plan: week, minutes and checkpoints of each lesson
 python -m tools.instructor --times    also run every solution and note how long it takes
 """
 
@@ -20,7 +21,7 @@ from tools.notebooks.scripts import Exercise, Lesson, read_lesson
 
 MISTAKES = "course/reading/common-mistakes.md"
 GUIDE = "course/reading/instructor-guide.md"
-TIMES = re.compile(r"(<!-- times: begin -->\n).*?(\n<!-- times: end -->)", re.DOTALL)
+MORE = re.compile(r"^## (?:More · .*|.*\(more\))$", re.MULTILINE)  # headings beyond the core path
 
 INTRODUCTION = """# Common mistakes
 
@@ -41,11 +42,12 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     scripts = [root / "course" / "lessons" / f"{name}.py" for name in course.lesson_titles()]
     lessons = [read_lesson(script) for script in scripts]
     print(write_whole(root / MISTAKES, mistakes_page(lessons, course.lesson_titles())))
+    guide = (root / GUIDE).read_text(encoding="utf-8")
+    guide = with_table(guide, "plan", plan_table(lessons, course))
     if options.times:
         seconds = {lesson.name: seconds_to_run(lesson, course.solutions) for lesson in lessons}
-        guide = (root / GUIDE).read_text(encoding="utf-8")
-        table = times_table(lessons, course, seconds)
-        print(write_whole(root / GUIDE, with_times(guide, table)))
+        guide = with_table(guide, "times", times_table(lessons, course, seconds))
+    print(write_whole(root / GUIDE, guide))
     return 0
 
 
@@ -79,33 +81,64 @@ def seconds_to_run(lesson: Lesson, folder: Path) -> float:
     return time.perf_counter() - start
 
 
-def times_table(lessons: list[Lesson], course: Course, seconds: dict[str, float]) -> str:
-    """Planned minutes, exercises and measured seconds of each lesson, as a Markdown table."""
+def plan_table(lessons: list[Lesson], course: Course) -> str:
+    """Week, planned minutes and checkpoints of each lesson, as a Markdown table.
+
+    The first checkpoint is half of the core path's exercises, rounded up.
+    """
     planned = course.lesson_entries()
     rows = [
-        "| lesson | week | minutes planned | exercises | solution runs in |",
-        "|---|---|---|---|---|",
+        "| lesson | week | minutes in all | halfway through the core path | at its end | more |",
+        "|---|---|---|---|---|---|",
     ]
     for lesson in lessons:
+        core, more = exercises_by_path(lesson)
+        half = (len(core) + 1) // 2
         entry = planned[lesson.name]
-        rows.append(
-            f"| {lesson.number} {entry['title']} | {entry['week']} | {entry['minutes']} "
-            f"| {len(lesson.exercises)} | {seconds[lesson.name]:.0f} s |"
-        )
-    minutes = sum(planned[lesson.name]["minutes"] for lesson in lessons)
+        parts = [", ".join(ids) or "–" for ids in (core[:half], core[half:], more)]
+        name = f"{lesson.number} {entry['title']}"
+        cells = [name, entry.get("week", "–"), entry["minutes"], *parts]
+        rows.append(f"| {' | '.join(map(str, cells))} |")
+    in_weeks = [entry["minutes"] for entry in planned.values() if "week" in entry]
     exercises = sum(len(lesson.exercises) for lesson in lessons)
-    total = sum(seconds.values())
-    rows.append(f"| all | | {minutes} | {exercises} | {total:.0f} s |")
+    rows.append(f"| all but the demo | | {sum(in_weeks)} | {exercises} exercises | | |")
+    return "\n".join(rows)
+
+
+def exercises_by_path(lesson: Lesson) -> tuple[list[str], list[str]]:
+    """The names of the exercises of the core path, and of those in the sections beyond it."""
+    core: list[str] = []
+    more: list[str] = []
+    names = core
+    for cell in lesson.cells:
+        if cell.kind == "markdown" and MORE.search(cell.source("blank")):
+            names = more
+        if "exercise" in cell.options:
+            names.append(cell.options["exercise"].partition(".")[2])
+    return core, more
+
+
+def times_table(lessons: list[Lesson], course: Course, seconds: dict[str, float]) -> str:
+    """Measured seconds of each lesson's solution, as a Markdown table."""
+    titles = course.lesson_titles()
+    rows = ["| solution | runs in |", "|---|---|"]
+    rows += [
+        f"| {lesson.number} {titles[lesson.name]} | {seconds[lesson.name]:.0f} s |"
+        for lesson in lessons
+    ]
+    rows.append(f"| all | {sum(seconds.values()):.0f} s |")
     threads = os.environ.get("OMP_NUM_THREADS", os.cpu_count())
     machine = f"{platform.machine()}, {threads} of {os.cpu_count()} cores, torch {version('torch')}"
     return "\n".join([*rows, "", f"Measured by `make guide` on {machine}."])
 
 
-def with_times(guide: str, table: str) -> str:
-    """The guide with a new table between its marks. Raises ValueError where they are missing."""
-    if not TIMES.search(guide):
-        raise ValueError(f"{GUIDE} must have the marks `<!-- times: begin -->` and `… end -->`")
-    return TIMES.sub(lambda found: found[1] + table + found[2], guide)
+def with_table(guide: str, name: str, table: str) -> str:
+    """The guide with a new table between the marks of `name`. Raises ValueError without marks."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    marked = re.compile(f"({begin}\n).*?(\n{end})", re.DOTALL)
+    if not marked.search(guide):
+        raise ValueError(f"{GUIDE} must have the marks `{begin}` and `{end}`")
+    return marked.sub(lambda found: found[1] + table + found[2], guide)
 
 
 if __name__ == "__main__":

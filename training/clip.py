@@ -114,8 +114,4 @@ def train_clip(
         longest = int((ids != tokenizer.eos_token_id).sum(1).max()) + 1  # no time for padding
         return contrastive_loss(model, pixels, ids[:, :longest].to(machine.device))
 
-    loop = Loop(
-        name, model, loss_of, folder, settings.steps, settings.learning_rate, machine=machine
-    )
-    loop.run()
-    return loop
+    return Loop.of(name, model, loss_of, folder, machine, settings).finish()

@@ -141,18 +141,4 @@ def train_student(
         )
         return loss, {kind: value.item() for kind, value in losses.items()}
 
-    loop = Loop(
-        name,
-        student,
-        loss_of,
-        folder,
-        settings.steps,
-        settings.learning_rate,
-        warm_up=settings.warm_up,
-        machine=machine,
-        ema=settings.ema,
-        report_every=25,
-    )
-    loop.run()
-    loop.use_average()
-    return loop
+    return Loop.of(name, student, loss_of, folder, machine, settings, report_every=25).finish()

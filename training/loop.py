@@ -14,6 +14,7 @@ from torch import nn
 from helpers.base.files import write_whole
 from training.presets import Machine
 
+FROM_SETTINGS = ("steps", "learning_rate", "warm_up", "ema", "snapshot_every")
 WEIGHTS, STATE = "average.safetensors", "state.json"  # of a training that was handed over
 
 
@@ -79,6 +80,21 @@ class Loop:
             self.load()
         elif self.handed_over and (self.handed_over / STATE).exists():
             self.take_over(self.handed_over)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        model: nn.Module,
+        loss_of: Callable[[int], tuple[torch.Tensor, dict[str, float]]],
+        folder: Path,
+        machine: Machine,
+        settings: object,
+        **more: object,
+    ) -> "Loop":
+        """A loop with what the settings of a stage say of it."""
+        own = {each: getattr(settings, each) for each in FROM_SETTINGS if hasattr(settings, each)}
+        return cls(name, model, loss_of, folder, machine=machine, **own, **more)
 
     @property
     def file(self) -> Path:
@@ -172,6 +188,12 @@ class Loop:
             if time.monotonic() - saved_at > self.save_every or self.step == self.steps:
                 self.save()
                 saved_at = time.monotonic()
+
+    def finish(self) -> "Loop":
+        """Runs to the last step; then the averaged weights are in the model."""
+        self.run()
+        self.use_average()
+        return self
 
     def use_average(self) -> None:
         """Puts the running average into the model, for evaluation and export."""

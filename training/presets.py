@@ -42,7 +42,7 @@ class UnetSettings:
     layers_per_block: int = 1
     resnet_time_scale_shift: str = "default"
     addition_embed_type: str | None = None
-    latent_pictures: int = 15_000
+    latent_pictures: int = 40_000
     steps: int = 2500  # of each run
     batch_size: int = 32
     learning_rate: float = 5e-4

@@ -41,7 +41,7 @@ BACKGROUNDS = ("white", "teal", "yellow", "meadow", "night", "city")
 RECIPES: dict[str, dict] = {
     "two-stages": {},
     "narrower": {"channels": (64, 192)},
-    "two-layers": {"layers_per_block": 2},
+    "narrower-two-layers": {"channels": (64, 192), "layers_per_block": 2},
     "caption-embedding": {"addition_embed_type": "text"},
     "scale-shift": {"resnet_time_scale_shift": "scale_shift"},
     "batches-of-16": {"batch_size": 16},

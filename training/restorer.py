@@ -89,21 +89,8 @@ def train_restorer(
         worse = harm(restored, plain, clean)
         return F.mse_loss(restored, clean) + settings.harm_weight * worse, figures
 
-    loop = Loop(
-        name,
-        network,
-        loss_of,
-        folder,
-        settings.steps,
-        settings.learning_rate,
-        machine=machine,
-        ema=settings.ema,
-        weight_decay=0.0,
-        report_every=100,
-    )
-    loop.run()
-    loop.use_average()
-    return loop
+    more = {"weight_decay": 0.0, "report_every": 100}
+    return Loop.of(name, network, loss_of, folder, machine, settings, **more).finish()
 
 
 def batch_of(pairs: list[Pair], crop: int, generator: torch.Generator):

@@ -113,21 +113,8 @@ def train_turbo(
             wanted = consistent(schedule, nearer, ends, target(nearer, ends, states).sample)
         return huber(found - wanted), {}
 
-    loop = Loop(
-        name,
-        student,
-        loss_of,
-        folder,
-        settings.steps,
-        settings.learning_rate,
-        warm_up=settings.warm_up,
-        machine=machine,
-        ema=settings.ema,
-        report_every=25,
-    )
-    loop.run()
-    loop.use_average()
-    return loop
+    loop = Loop.of(name, student, loss_of, folder, machine, settings, report_every=25)
+    return loop.finish()
 
 
 @torch.no_grad()

@@ -170,23 +170,8 @@ def train_unet(
         weights = timestep_weights(stored.schedule, timesteps, settings)
         return (errors * weights.to(device)).mean(), {}
 
-    loop = Loop(
-        name,
-        unet,
-        loss_of,
-        folder,
-        settings.steps,
-        settings.learning_rate,
-        warm_up=settings.warm_up,
-        machine=machine,
-        ema=settings.ema,
-        report_every=25,
-        snapshot_every=settings.snapshot_every,
-        handed_over=handed_over,
-    )
-    loop.run()
-    loop.use_average()
-    return loop
+    more = {"report_every": 25, "handed_over": handed_over}
+    return Loop.of(name, unet, loss_of, folder, machine, settings, **more).finish()
 
 
 def clean_estimate(

@@ -7,6 +7,7 @@ Method: Rombach et al. 2022, arXiv:2112.10752.
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -218,21 +219,8 @@ def train_vae(
         pixels = cropped(prepared(samples_of(step)[:count], machine), size, generator)
         return reconstruction_loss(vae, pixels, generator, settings)
 
-    loop = Loop(
-        name,
-        vae,
-        loss_of,
-        folder,
-        settings.steps,
-        settings.learning_rate,
-        machine=machine,
-        ema=settings.ema,
-        weight_decay=0.0,
-        report_every=50,
-        handed_over=handed_over,
-    )
-    loop.run()
-    loop.use_average()
+    more = {"weight_decay": 0.0, "report_every": 50, "handed_over": handed_over}
+    loop = Loop.of(name, vae, loss_of, folder, machine, settings, **more).finish()
     standardise(vae, pictures(settings.seed), settings.measured_pictures)
     return vae, loop
 
@@ -272,21 +260,10 @@ def refine_decoder(
         drawn = vae.decode(latents / SCALING_FACTOR).sample
         return picture_loss(drawn, pixels, settings.edge_weight), {"psnr": psnr(drawn, pixels)}
 
-    loop = Loop(
-        name,
-        vae,
-        loss_of,
-        folder,
-        settings.decoder_steps,
-        settings.decoder_learning_rate,
-        machine=machine,
-        ema=settings.ema,
-        weight_decay=0.0,
-        report_every=50,
-    )
-    loop.run()
-    loop.use_average()
-    return loop
+    rate = settings.decoder_learning_rate
+    settings = replace(settings, steps=settings.decoder_steps, learning_rate=rate)
+    more = {"weight_decay": 0.0, "report_every": 50}
+    return Loop.of(name, vae, loss_of, folder, machine, settings, **more).finish()
 
 
 @torch.no_grad()

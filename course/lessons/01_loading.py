@@ -130,7 +130,7 @@ for name, part in pipe.components.items():
 # - The `vae` turns the finished latents into pixels.
 #
 # The pipeline starts from pure noise. The U-Net and the scheduler take turns, here 25 times: the
-# noise becomes less and the picture more. That is **diffusion** run backwards. Lesson 02 is about
+# noise becomes less and the picture more. That is **diffusion** run backward. Lesson 02 is about
 # the noise, and lesson 06 opens the loop.
 #
 # Three more names may be in the list. `safety_checker` is a filter with which the original Stable
@@ -297,7 +297,7 @@ exercise("01.grid").check(sheet=sheet, images=images)
 # exercise("01.grid").hint()
 
 # %% [markdown] hint="01.grid"
-# How wide is the whole sheet when two pictures stand next to each other? And how high, with two
+# How wide is the whole sheet when two pictures are next to each other? And how high, with two
 # rows?
 
 # %% [markdown] hint="01.grid"
@@ -393,7 +393,7 @@ display(grid)
 # replaces them. (`|` merges two dictionaries, and the right one wins. `**changes` collects the
 # settings that you name, and `**settings` passes them on by name.)
 #
-# Mind one trap: a pipeline **ignores a misspelt setting** without a word. `pipe(prompt, steps=2)`
+# Mind one trap: a pipeline **ignores a misspelled setting** without a word. `pipe(prompt, steps=2)`
 # takes the default of 50 steps, because the name is `num_inference_steps`. So our function refuses
 # a name that the pipeline doesn't know.
 
@@ -730,7 +730,7 @@ print(type(plain).__name__, "in", plain.unet.dtype, "on", plain.device)
 #
 # Instead of a folder, `from_pretrained` takes a name on the
 # [Hugging Face hub](https://huggingface.co/models), such as
-# `"stable-diffusion-v1-5/stable-diffusion-v1-5"`. The first time it downloads the files; afterwards
+# `"stable-diffusion-v1-5/stable-diffusion-v1-5"`. The first time it downloads the files; afterward
 # they stay on your disk. Some arguments that you will meet:
 #
 # | argument or call | what it does |
@@ -828,7 +828,7 @@ print(len(pair), "pictures, decoded one after the other")
 # - `pipe(prompt, …).images[0]` is an ordinary picture, and a grid is a big picture with small ones
 #   pasted into it.
 # - The **seed** chooses the noise, **num_inference_steps** how often the U-Net looks, and
-#   **guidance_scale** how strictly the prompt is followed. A misspelt setting is ignored.
+#   **guidance_scale** how strictly the prompt is followed. A misspelled setting is ignored.
 # - You make a new **scheduler** with `from_config`, from the configuration of the old one.
 # - A model has a card and a license. Read both before the first picture.
 #

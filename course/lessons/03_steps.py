@@ -275,7 +275,7 @@ display(image_grid(by_steps.images, cols=5, labels=labels, min_width=256))
 print(len(by_steps.images), "pictures,", sum(by_steps.table["evaluations"]), "evaluations")
 
 # %% [markdown]
-# Go through them slowly, from the end backwards. From where on would you say *this one is worse*?
+# Go through them slowly, from the end backward. From where on would you say *this one is worse*?
 #
 # And the time? The dots are the seconds that `sweep` measured: of a call that several pictures
 # share, each is given its part. The dashed line is yours.
@@ -346,7 +346,7 @@ exercise("03.enough").check(enough=enough)
 # off; `[-1]` takes the last of a list. What if there is none?
 
 # %% [markdown] hint="03.enough"
-# Another way: walk backwards with `for i in reversed(range(len(steps)))`, and stop as soon as a
+# Another way: walk backward with `for i in reversed(range(len(steps)))`, and stop as soon as a
 # distance is over the limit.
 
 
@@ -830,7 +830,7 @@ for name, drawn in [("ddim", by_steps), ("euler a", restless)]:
     print(f"{name:8} 11 to 21 steps: {first:4.1f} levels, 21 to 41 steps: {second:4.1f} levels")
 
 # %% [markdown]
-# **A larger number can mean a worse plan.** Your curve of section 4 may be a little jagged towards
+# **A larger number can mean a worse plan.** Your curve of section 4 may be a little jagged toward
 # its end, where it should be smooth. With `"leading"` spacing, DDIM divides the 1000 timesteps by
 # the number of steps, *in whole numbers*, and counts up from 1. For 91 steps, 1000 // 91 is 10, and
 # ninety strides of 10 end far short of 1000. The pipeline then starts from pure noise and tells the

@@ -532,7 +532,7 @@ display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, min_width=25
 #
 # ## 6 · What the score does not show
 #
-# - **A model must not evaluate what it helped to make.** The text half of our CLIP also gives the
+# - **A model should not evaluate what it helped to make.** The text half of our CLIP also gives the
 #   U-Net the prompt, so the two share their mistakes. This is a known weakness of R-precision in
 #   published work ([Dinh et al. 2021](https://arxiv.org/abs/2112.01398)). The figures in the model
 #   card come from another CLIP, trained from another seed.

@@ -145,9 +145,9 @@ print("portrait:", original.size, "· thumbnail:", small.size)
 #
 # JSON is text, and a picture file is **bytes**: numbers from 0 to 255, most of which are not
 # letters. **Base64** solves this. It takes the bytes three at a time and writes each three as four
-# of 64 characters: letters, digits, `+` and `/`. If bytes are missing at the end, `=` fills up. The
-# text is a third longer than the file. (`+`, `/` and `=` mean something else inside a web address;
-# there a variant with `-` and `_` is used.)
+# of 64 characters: letters, digits, `+` and `/`. If bytes are missing at the end, `=` fills the
+# gap. The text is a third longer than the file. (`+`, `/` and `=` mean something else inside a web
+# address; there a variant with `-` and `_` is used.)
 
 # %%
 three_bytes = bytes([255, 0, 128])
@@ -578,8 +578,8 @@ except FaceServiceError as error:
 # before it sent anything. *Whose side* says who can fix it: you, or the people who run the server.
 #
 # Next, **a slow server**. The cell opens a port that takes calls and never answers. With
-# `timeout=2`, patience ends after two seconds, whatever the server does. Then **a server that is
-# off**: we close that port and call again.
+# `timeout=2`, the client gives up after two seconds, whatever the server does. Then **a server that
+# is off**: we close that port and call again.
 
 # %% tags=["nbval-ignore-output"]
 silent = socket.create_server(("127.0.0.1", 0))
@@ -768,7 +768,7 @@ print("running:", service.running)
 #   version and scale.
 # - **Service with an account.** [tencentarc/gfpgan](https://replicate.com/tencentarc/gfpgan) on
 #   Replicate. It wants an access token, which is a password for programs, and has a protocol of its
-#   own, which `improve_face` does not speak.
+#   own, which `improve_face` does not support.
 # - **On your own computer.** The [code](https://github.com/TencentARC/GFPGAN) and its weights. The
 #   packages [`gfpgan` 1.3.8](https://pypi.org/project/gfpgan/) and
 #   [`basicsr` 1.4.2](https://pypi.org/project/basicsr/) date from 2022, and do not install on
@@ -788,7 +788,7 @@ print("running:", service.running)
 #
 # Or set the environment variable `FACE_API_URL` to the address before you start Jupyter; then every
 # `improve_face(photo)` goes there. We do not run it in class, because nobody can promise that it is
-# awake today. That is why the course has a service of its own, and why a program should be ready
+# running today. That is why the course has a service of its own, and why a program should be ready
 # for every failure of section 8.
 #
 # Your instructor's computer can serve the whole class: `python -m helpers faces --host 0.0.0.0`

@@ -445,7 +445,7 @@ def controls():
 
 
 # %% [markdown]
-# And the page. At the top a title: `gr.HTML` puts HTML, the language of web pages, on the page
+# Now the page. At the top is a title: `gr.HTML` puts HTML, the language of web pages, on the page
 # just as you write it. (So never give it what a visitor typed: `html.escape(text)` makes such a
 # text harmless first.) On the left are the controls and two buttons; on the right the gallery, and
 # below it one picture as an example. Then two connections:
@@ -684,7 +684,7 @@ with gr.Blocks() as style_app:
 # `studio.queue(max_size=20, default_concurrency_limit=1)`. So there is a **queue**: one request is
 # worked on, up to 20 wait, and visitors who come when it is full are told so.
 #
-# One at a time is not a lack of ambition. Our function uses one pipeline, and a pipeline has a
+# There is a reason for one at a time. Our function uses one pipeline, and a pipeline has a
 # scheduler that remembers how far it is. If two requests used it at once, each would get pictures
 # from the steps of the other, or an error.
 #
@@ -780,8 +780,9 @@ display(enlarge(Image.open(io.BytesIO(file))))
 # done. It **skips the queue**, and a long answer may never arrive, because servers in between give
 # up on a silent connection (nginx, a common one, [after 60
 # seconds](https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_read_timeout)). That is
-# why pages use the queue, which sends a sign of life every few seconds. See what two visitors do to
-# our diary on this way. Then close it: `queue(api_open=False)` turns it off.
+# why pages use the queue, which sends a short message every few seconds. See what our list of
+# starts and ends says when two visitors come this way. Then close it: `queue(api_open=False)` turns
+# it off.
 
 # %% tags=["nbval-ignore-output"]
 diary.clear()

@@ -98,8 +98,8 @@ print(len(images), "pictures")
 # like?* and *on which pictures should the model be trained further?* That determines what belongs
 # in a rating:
 #
-# - the **vote**, thumbs up or down. Two answers are quick to give and mean the same to everybody; a
-#   scale from 1 to 10 does not;
+# - the **vote**, thumbs up or down. Two answers are quick to give and mean the same to everybody;
+#   numbers from 1 to 10 do not;
 # - the **picture**, and everything that made it: prompt, negative prompt, seed, steps, guidance;
 # - the **model and its version**: tomorrow's weights draw something else from the same settings;
 # - perhaps **tags** and a **comment**: they say why;
@@ -119,9 +119,9 @@ print(len(images), "pictures")
 # consent counts? A picture belongs to the person who made it, so **the maker's consent is the limit
 # for everyone**. If you share a picture with the class only, nobody else can release it: a
 # classmate who rates it "public" agrees for their own rating, not for your picture. If several
-# people made the same picture, the narrowest of their consents counts. And when you delete your
-# rating of a picture that you made, the picture disappears together with all ratings of it. The
-# store below follows these rules by itself: `add` stores a maker's rating with the picture, and
+# people made the same picture, the most restrictive of their consents counts. And when you delete
+# your rating of a picture that you made, the picture disappears together with all ratings of it.
+# The store below follows these rules by itself: `add` stores a maker's rating with the picture, and
 # `rate` somebody else's rating of a picture that is there.
 
 # %%
@@ -142,8 +142,8 @@ print("kept until", KEPT_UNTIL)
 # `folder = Path("feedback")`.
 #
 # A rating also needs the model's version. Ours has no version number, so we take a **fingerprint**:
-# `model_fingerprint` looks at some of the values in each part of the pipeline, and makes sixteen
-# characters of them. Train the model further, and the characters change.
+# `model_fingerprint` looks at some of the values in each part of the pipeline, and makes a text of
+# sixteen characters from them. Train the model further, and the characters change.
 
 # %%
 folder = Path(tempfile.mkdtemp())
@@ -275,8 +275,8 @@ def store(feedback, image, settings, vote, consent):
 # Nobody wants to rate by typing code. **Widgets** (library `ipywidgets`) are buttons, lists and
 # pictures in a notebook that call a Python function when something happens. The next cell builds a
 # small panel: a picture, a list with the consents, two buttons, and the receipts of what was
-# stored. Note that the list begins with *please choose*: a box that is checked beforehand asks
-# nobody. After the last picture the buttons are switched off. They call your `store`, so they store
+# stored. Note that the list begins with *please choose*: a box that is checked beforehand does not
+# ask. After the last picture the buttons are switched off. They call your `store`, so they store
 # nothing before exercise 1 is solved.
 
 
@@ -494,14 +494,14 @@ both = counted.groupby(["prompt", "guidance_scale"])["liked"].mean()
 print(both.unstack().round(2).to_string())
 
 # %% [markdown]
-# With six votes per field, one changed mind moves a share by 0.17. Do not believe single fields.
+# With six votes per field, one changed vote moves a share by 0.17. Do not rely on single fields.
 #
 # ## 5 · Whose taste is it?
 #
 # A model trained on votes learns the taste of those who voted. Before you use votes, ask:
 #
 # - **Who voted, and who did not?** A class of one age, a few people with a lot of time, those who
-#   were angry enough to click. We store no names, so we cannot weigh people equally.
+#   were angry enough to click. We store no names, so we cannot give each person the same weight.
 # - **What was shown?** Only pictures that somebody drew were rated, and people draw what they like.
 # - **In which order?** The first picture in a row gets more attention than the thirtieth. Shuffle.
 # - **Did one vote influence the next?** People who see `👍 12` tend to join in. Ask before you
@@ -636,7 +636,7 @@ print("ratings left:", len(class_feedback.ratings()))
 # %% [markdown]
 # ## More · People and CLIP
 #
-# Lesson 07 ranked pictures with CLIP, which asks nobody: it scores how well a picture fits its
+# Lesson 07 ranked pictures with CLIP, which needs no people: it scores how well a picture fits its
 # prompt. Does it agree with people? If it always did, we would not have to ask.
 #
 # ### Exercise 4 · Do they agree?
@@ -774,8 +774,8 @@ for column, prompt in enumerate(prompts):
 # ## More · Votes of your class
 #
 # Collect votes of five people on your own prompts with the app. Then read them with
-# `Feedback("feedback/ratings.sqlite").table()`, which gives the same kind of table as `sample`, and
-# draw the plots of section 4 for them.
+# `Feedback("feedback/ratings.sqlite").to_dataframe()`, which gives the same kind of table as
+# `sample`, and draw the plots of section 4 for them.
 #
 # ## What you learned
 #
@@ -786,7 +786,7 @@ for column, prompt in enumerate(prompts):
 # - A share of few votes is uncertain; its **standard error** says how much.
 # - Votes show the taste of those who voted on what they were shown, and one busy person can
 #   outweigh many.
-# - CLIP scores fit, people vote taste. Compare them pair by pair.
+# - CLIP scores how well a picture fits; people vote by taste. Compare them pair by pair.
 # - Invented data is fine for practice if it says so, in every row.
 #
 # **Try on your own:** change the rule in `tools/sample_ratings.py` (let it like every third

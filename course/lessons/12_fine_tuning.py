@@ -391,7 +391,7 @@ display(image_grid(few + again, rows=2, min_width=256))
 # 2. let the U-Net predict from the noisy latents, and compute the **loss**, the mean squared error
 #    between its prediction and your target;
 # 3. compute how each parameter of the LoRA should change (`backward`), and change it a little
-#    (`step`). `AdamW` decides how much is a little; the **learning rate**, `lr`, scales it.
+#    (`step`). `AdamW` chooses the size of the change; the **learning rate**, `lr`, scales it.
 #    `zero_grad` removes what the last step left.
 #
 # This cell takes longest in the lesson, a minute or two on a laptop. It prints the mean loss of the

@@ -221,7 +221,7 @@ print("in", list(training[:2].shape), "out", list(network(training[:2], 500).sam
 #
 # They learn at different speeds. A narrow network has to carry every grain of noise from its input
 # to its output to predict the noise exactly; the clean picture has no grain and is easier to say.
-# So in a minute of training, `"sample"` gives the cleanest pictures. Try the others afterwards:
+# So in a minute of training, `"sample"` gives the cleanest pictures. Try the others afterward:
 # change `PREDICTION`, and run all cells again. What the network *should* say, the target, follows
 # from the kind of prediction:
 

@@ -103,17 +103,8 @@ class Album:
 
         `strength` is that of image-to-image; None for a picture from noise.
         """
-        settings = {
-            "prompt": cell.prompt,
-            "negative_prompt": cell.negative_prompt,
-            "seed": cell.seed,
-            "num_inference_steps": cell.num_inference_steps,
-            "guidance_scale": cell.guidance_scale,
-            "scheduler": cell.scheduler,
-            "strength": strength,
-            "height": image.height,
-            "width": image.width,
-        }
+        size = {"height": image.height, "width": image.width}
+        settings = cell.settings | {"strength": strength} | size
         settings = {name: value for name, value in settings.items() if value is not None}
         return self._add(user, image, settings, model, model_version, "drawn")
 

@@ -28,10 +28,10 @@ def models_table() -> str:
 
 
 def paragraph(name: str, model: Model) -> str:
-    """One model: what it is, licence and terms, where it comes from, what it needs."""
+    """One model: what it is, license and terms, where it comes from, what it needs."""
     lines = [
         model.about,
-        f"Licence: {model.licence}. {model.terms}",
+        f"License: {model.licence}. {model.terms}",
         _origin(model),
         f"{model.pipeline_class}, {model.size} x {model.size} pixels; begin with "
         f"num_inference_steps={model.num_inference_steps}, guidance_scale={model.guidance_scale:g}",

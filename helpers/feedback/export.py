@@ -8,9 +8,13 @@ import shutil
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from helpers.base.files import write_whole
 from helpers.base.warn import warn_learner
+
+if TYPE_CHECKING:
+    from helpers.feedback.store import RatedPicture
 
 Record = dict[str, object]
 
@@ -83,7 +87,7 @@ def write_image_folder(folder: str | Path, pictures: Iterable) -> Path:
     return folder
 
 
-def _fill(folder: Path, pictures: Iterable) -> int:
+def _fill(folder: Path, pictures: Iterable["RatedPicture"]) -> int:
     """Copy the pictures and write metadata.jsonl; returns how many pictures have no file."""
     records, taken, missing = [], set(), 0
     for picture in pictures:
@@ -99,7 +103,7 @@ def _fill(folder: Path, pictures: Iterable) -> int:
     return missing
 
 
-def _picture_record(picture) -> Record:
+def _picture_record(picture: "RatedPicture") -> Record:
     """What all ratings of a picture have in common, and what they say together."""
     first = picture.ratings[0]
     tags = dict.fromkeys(tag for rating in picture.ratings for tag in rating.tags)

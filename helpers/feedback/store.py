@@ -38,12 +38,16 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.feedback import export as feedback_export
 from helpers.pictures.check import check_image, upright
+
+if TYPE_CHECKING:
+    import pandas
 
 CONSENTS = {
     "class": "may be seen by the class",
@@ -390,7 +394,7 @@ class Feedback:
         with Image.open(self.pictures_folder / rating.picture) as image:
             return image.copy()
 
-    def table(self, consent: str = "class"):
+    def to_dataframe(self, consent: str = "class") -> "pandas.DataFrame":
         """The ratings as a pandas DataFrame, one row each, the settings as columns."""
         import pandas
 
@@ -413,7 +417,7 @@ class Feedback:
     def export_images(
         self, folder: str | Path, consent: str = "training", minimum_score: int | None = None
     ) -> Path:
-        """Write an image folder: pictures, and `metadata.jsonl` with one line a picture.
+        """Write an image folder: pictures, and `metadata.jsonl` with one line per picture.
 
         `datasets.load_dataset("imagefolder", data_dir=folder)` reads it. A line has file_name,
         prompt, the other settings, model, ups, downs, score and tags.

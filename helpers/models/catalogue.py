@@ -9,7 +9,7 @@ GIB = 2**30
 
 OPENRAIL = "CreativeML OpenRAIL-M"
 OPENRAIL_TERMS = (
-    "Use is free, also commercially, except for what the licence's list forbids; whoever passes "
+    "Use is free, also commercially, except for what the license's list forbids; whoever passes "
     "the model on passes the list on. https://huggingface.co/spaces/CompVis/stable-diffusion-license"
 )
 
@@ -137,7 +137,7 @@ MODELS = {
     "stickers-distilled": replace(
         STICKERS,
         source=WEIGHTS / "stickers-distilled",
-        about="stickers with a smaller U-Net that learnt from the large one: faster (lesson 08)",
+        about="stickers with a smaller U-Net that learned from the large one: faster (lesson 08)",
     ),
     "stickers-golden": replace(
         STICKERS,
@@ -186,7 +186,7 @@ MODELS = {
         about="Stable Diffusion XL: 1024 x 1024, finer and three times as large; wants a good GPU",
         licence="CreativeML Open RAIL++-M",
         terms=(
-            "Use is free, also commercially, except for what the licence's list forbids. "
+            "Use is free, also commercially, except for what the license's list forbids. "
             "https://huggingface.co/stabilityai/stable-diffusion-xl-base-1.0/blob/main/LICENSE.md"
         ),
         pipeline_class="StableDiffusionXLPipeline",
@@ -203,7 +203,7 @@ MODELS = {
         source=Source("segmind/SSD-1B"),
         about="SDXL distilled to half its U-Net: 1024 x 1024; wants a GPU",
         licence="Apache-2.0",
-        terms="Use it as you like, also commercially; keep the licence with copies.",
+        terms="Use it as you like, also commercially; keep the license with copies.",
         pipeline_class="StableDiffusionXLPipeline",
         size=1024,
         num_inference_steps=50,
@@ -240,7 +240,7 @@ MODELS = {
             Source(
                 "nota-ai/bk-sdm-tiny",
                 "7024e97ae06df5bee8930c84f7814475de5692df",
-                note="its U-Net has the same form; it learnt from version 1.4",
+                note="its U-Net has the same form; it learned from version 1.4",
             ),
         ),
         text_width=768,

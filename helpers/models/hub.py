@@ -35,7 +35,7 @@ def cached_folders(hub_id: str) -> list[Path]:
 class Repository:
     """A repository on the hub. What cannot be had from it is one error with one next step.
 
-    PermissionError for a login or a licence, LookupError for a model or a revision that is not
+    PermissionError for a login or a license, LookupError for a model or a revision that is not
     there, OSError (with ENOSPC) for a full disk, else ConnectionError.
 
     Attributes:
@@ -197,11 +197,11 @@ class Repository:
         if get_token() is None:
             return (
                 f"{self.hub_id!r} is given only to people who are logged in and accept its "
-                f"licence, and this computer has no token. Accept the licence on {page}, then run "
+                f"license, and this computer has no token. Accept the license on {page}, then run "
                 "`hf auth login`."
             )
         return (
-            f"{self.hub_id!r} is given only to people who accept its licence, and the account of "
+            f"{self.hub_id!r} is given only to people who accept its license, and the account of "
             f"this computer's token has not. Accept it on {page}, then run this again."
         )
 

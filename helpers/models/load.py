@@ -68,7 +68,7 @@ def load_pipeline(
             has pickle weights only, or the LoRA does not fit.
         LookupError: No model has this name, here or on the hub.
         FileNotFoundError: There is no such folder.
-        PermissionError: The model's owner asks for a login or a licence to be accepted first.
+        PermissionError: The model's owner asks for a login or a license to be accepted first.
         ConnectionError: The hub cannot be reached.
         OSError: The disk is full, or a file cannot be read.
         MemoryError: There is not enough memory, or a limit allows no more.

@@ -98,7 +98,7 @@ PUBLISHED_QUALITY = Published(
 
 
 def count_parameters(name: str) -> int:
-    """How many numbers the U-Net of one of the four models learnt. Raises LookupError."""
+    """How many numbers the U-Net of one of the four models learned. Raises LookupError."""
     return sum(weights.numel() for weights in _meta_unet(name).parameters())
 
 

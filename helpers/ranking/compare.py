@@ -1,4 +1,4 @@
-"""Models side by side: seconds a picture, parameters, memory, and how well the pictures fit.
+"""Models side by side: seconds per picture, parameters, memory, and how well the pictures fit.
 
     comparison = compare(["stickers", "stickers-distilled"], prompt="a fox in a meadow")
     comparison.table
@@ -75,7 +75,7 @@ class Contender:
     Attributes:
         unet_parameters, parameters: Numbers in the U-Net's weights, and in those of all parts.
         num_inference_steps, guidance_scale: As given to the pipeline.
-        images: One picture a prompt. They are the same in every round.
+        images: One picture per prompt. They are the same in every round.
         clip_score: Mean cosine of a picture and its own prompt; `None` without a ranker.
         r_precision: Share of pictures that fit their own prompt best; `None` without a ranker or
             with fewer than two different prompts.
@@ -108,7 +108,7 @@ class Comparison:
         return {name: contender.images for name, contender in self.contenders.items()}
 
     def seconds(self, model: str) -> list[float]:
-        """The seconds a picture of each round, in their order."""
+        """The seconds per picture of each round, in their order."""
         return [m.seconds for m in self.measurements if m.model == model]
 
     @property
@@ -144,7 +144,7 @@ class Comparison:
         return table.dropna(axis="columns", how="all")
 
     def plot(self, y: str | None = None) -> MatplotlibAxes:
-        """Draw seconds a picture, and against them a column of the table if there is one.
+        """Draw seconds per picture, and against them a column of the table if there is one.
 
         Args:
             y: A column such as "clip_score" or "unet_parameters": each model is a point, seconds
@@ -179,7 +179,7 @@ class Comparison:
             axes.margins(0.25)  # room for the names
             axes.set_ylabel(y)
         axes.set_xlim(left=0)
-        axes.set_xlabel("seconds a picture (median of the rounds)")
+        axes.set_xlabel("seconds per picture (median of the rounds)")
         return axes
 
 
@@ -249,7 +249,7 @@ def compare(
 
 @dataclass(frozen=True)
 class _Drawing:
-    """The work that is timed: one picture a prompt, from the same noise each time."""
+    """The work that is timed: one picture per prompt, from the same noise each time."""
 
     prompts: list[str]
     seed: int

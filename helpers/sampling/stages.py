@@ -115,7 +115,7 @@ def guidance_conditions(pipe: Pipeline, guidance_scale: float) -> Conditions:
 def predict(
     pipe: Pipeline, sample: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions
 ) -> torch.Tensor:
-    """One U-Net call: (rows, channels, height, width) and a timestep a row → the same shape."""
+    """One U-Net call: (rows, channels, height, width) and a timestep per row → the same shape."""
     added = {name: conditions[name] for name in ("text_embeds", "time_ids") if name in conditions}
     return pipe.unet(
         sample,

@@ -45,6 +45,7 @@ RUNTIMES = {
 LICENCES = {
     "onnxruntime-web": "MIT, https://github.com/microsoft/onnxruntime",
     "@huggingface/tokenizers": "Apache-2.0, https://github.com/huggingface/tokenizers.js",
+    "@fontsource/noto-sans-math": "OFL-1.1, https://github.com/notofonts/math",
 }
 
 

@@ -1,5 +1,9 @@
 """Sphinx's settings for the site; see https://www.sphinx-doc.org/en/master/usage/configuration.html."""
 
+from tools.browser.bundle import PACKAGES
+
+FONT = PACKAGES / "@fontsource/noto-sans-math/files/noto-sans-math-latin-400-normal.woff2"
+
 project = "Stable Diffusion course"
 html_title = project
 language = "en"
@@ -20,7 +24,7 @@ html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
 html_show_search_summary = False  # it fetches pages, which browsers forbid for files on a disk
-html_static_path = ["static"]
+html_static_path = ["static", str(FONT)]
 html_css_files = ["course.css"]
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b6e75", "color-brand-content": "#0b6e75"},

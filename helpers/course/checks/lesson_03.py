@@ -27,7 +27,9 @@ def listening(pipe: DiffusionPipeline) -> tuple[DiffusionPipeline, list[dict[str
     signature = inspect.signature(type(pipe).__call__)
     calls: list[dict[str, object]] = []
 
-    def call(self, *unnamed: object, **settings: object) -> ImagePipelineOutput | tuple:
+    def call(
+        self: DiffusionPipeline, *unnamed: object, **settings: object
+    ) -> ImagePipelineOutput | tuple:
         given = dict(signature.bind(self, *unnamed, **settings).arguments)
         del given["self"]
         calls.append(given)

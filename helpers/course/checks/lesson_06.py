@@ -180,7 +180,9 @@ def loop(denoise: Callable, pipe: DiffusionPipeline) -> str:
     )
 
 
-def _denoised(pipe, latents: torch.Tensor, prompt: str, steps: int, scale: float) -> torch.Tensor:
+def _denoised(
+    pipe: DiffusionPipeline, latents: torch.Tensor, prompt: str, steps: int, scale: float
+) -> torch.Tensor:
     """The loop with any guidance scale, also below 1, where the pipeline would not guide."""
     conditional, unconditional = pipe.encode_prompt(prompt, pipe.device, 1, True)
     texts = torch.cat([unconditional, conditional])

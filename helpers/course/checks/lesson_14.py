@@ -110,7 +110,16 @@ def _require_loss(answer: object) -> None:
         )
 
 
-def _require_right_loss(answer, network, clean, noise, noisy, timesteps, target, kind) -> None:
+def _require_right_loss(
+    answer: torch.Tensor,
+    network: torch.nn.Module,
+    clean: torch.Tensor,
+    noise: torch.Tensor,
+    noisy: torch.Tensor,
+    timesteps: torch.Tensor,
+    target: torch.Tensor,
+    kind: str,
+) -> None:
     with torch.no_grad():
         predicted = network(noisy, timesteps).sample
         slips = {
@@ -185,7 +194,13 @@ def sample(generate: Callable) -> str:
 
 
 @torch.no_grad()
-def _generated(network, scheduler, noise, steps, generator=None) -> torch.Tensor:
+def _generated(
+    network: torch.nn.Module,
+    scheduler: DDIMScheduler | DDPMScheduler,
+    noise: torch.Tensor,
+    steps: int,
+    generator: torch.Generator | None = None,
+) -> torch.Tensor:
     scheduler.set_timesteps(steps)
     pictures = noise
     for timestep in scheduler.timesteps:
@@ -195,7 +210,13 @@ def _generated(network, scheduler, noise, steps, generator=None) -> torch.Tensor
 
 
 @torch.no_grad()
-def _require_samples(answer, network, scheduler, noise, steps) -> None:
+def _require_samples(
+    answer: torch.Tensor,
+    network: torch.nn.Module,
+    scheduler: DDIMScheduler | DDPMScheduler,
+    noise: torch.Tensor,
+    steps: int,
+) -> None:
     scheduler.set_timesteps(steps)
     last = scheduler.timesteps[-1]
     predicted = network(noise, last).sample
@@ -242,7 +263,9 @@ def dropout(drop_labels: Callable) -> str:
     return "About the asked share is dropped, each time another one."
 
 
-def _dropped(drop_labels, labels, chance, seed, no_label) -> torch.Tensor:
+def _dropped(
+    drop_labels: Callable, labels: torch.Tensor, chance: float, seed: int, no_label: int
+) -> torch.Tensor:
     """Which labels the learner's function dropped: True or False for each."""
     given = labels.clone()
     answer = drop_labels(given, chance, torch.Generator().manual_seed(seed))

@@ -307,7 +307,7 @@ class _Bearer(requests.auth.AuthBase):
     def __init__(self, token: str | None):
         self._token = token
 
-    def __call__(self, request):
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
@@ -321,7 +321,7 @@ class _Session(requests.Session):
         for scheme in ("http://", "https://"):
             self.mount(scheme, _WatchedAdapter(watch))
 
-    def get_redirect_target(self, response):
+    def get_redirect_target(self, response: requests.Response) -> None:
         """None, or requests would read a redirect's whole body, without a limit."""
 
 
@@ -334,10 +334,10 @@ class _WatchedAdapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
         self._watch(self.poolmanager)
 
-    def proxy_manager_for(self, proxy, **options):
+    def proxy_manager_for(self, proxy: str, **options) -> urllib3.PoolManager:
         return self._watch(super().proxy_manager_for(proxy, **options))
 
-    def _watch(self, manager):
+    def _watch(self, manager: urllib3.PoolManager) -> urllib3.PoolManager:
         manager.pool_classes_by_scheme = {
             scheme: _watched(pool_class, self._watch_connection)
             for scheme, pool_class in urllib3.poolmanager.pool_classes_by_scheme.items()
@@ -345,7 +345,9 @@ class _WatchedAdapter(HTTPAdapter):
         return manager
 
 
-def _watched(pool_class, watch: Callable[[socket.socket], None]):
+def _watched(
+    pool_class: type[urllib3.HTTPConnectionPool], watch: Callable[[socket.socket], None]
+) -> type[urllib3.HTTPConnectionPool]:
     class Connection(pool_class.ConnectionCls):
         def connect(self):
             super().connect()

@@ -8,6 +8,8 @@ import re
 from collections import Counter
 from urllib.parse import parse_qs
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
 STREAM = re.compile(r"/call/(?:v2/)?[^/]+/(?P<id>[^/]+)$|/queue/data$")
 KEPT = 10_000  # of those who left
 
@@ -43,10 +45,10 @@ class Listeners:
 class Listening:
     """ASGI middleware that tells `listeners` who comes and leaves."""
 
-    def __init__(self, app, listeners: Listeners):
+    def __init__(self, app: ASGIApp, listeners: Listeners):
         self.app, self.listeners = app, listeners
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = STREAM.search(scope["path"]) if scope["type"] == "http" else None
         if not found or scope["method"] != "GET":
             return await self.app(scope, receive, send)

@@ -110,7 +110,7 @@ class FaceImprover:
         factor: object,
         finish: Callable[[Image.Image], object],
         is_gone: Callable[[], Awaitable[bool]],
-    ):
+    ) -> object:
         """`finish(the improved picture)` when it is this call's turn; `Refused` says what is wrong.
 
         `source` is base64 or a file's bytes. As soon as `is_gone()`, the work ends: nobody would
@@ -232,7 +232,7 @@ def upload_box(**options) -> gradio.Image:
     return box
 
 
-def _sent(payload) -> str | bytes | None:
+def _sent(payload: gradio.data_classes.ImageData | None) -> str | bytes | None:
     """What a call has for a picture: base64, or the bytes of an upload."""
     if payload is None:
         return None
@@ -270,7 +270,9 @@ def _kept(picture: Image.Image) -> str:
 def build_page(improver: FaceImprover, listeners: Listeners) -> gradio.Blocks:
     """The page in the browser, and the endpoints `predict` and `improve`."""
 
-    async def improve(image, factor=2, request: gradio.Request = None):
+    async def improve(
+        image: str | bytes | None, factor: object = 2, request: gradio.Request = None
+    ) -> str:
         session = request.session_hash
         listeners.expect(session)
 
@@ -284,7 +286,12 @@ def build_page(improver: FaceImprover, listeners: Listeners) -> gradio.Blocks:
             told = html.escape(str(refused), quote=False)
             raise gradio.Error(told, print_exception=False) from refused
 
-    async def predict(image, version=VERSIONS[-1], factor=2, request: gradio.Request = None):
+    async def predict(
+        image: str | bytes | None,
+        version: object = VERSIONS[-1],
+        factor: object = 2,
+        request: gradio.Request = None,
+    ) -> str:
         return await improve(image, factor, request)
 
     with gradio.Blocks(

@@ -547,7 +547,7 @@ def test_one_visitor_cannot_ask_for_everything_at_once(client, address, studio, 
         assert gate.wait(PATIENCE)
         raise LookupError("done")
 
-    monkeypatch.setattr(faces, "_wanted", slow)
+    monkeypatch.setattr(chooser, "wanted", slow)
     jobs = [client.submit("x", None, 2, api_name="/improve") for _ in range(visitors.AT_ONCE)]
     try:
         for _ in jobs:

@@ -15,7 +15,7 @@ from helpers.feedback.store import CONSENTS, MAX_TAGS, Rating
 
 PAGE = "rate"
 MINE, CLASS = "My pictures", "The class's pictures"
-UP, DOWN = "👍 I like it", "👎 I do not like it"
+UP, DOWN = "I like it", "I do not like it"
 TAGS = (
     "the subject is right",
     "the colors are right",

@@ -17,7 +17,7 @@ from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 from training import data, loop
 from training.clip import ClipBatches, to_pixels
 from training.export import WEIGHTS, replaced
-from training.presets import CPU, GPU, TINY, changed, processor_dtype
+from training.presets import CPU, GPU, TINY, changed, fast_optimizer, processor_dtype
 from training.unet import SCHEDULE, Guesses, clean_estimate, snr_weights, timestep_weights
 from training.vae import new_vae, reconstruction_loss, refine_decoder
 
@@ -190,6 +190,7 @@ def test_bfloat16_is_for_processors_that_have_it(tmp_path, flags, dtype):
     about.write_text(f"processor: 0\nflags\t\t: {flags}\n", encoding="utf-8")
     assert processor_dtype(about) == dtype
     assert processor_dtype(tmp_path / "none") == "float32"
+    assert fast_optimizer(dtype) == {"bfloat16": "muon", "float32": "adamw"}[dtype]
 
 
 # ------------------------------------------------------------------------------- the loop
@@ -591,7 +592,7 @@ def test_recipes_are_compared_and_one_that_is_there_is_not_tried_again(trained, 
     trained.recipes()
     there, new = (json.loads((folder / f"{n}.json").read_text(encoding="utf-8")) for n in names)
     assert there == {"steps": 7}
-    assert new["pictures"] == new["steps"] * TINY.unet.batch_size
+    assert new["pictures"] == new["steps"] * TINY.recipe_batch_size
     assert len(new["velocity_errors"]) == len(new["one_step_psnr"]) == len(new["timesteps"])
     assert new["mean"] == pytest.approx(sum(new["velocity_errors"]) / 10, abs=1e-3)
     assert {"subject", "background", "style", "distance"} <= set(new)

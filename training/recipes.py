@@ -47,7 +47,17 @@ RECIPES: dict[str, dict] = {
     "muon": {"optimizer_name": "muon", "learning_rate": 1e-3},
     "batches-of-16": {"batch_size": 16},
 }
-FIRST = {"learning_rate": 7e-4, "ema": 0.995, "snapshot_every": 0}  # of every recipe
+FIRST = {  # what recipes have where they do not say something else
+    "layers_per_block": 1,
+    "resnet_time_scale_shift": "default",
+    "addition_embed_type": None,
+    "optimizer_name": "adamw",
+    "learning_rate": 7e-4,
+    "warm_up": 100,
+    "hold": 0.0,
+    "ema": 0.995,
+    "snapshot_every": 0,
+}
 TRIAL_STEPS = 8  # to find out how long one takes
 GUIDANCE_SCALE = 4.0
 
@@ -85,7 +95,8 @@ def try_recipe(
 
     `pipe` lends the other parts. A trial that was killed goes on from its checkpoint.
     """
-    settings = replace(preset.unet, **FIRST | RECIPES[name])
+    chosen = {"batch_size": preset.recipe_batch_size} | FIRST | RECIPES[name]
+    settings = replace(preset.unet, **chosen)
     pictures = encoded(pipe, settings, small_world(settings.seed), preset.recipe_pictures)
     width = pipe.text_encoder.config.hidden_size
 

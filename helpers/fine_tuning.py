@@ -125,7 +125,7 @@ def add_lora(
     _check_whole(pipe)
     if getattr(pipe.unet, "peft_config", None):
         raise ValueError("pipe has a LoRA already. Load the pipeline anew")
-    if pipe.unet.config.addition_embed_type is not None:
+    if pipe.unet.config.addition_embed_type not in (None, "text"):  # "text" reads nothing more
         raise ValueError(
             "pipe must be of the family of Stable Diffusion 1 and 2, with one text encoder; "
             f"got a {type(pipe).__name__}. diffusers' own scripts train others"

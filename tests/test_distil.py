@@ -170,7 +170,7 @@ def test_the_teacher_stays_as_it_is(tmp_path, teacher):
 def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(
     tmp_path, teacher, monkeypatch, capsys
 ):
-    monkeypatch.setattr(distil, "Loop", functools.partial(Loop, save_every=0.0))
+    monkeypatch.setattr(Loop, "of", functools.partial(Loop.of, save_every=0.0))
     unbroken = train(tmp_path / "unbroken", teacher, Batches(teacher), steps=6)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "killed", teacher, Batches(teacher), steps=6, stop_at=4)

@@ -314,6 +314,15 @@ def test_a_pipeline_of_another_family_is_refused():
         add_lora(tiny_sdxl_pipeline())
 
 
+def test_a_unet_that_also_embeds_the_caption_can_be_trained():
+    """It reads nothing that other U-Nets of the family do not read."""
+    pipe = tiny_sd_pipeline(addition_embed_type="text", addition_embed_type_num_heads=4)
+    add_lora(pipe, rank=2)
+    before = prediction(pipe)
+    fine_tune(pipe, TrainingSet(pipe, pictures()), 2, learning_rate=0.1, progress=False)
+    assert (prediction(pipe) - before).abs().max() > 0.01
+
+
 def test_a_pipeline_whose_layers_take_turns_cannot_be_trained(pipe):
     cpu_offload(pipe.unet, torch.device("cpu"))  # as `load_pipeline` does on a full GPU
     for begin in (lambda: add_lora(pipe), lambda: TrainingSet(pipe, pictures())):

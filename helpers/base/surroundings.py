@@ -28,7 +28,7 @@ def reach_own_addresses_directly() -> None:
         proxies = system_proxies()
         if not proxies:
             return
-        os.environ |= {f"{scheme}_proxy": address for scheme, address in proxies.items()}
+        os.environ.update({f"{scheme}_proxy": address for scheme, address in proxies.items()})
     direct = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
     hosts = [host.strip() for host in direct.split(",") if host.strip()]
     if "*" in hosts:

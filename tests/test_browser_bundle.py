@@ -16,6 +16,8 @@ from onnx.reference import ReferenceEvaluator
 from tests.browser_pages import BROWSER, need_browser_tools
 from tests.pipelines import tiny_sd_pipeline, tiny_sdxl_pipeline
 
+pytestmark = pytest.mark.slow
+
 need_browser_tools()
 
 from helpers.models.catalogue import MODELS  # noqa: E402

@@ -16,6 +16,8 @@ import helpers
 from tools.notebooks.__main__ import ROOT
 from tools.notebooks.scripts import read_lesson
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run_lesson(monkeypatch, saved_model):

@@ -10,6 +10,8 @@ import torch
 from helpers import load_pipeline, seeded_latents
 from helpers.models.catalogue import WEIGHTS
 
+pytestmark = pytest.mark.slow
+
 PROMPT = "a 3d sticker of a fox on a teal background"
 
 

@@ -13,6 +13,8 @@ from helpers.ranking.compare import Comparison, Contender, Measurement, _timed, 
 from helpers.ranking.ranker import Ranker
 from tests.pipelines import tiny_sd_pipeline
 
+pytestmark = pytest.mark.slow
+
 matplotlib.use("Agg")
 QUICK = {"num_inference_steps": 2, "guidance_scale": 3.0, "device": "cpu", "progress": False}
 

@@ -31,6 +31,7 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image, PngImagePlugin
 
+import helpers
 from helpers.__main__ import main
 from helpers.app import access, visitors
 from helpers.app import server as app_server
@@ -909,6 +910,15 @@ def test_a_lora_is_offered_for_every_model_that_it_fits(monkeypatch, tiny_pipe, 
         assert [value for _, value in offered.choices] == [NO_LORA, *loras]
     with pytest.raises(ValueError, match="does not fit"):
         load_models(["sdxl"], [folder])
+
+
+def test_each_model_begins_with_settings_of_its_own():
+    studio = Studio(SimpleNamespace(pipes=dict.fromkeys(["stickers", "sd-turbo", "mine"])), None)
+    for model in ("stickers", "sd-turbo"):
+        known = helpers.MODELS[model]
+        begins_with = model_chosen(studio, model)[:2]
+        assert begins_with == (known.guidance_scale, known.num_inference_steps)
+    assert model_chosen(studio, "sd-turbo")[:2] != model_chosen(studio, "mine")[:2] == (7.5, 25)
 
 
 def test_the_teachers_address_is_printed_for_a_class_only(studio):

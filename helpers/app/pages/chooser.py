@@ -40,7 +40,7 @@ def choices(studio: Studio, page: str, tab: gr.Tab, chosen: gr.Textbox, shown: g
     upload = gr.File(
         label="Or upload a PNG, JPEG or WebP picture",
         file_types=[".png", ".jpg", ".jpeg", ".webp"],
-        height=120,
+        height=160,  # its label takes the first 30
         elem_id=f"{page}-upload",
     )
     gr.HTML(markup.heading("Your album", 3))

@@ -6,12 +6,13 @@ import re
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect
 
 from helpers.app.pages.controls import EXAMPLES, PROMPT
@@ -21,6 +22,7 @@ from helpers.sampling.cell import Cell
 from tests.pipelines import plain_call
 
 WAIT = 180_000  # milliseconds, for a computer that is busy with other things
+PATIENCE = 10_000  # of a person who presses a button again
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 HARMFUL = [
     "<script>alert(1)</script>",
@@ -186,6 +188,15 @@ def draw(page, prompt: str, seed: int, images: int = 1, steps: int = 10) -> None
 def wait_for_pictures(page, count: int) -> None:
     expect(page.locator("#generate-status")).to_contain_text(f"{count} of {count} done.")
     expect(page.locator("#generate-pictures img")).to_have_count(count)
+
+
+def press_until(button, shown) -> None:
+    """Press again where nothing comes: a page that has just opened may not listen yet."""
+    for _ in range(WAIT // PATIENCE):
+        button.click()
+        with suppress(PlaywrightTimeout):
+            return shown.wait_for(timeout=PATIENCE)
+    raise AssertionError(f"{button} brought nothing")
 
 
 def open_tab(page, name: str) -> None:
@@ -583,9 +594,9 @@ def test_harmful_prompts_do_no_harm(page):
 
 
 def test_what_is_wrong_is_told_at_its_field_and_the_cursor_goes_there(page):
-    page.locator("#generate-prompt textarea").fill(" ")
-    page.locator("#draw").click()
     field = page.locator("#generate-prompt textarea")
+    field.fill(" ")
+    press_until(page.locator("#draw"), page.locator("#generate-prompt-problem"))
     expect(field).to_be_focused()
     expect(field).to_have_attribute("aria-invalid", "true")
     told = page.locator(f"#{field.get_attribute('aria-describedby')}")

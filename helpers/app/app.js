@@ -4,6 +4,8 @@
 
   const NAMES = {improve: "Improve", change: "Change", rate: "Rate", seed: "Use this seed"};
   const PHONE = "(max-width: 640px)";
+  const WAKES = 3;
+  const WAKE_AFTER = 300; // milliseconds, in which Gradio opens the stream by itself
 
   // --- Keys
 
@@ -186,6 +188,50 @@
       }
     }
   }
+
+  // --- Results that would never come
+
+  // Gradio sends all results of a page through one stream, and closes it when nothing is awaited.
+  // What is asked for in just that moment is then awaited for ever, until something else opens the
+  // stream again. So we note what is asked for and what is done, and press a button that does
+  // nothing where the stream has ended too early: a few times, for what may come late or never.
+  const awaited = new Map(); // for each event, how often it may still be woken for
+  const fetchPlainly = window.fetch;
+
+  async function follow(response) {
+    try {
+      const {event_id} = await response.json();
+      if (event_id) awaited.set(event_id, WAKES);
+    } catch { /* it was refused, or the page is being left */ }
+  }
+
+  async function listen(response) {
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    try {
+      for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        const lines = (text + part.value).split("\n");
+        text = lines.pop();
+        for (const line of lines.filter(line => line.includes('"process_completed"')))
+          awaited.delete(JSON.parse(line.slice("data:".length)).event_id);
+      }
+    } catch { /* Gradio closed it */ }
+    setTimeout(wake, WAKE_AFTER);
+  }
+
+  function wake() {
+    if (!awaited.size) return;
+    for (const [id, left] of awaited) left > 1 ? awaited.set(id, left - 1) : awaited.delete(id);
+    document.querySelector("#wake")?.click();
+  }
+
+  window.fetch = async (...what) => {
+    const response = await fetchPlainly(...what);
+    const path = new URL(what[0].url ?? what[0], location.href).pathname;
+    if (response.ok && path.endsWith("/queue/join")) follow(response.clone());
+    if (response.ok && path.endsWith("/queue/data")) listen(response.clone());
+    return response;
+  };
 
   // On a phone only the prompt, the number and Draw are open at first.
   function closeMoreOnPhones(observer) {

@@ -108,6 +108,8 @@ def build(studio: Studio) -> gr.Blocks:
             api_visibility="private",
         )
         blocks.unload(leave)
+        wake = gr.Button("Wake", elem_id="wake", elem_classes="listener")  # app.js says what for
+        wake.click(lambda: None, show_progress="hidden", api_visibility="private")
     for block in blocks.blocks.values():
         _take_values_as_they_come(block)
     # Past the queue there is no way in: /run would skip it. Nobody waits in it: the bounds are

@@ -6,12 +6,13 @@ import re
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy
 import pytest
 from PIL import Image
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect
 
 from helpers.app.pages.controls import EXAMPLES, PROMPT
@@ -189,15 +190,20 @@ def wait_for_pictures(page, count: int) -> None:
 
 
 def open_tab(page, name: str) -> None:
-    """Where a page is narrow, the last tabs are in a menu."""
+    """Where a page is narrow, the last tabs are in a menu; at first, all pages are laid out so."""
     tab = page.get_by_role("tab", name=name, exact=True)
     menu = page.get_by_role("button", name="More tabs")
-    while not (tab.is_visible() or menu.is_visible()):
+    entry = page.get_by_role("button", name=name, exact=True).first
+    end = time.monotonic() + WAIT / 1000
+    while time.monotonic() < end:
+        with suppress(PlaywrightTimeout):  # it has just found another place
+            if tab.is_visible():
+                return tab.click(timeout=1000)
+            if menu.is_visible():
+                menu.click(timeout=1000)
+                return entry.click(timeout=1000)
         page.wait_for_timeout(50)
-    if not tab.is_visible():
-        menu.click()
-        tab = page.get_by_role("button", name=name, exact=True).first
-    tab.click()
+    raise AssertionError(f"the tab {name} was never in its place")
 
 
 def choose_axis(page, place: str, name: str) -> None:

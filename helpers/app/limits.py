@@ -18,6 +18,7 @@ from PIL import Image
 from helpers.pictures.encoded import from_bytes
 from helpers.pictures.files import SETTINGS_KEY
 from helpers.pictures.parameters import PARAMETERS_KEY, settings_of_parameters
+from helpers.sampling.beginning import steps_taken
 from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
 from helpers.sweeps import plan as plans
@@ -168,7 +169,7 @@ def pictures(
 def strength(value: object, num_inference_steps: int) -> float:
     """How much a picture is changed: a share of the steps that leaves one at least."""
     checked = number("strength", value)
-    if int(num_inference_steps * checked) < 1:
+    if steps_taken(num_inference_steps, checked) < 1:
         raise Invalid(
             f"Strength {checked:g} of {num_inference_steps} steps is less than one step: take more "
             "steps, or a higher strength.",

@@ -226,7 +226,8 @@ def compare(
     rounds, batch_size = checked_count("rounds", rounds), checked_count("batch_size", batch_size)
     given = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
     given = {name: value for name, value in given.items() if value is not None}
-    given = {name: Cell(prompts[0], seed=seed, **given).settings[name] for name in given}  # checked
+    checked = Cell(prompts[0], seed=seed, **given).settings
+    given = {name: checked[name] for name in given}
     contenders: dict[str, Contender] = {}
     measurements = []
     stage = _Stage(loaders)

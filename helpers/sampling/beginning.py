@@ -30,10 +30,15 @@ class Beginning:
 
     def steps_left_out(self, num_inference_steps: int) -> int:
         """How many of the first steps are not taken. Raises ValueError if no step is left."""
-        taken = int(num_inference_steps * self.strength)  # rounded down, as diffusers does
+        taken = steps_taken(num_inference_steps, self.strength)
         if taken < 1:
             raise ValueError(
                 f"strength must leave a step to take: {self.strength:g} of {num_inference_steps} "
                 "is less than one. Take more steps, or a higher strength."
             )
         return num_inference_steps - taken
+
+
+def steps_taken(num_inference_steps: int, strength: float) -> int:
+    """How many of the steps are taken: rounded down, as diffusers does."""
+    return int(num_inference_steps * strength)

@@ -19,7 +19,7 @@ from training import pairs
 from training.data import Portrait, Sticker, portrait_picture, random_portrait
 from training.export import WEIGHTS
 from training.presets import TINY
-from training.restorer import Spoiler, held_out, share_made_worse
+from training.restorer import Degradation, held_out, share_made_worse
 
 pytestmark = pytest.mark.slow
 
@@ -199,8 +199,8 @@ def test_measures_refuse_what_does_not_compare():
 def test_a_seed_gives_the_same_pairs_again():
     first, again = (pairs.Pairs(3).samples(16, 3) for _ in range(2))
     for one, other in zip(first, again, strict=True):
-        assert np.array_equal(one.spoiled, other.spoiled)
-        assert np.array_equal(one.truth, other.truth)
+        assert np.array_equal(one.degraded, other.degraded)
+        assert np.array_equal(one.ground_truth, other.ground_truth)
         assert one.latent_noise == other.latent_noise
 
 
@@ -211,10 +211,10 @@ def test_a_batch_has_one_factor_and_all_factors_come():
     for start in (0, 2, 4, 6):
         batch = source.samples(start, 2)
         for pair in batch:
-            side = pair.spoiled.shape[0]
-            assert pair.truth.shape == (side * source.factor(start),) * 2 + (3,)
+            side = pair.degraded.shape[0]
+            assert pair.ground_truth.shape == (side * source.factor(start),) * 2 + (3,)
             assert side % 16 == 0  # the network takes it as it is
-        assert len({pair.spoiled.shape for pair in batch}) == 1
+        assert len({pair.degraded.shape for pair in batch}) == 1
 
 
 @pytest.mark.parametrize("held_out", [False, True])
@@ -232,7 +232,7 @@ def test_held_out_faces_and_stickers_are_never_trained_on(held_out):
 def test_a_large_truth_is_the_small_one_with_real_detail():
     about = random_portrait(random.Random(2))
     small = portrait_picture(about, random.Random(7))
-    large = pairs.truth(about, random.Random(7), 4)
+    large = pairs.ground_truth(about, random.Random(7), 4)
     assert large.size == (512, 512)
     assert psnr(large.resize((128, 128), Image.LANCZOS), small) > 25  # the same picture
     only_enlarged = small.resize((512, 512), Image.LANCZOS)
@@ -243,10 +243,10 @@ def test_a_large_truth_is_the_small_one_with_real_detail():
     assert sharpness(large) > 1.5 * sharpness(only_enlarged)
 
 
-def test_spoiled_pictures_are_further_from_the_truth():
+def test_degraded_pictures_are_further_from_the_truth():
     gains = []
     for i in range(6):
-        clean = Image.fromarray(pairs.Pairs(1).pair(i, 1, 1).truth)
+        clean = Image.fromarray(pairs.Pairs(1).pair(i, 1, 1).ground_truth)
         gains.append(psnr(pairs.photographed(clean, random.Random(i)), clean))
     assert np.median(gains) < 35
 
@@ -296,17 +296,17 @@ def test_every_figure_of_the_card_is_measured(recipe):
     assert perfect["input"] == perfect["bicubic"] == perfect["Lanczos"] == 60
 
 
-def test_parts_of_a_spoiled_picture_lie_over_the_same_parts_of_the_truth():
+def test_parts_of_a_degraded_picture_lie_over_the_same_parts_of_the_truth():
     from training.restorer import batch_of
 
     source = pairs.Pairs(4)
     start = next(i for i in range(0, 100, 2) if source.factor(i) == 2)
     whole = source.samples(start, 2)
-    spoiled, clean, noise = batch_of(whole, 32, torch.Generator().manual_seed(0))
-    assert spoiled.shape == (4, 3, 32, 32) and clean.shape == (4, 3, 64, 64)
+    degraded, clean, noise = batch_of(whole, 32, torch.Generator().manual_seed(0))
+    assert degraded.shape == (4, 3, 32, 32) and clean.shape == (4, 3, 64, 64)
     assert noise == [pair.latent_noise for pair in whole] * 2
     shrunk = torch.nn.functional.avg_pool2d(clean, 2)
-    near, moved = ((shrunk.roll(by, -1) - spoiled).abs().mean() for by in (0, 5))
+    near, moved = ((shrunk.roll(by, -1) - degraded).abs().mean() for by in (0, 5))
     assert near < moved
     assert len(batch_of(whole, 128, torch.Generator())[0]) == 2
 
@@ -317,7 +317,7 @@ def test_a_few_steps_bring_a_restorer_nearer_to_the_truth():
     from training.restorer import batch_psnr
 
     batch = [pairs.Pairs(2, portrait_share=1.0).pair(i, 1, 1) for i in (0, 1)]
-    clean = to_pixels([pair.truth for pair in batch])
+    clean = to_pixels([pair.ground_truth for pair in batch])
     blurred = torch.nn.functional.avg_pool2d(clean, 3, stride=1, padding=1)
     torch.manual_seed(0)
     network = RestorerNetwork(8, ((8, 1), (8, 4)))
@@ -368,7 +368,7 @@ def test_the_shipped_restorer_beats_interpolation_on_faces_it_never_saw(shipped,
 
 def test_the_shipped_restorer_leaves_clean_pictures_as_they_are(shipped):
     clean = [
-        pairs.truth(about, random.Random(i), 1)
+        pairs.ground_truth(about, random.Random(i), 1)
         for i, about in enumerate(held_out("stickers", 6, seed=1))
     ]
     clean.append(example_portrait("dark").resize((128, 128), Image.BOX))
@@ -379,7 +379,7 @@ def test_the_shipped_restorer_leaves_clean_pictures_as_they_are(shipped):
 def test_what_is_no_face_comes_out_no_worse_than_it_went_in(shipped):
     vae = AutoencoderKL.from_pretrained(WEIGHTS / "stickers" / "vae").float()
     stickers = held_out("stickers", 10, seed=2)
-    assert share_made_worse(shipped, Spoiler(vae), stickers, seed=2) <= 5  # percent, by 0.1 dB
+    assert share_made_worse(shipped, Degradation(vae), stickers, seed=2) <= 5  # percent, by 0.1 dB
 
 
 def test_the_shipped_restorer_is_small():

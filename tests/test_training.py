@@ -237,8 +237,8 @@ def test_a_killed_run_goes_on_and_ends_where_an_unbroken_one_does(tmp_path, opti
     resumed.run()
     for one, other in zip(unbroken.model.parameters(), resumed.model.parameters(), strict=True):
         assert torch.equal(one, other)
-    for name, value in unbroken.average.items():
-        assert torch.equal(value, resumed.average[name])
+    for name, value in unbroken.ema_weights.items():
+        assert torch.equal(value, resumed.ema_weights[name])
 
 
 def test_a_run_goes_on_elsewhere_from_what_was_handed_over(tmp_path):
@@ -257,7 +257,7 @@ def test_a_run_goes_on_elsewhere_from_what_was_handed_over(tmp_path):
     elsewhere = quadratic(tmp_path / "elsewhere", 200, tmp_path / "handed over")
     assert elsewhere.step == 60 and elsewhere.seconds == first.seconds
     for name, value in elsewhere.model.state_dict().items():
-        assert torch.equal(value, first.average[name].half().float())
+        assert torch.equal(value, first.ema_weights[name].half().float())
     began = distance(elsewhere.model)
     elsewhere.advance()
     full = 0.05 * loop.cosine(60, 200, 50)

@@ -80,7 +80,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.optimizer = self.new_optimizer()
-        self.average = (
+        self.ema_weights = (
             {name: value.detach().clone() for name, value in self.model.state_dict().items()}
             if self.ema
             else {}
@@ -125,7 +125,7 @@ class Loop:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": self.average,
+            "average": self.ema_weights,
             "step": self.step,
             "seconds": self.seconds,
             "history": self.history,
@@ -139,7 +139,7 @@ class Loop:
         saved = torch.load(self.file, map_location=self.machine.device, weights_only=True)
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
-        self.average, self.step = saved["average"], saved["step"]
+        self.ema_weights, self.step = saved["average"], saved["step"]
         self.seconds, self.history = saved["seconds"], saved["history"]
         self.began_at = saved["began_at"]
         print(f"{self.name}: goes on at step {self.step} of {self.steps}", flush=True)
@@ -147,7 +147,7 @@ class Loop:
     def take_over(self, folder: Path) -> None:
         weights = {name: value.float() for name, value in load_file(folder / WEIGHTS).items()}
         self.model.load_state_dict(weights)
-        self.average = {name: value.to(self.machine.device) for name, value in weights.items()}
+        self.ema_weights = {name: value.to(self.machine.device) for name, value in weights.items()}
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         self.step, self.seconds, self.history = state["step"], state["seconds"], state["history"]
         self.began_at = self.step
@@ -168,18 +168,18 @@ class Loop:
         self.optimizer.step()
         self.step += 1
         if self.ema:
-            self.follow()
+            self.update_ema()
         return {"loss": loss.item(), **figures}
 
     @torch.no_grad()
-    def follow(self) -> None:
+    def update_ema(self) -> None:
         """The running average of the weights; it starts fast, so that early steps are forgotten."""
         decay = min(self.ema, (1 + self.step) / (10 + self.step))
         for name, value in self.model.state_dict().items():
             if value.is_floating_point():
-                self.average[name].lerp_(value, 1 - decay)
+                self.ema_weights[name].lerp_(value, 1 - decay)
             else:
-                self.average[name].copy_(value)
+                self.ema_weights[name].copy_(value)
 
     def report(self, sums: dict[str, float], count: int) -> None:
         left = self.seconds / self.step * (self.steps - self.step)
@@ -205,7 +205,7 @@ class Loop:
                 sums, count = {}, 0
             if self.snapshot_every and self.step % self.snapshot_every == 0:
                 snapshot = self.folder / f"{self.name}-step{self.step}.pt"
-                write_whole(snapshot, lambda path: torch.save(self.average, path))
+                write_whole(snapshot, lambda path: torch.save(self.ema_weights, path))
             if time.monotonic() - saved_at > self.save_every or self.step == self.steps:
                 self.save()
                 saved_at = time.monotonic()
@@ -213,13 +213,13 @@ class Loop:
     def finish(self) -> "Loop":
         """Runs to the last step; then the averaged weights are in the model."""
         self.run()
-        self.use_average()
+        self.use_ema()
         return self
 
-    def use_average(self) -> None:
+    def use_ema(self) -> None:
         """Puts the running average into the model, for evaluation and export."""
         if self.ema:
-            self.model.load_state_dict(self.average)
+            self.model.load_state_dict(self.ema_weights)
 
     def log(self, path: Path) -> None:
         text = "".join(json.dumps(row) + "\n" for row in self.history)

@@ -1,10 +1,10 @@
-"""Pairs for the face restorer: a spoiled picture, and the same picture before that.
+"""Pairs for the face restorer: a degraded picture, and the same picture before that.
 
-Pair i of a seed is always the same one. The truths are drawn at one to four times the size of the
-sticker pictures: the person from layers that are rendered at that size, so that there is real
+Pair i of a seed is always the same one. The ground truth is drawn at one to four times the size of
+the sticker pictures: the person from layers that are rendered at that size, so that there is real
 detail to learn; the background enlarged smoothly, as if it were out of focus. Stickers have no
-larger drawings, so their enlarged truths have no more detail than an interpolation gives, and the
-restorer learns to leave what is no face alone.
+larger drawings, so their enlarged ground truth has no more detail than an interpolation gives, and
+the restorer learns to leave what is no face alone.
 """
 
 import hashlib
@@ -35,8 +35,9 @@ from training.sprites import FILE, LARGE, LARGE_FILE
 
 FILTERS = (Image.BOX, Image.BILINEAR, Image.BICUBIC, Image.LANCZOS)
 ENLARGING = (Image.NEAREST, Image.BILINEAR, Image.BICUBIC, Image.LANCZOS)
-# By the factor of the output: how many times 128 pixels the truth is wide. Mostly the factor, so
-# that the restorer gets 128 pixels; less gives it a small picture, more a part of a large one.
+# By the factor of the output: how many times 128 pixels the ground truth is wide. Mostly the
+# factor, so that the restorer gets 128 pixels; less gives it a small picture, more a part of a
+# large one.
 SCALES = {1: (1, 1, 1, 2), 2: (2, 2, 1, 3), 3: (3, 3, 4), 4: (4, 4, 2, 1)}
 FACTOR_WEIGHTS = {1: 0.35, 2: 0.35, 3: 0.1, 4: 0.2}
 WORDS = "LOVE NIGHT THE LAST DREAM OF SUMMER HERO MOON 2049 CITY Secret Story Part II".split()
@@ -49,8 +50,8 @@ class Pair(NamedTuple):
     the latents (in deviations); None says not.
     """
 
-    spoiled: np.ndarray
-    truth: np.ndarray
+    degraded: np.ndarray
+    ground_truth: np.ndarray
     about: Portrait | Sticker
     latent_noise: float | None
 
@@ -61,7 +62,7 @@ def is_held_out(about: Portrait) -> bool:
     return int(hashlib.md5(key.encode()).hexdigest(), 16) % 10 == 0
 
 
-# ------------------------------------------------------------------------------- truths
+# ------------------------------------------------------------------------------- ground truth
 @cache
 def large_layers() -> dict[str, list[tuple[Image.Image, tuple[int, int]]]]:
     """The layers of portraits at LARGE times their size, cut to what is drawn, with its place."""
@@ -127,15 +128,15 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def truth(about: Portrait | Sticker, draw: random.Random, scale: int) -> Image.Image:
-    """A picture before it is spoiled, scale * 128 pixels a side."""
+def ground_truth(about: Portrait | Sticker, draw: random.Random, scale: int) -> Image.Image:
+    """A picture before it is degraded, scale * 128 pixels a side."""
     if isinstance(about, Sticker):
         picture = sticker_picture(about, draw)
         return picture.resize((scale * SIZE, scale * SIZE), Image.BICUBIC)
     return portrait_picture(about, draw) if scale == 1 else large_portrait(about, draw, scale)
 
 
-# ------------------------------------------------------------------------------- spoiling
+# ------------------------------------------------------------------------------- degradation
 def shrunk(picture: Image.Image, factor: float, draw: random.Random) -> Image.Image:
     side = max(8, round(picture.width / factor))
     return picture.resize((side, side), draw.choice(FILTERS))
@@ -200,20 +201,20 @@ class Pairs:
         if isinstance(about, Portrait) and draw.random() < 0.25:
             picture = smaller_portrait(about, draw, scale)
         else:
-            picture = truth(about, draw, scale)
+            picture = ground_truth(about, draw, scale)
         if draw.random() < 0.2:
             add_title(picture, draw)
         side = min(SIZE * scale, SIZE * factor)
         if side < picture.width:  # a part of it, so that the restorer gets 128 pixels
             left, top = (draw.randint(0, picture.width - side) for _ in range(2))
             picture = picture.crop((left, top, left + side, top + side))
-        spoiled = shrunk(picture, factor, draw) if factor > 1 else picture
+        degraded = shrunk(picture, factor, draw) if factor > 1 else picture
         way, latent_noise = draw.random(), None
         if way < 0.45:
             latent_noise = draw.uniform(0, 0.35)
         elif way < 0.85:
-            spoiled = photographed(spoiled, draw)
-        return Pair(np.asarray(spoiled), np.asarray(picture), about, latent_noise)
+            degraded = photographed(degraded, draw)
+        return Pair(np.asarray(degraded), np.asarray(picture), about, latent_noise)
 
     def samples(self, start: int, count: int) -> list[Pair]:
         """The pairs of one batch; they share factor and size."""

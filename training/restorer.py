@@ -1,4 +1,4 @@
-"""The face restorer: its training on pairs of spoiled and clean pictures, its figures, its card."""
+"""The face restorer: its training on pairs of degraded pictures and ground truth, and its card."""
 
 import json
 import random
@@ -21,7 +21,7 @@ from training.clip import to_pixels
 from training.data import SIZE, Ahead, Batches, Portrait
 from training.export import replaced
 from training.loop import Loop
-from training.pairs import Pair, Pairs, as_jpeg, shrunk, truth, with_noise
+from training.pairs import Pair, Pairs, as_jpeg, ground_truth, shrunk, with_noise
 from training.presets import Machine, RestorerSettings
 
 HEAD = (36, 100)  # the rows of a 128 x 128 portrait that hold the face, as in evaluate.py
@@ -69,45 +69,45 @@ def train_restorer(
 
     def loss_of(step: int):
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        spoiled, clean, deviations = batch_of(samples_of(step), settings.crop, generator)
+        degraded, target, deviations = batch_of(samples_of(step), settings.crop, generator)
         drawn = [i for i, deviation in enumerate(deviations) if deviation is not None]
-        spoiled, clean = (
+        degraded, target = (
             pixels.to(machine.device).contiguous(memory_format=torch.channels_last)
-            for pixels in (spoiled, clean)
+            for pixels in (degraded, target)
         )
         if drawn:
-            side = spoiled.shape[-1] // 8
+            side = degraded.shape[-1] // 8
             noise = torch.randn((len(drawn), 4, side, side), generator=generator)
             shares = torch.tensor([deviations[i] for i in drawn])
-            spoiled[drawn] = through_vae(
-                vae, spoiled[drawn], noise.to(machine.device), shares.to(machine.device)
-            ).to(spoiled.dtype)
-        factor = clean.shape[-1] // spoiled.shape[-1]
-        restored, plain = network(spoiled, factor), interpolated(spoiled, factor)
-        reached = batch_psnr(restored.detach(), clean)
-        figures = {"psnr": reached, "gain": reached - batch_psnr(plain, clean)}
-        worse = harm(restored, plain, clean)
-        return F.mse_loss(restored, clean) + settings.harm_weight * worse, figures
+            degraded[drawn] = through_vae(
+                vae, degraded[drawn], noise.to(machine.device), shares.to(machine.device)
+            ).to(degraded.dtype)
+        factor = target.shape[-1] // degraded.shape[-1]
+        restored, plain = network(degraded, factor), interpolated(degraded, factor)
+        reached = batch_psnr(restored.detach(), target)
+        figures = {"psnr": reached, "gain": reached - batch_psnr(plain, target)}
+        worse = harm(restored, plain, target)
+        return F.mse_loss(restored, target) + settings.harm_weight * worse, figures
 
     more = {"weight_decay": 0.0, "report_every": 100}
     return Loop.of(name, network, loss_of, folder, machine, settings, **more).finish()
 
 
 def batch_of(pairs: list[Pair], crop: int, generator: torch.Generator):
-    """Spoiled and clean pixels, and the latent noise of each.
+    """Degraded and target pixels, and the latent noise of each.
 
     Two parts of `crop` pixels a side, as the restorer gets them, are cut from each picture that is
     larger: they cost less, and edges are learned as well from parts.
     """
-    spoiled, clean = (
-        to_pixels([getattr(pair, name) for pair in pairs]) for name in ("spoiled", "truth")
+    degraded, target = (
+        to_pixels([getattr(pair, name) for pair in pairs]) for name in ("degraded", "ground_truth")
     )
     noise = [pair.latent_noise for pair in pairs]
-    side, factor = spoiled.shape[-1], clean.shape[-1] // spoiled.shape[-1]
+    side, factor = degraded.shape[-1], target.shape[-1] // degraded.shape[-1]
     if crop >= side:
-        return spoiled, clean, noise
+        return degraded, target, noise
     small, large = [], []
-    for one, other in zip(spoiled.repeat(2, 1, 1, 1), clean.repeat(2, 1, 1, 1), strict=True):
+    for one, other in zip(degraded.repeat(2, 1, 1, 1), target.repeat(2, 1, 1, 1), strict=True):
         y, x = torch.randint(0, side - crop + 1, (2,), generator=generator).tolist()
         small.append(one[:, y : y + crop, x : x + crop])
         end_y, end_x = (factor * (place + crop) for place in (y, x))
@@ -115,23 +115,23 @@ def batch_of(pairs: list[Pair], crop: int, generator: torch.Generator):
     return torch.stack(small), torch.stack(large), noise * 2
 
 
-def harm(restored: torch.Tensor, plain: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
-    """How many dB further from the truth than plain interpolation the picture is, where it is.
+def harm(restored: torch.Tensor, plain: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """How many dB further from the target than plain interpolation the picture is, where it is.
 
     Errors are compared in squares of HARM_SIDE pixels: a repair may be wrong in a pixel, but not
     in what surrounds it. An error below HARM_FLOOR counts as none.
     """
     errors = [
-        F.avg_pool2d((one - clean).square().mean(1, keepdim=True), HARM_SIDE, HARM_SIDE // 2)
+        F.avg_pool2d((one - target).square().mean(1, keepdim=True), HARM_SIDE, HARM_SIDE // 2)
         for one in (restored, plain)
     ]
     worse = (errors[0] + HARM_FLOOR).log10() - (errors[1] + HARM_FLOOR).log10()
     return 10 * F.relu(worse).mean()
 
 
-def batch_psnr(pixels: torch.Tensor, clean: torch.Tensor) -> float:
+def batch_psnr(pixels: torch.Tensor, target: torch.Tensor) -> float:
     """In dB, of all pictures of a batch together, from -1 to 1; at most 60, beyond what is seen."""
-    return -10 * torch.log10((pixels - clean).square().mean().div(4).clamp(min=1e-6)).item()
+    return -10 * torch.log10((pixels - target).square().mean().div(4).clamp(min=1e-6)).item()
 
 
 # ------------------------------------------------------------------------------- figures
@@ -148,8 +148,8 @@ def thumbnail(picture: Image.Image, draw: random.Random) -> Image.Image:
 WAYS = ("untouched", "thumbnail", "drawn")
 
 
-class Spoiler:
-    """Spoils a truth in one of three WAYS, for a restorer that will enlarge it by `factor`."""
+class Degradation:
+    """Degrades a picture in one of three WAYS, for a restorer that will enlarge it by `factor`."""
 
     def __init__(self, vae: AutoencoderKL) -> None:
         self.vae = vae
@@ -177,13 +177,13 @@ def enlarged(picture: Image.Image, factor: int, filter: Image.Resampling) -> Ima
     return picture.resize((picture.width * factor, picture.height * factor), filter)
 
 
-def candidates(restorer: Restorer, spoiled: Image.Image, factor: int) -> dict[str, Image.Image]:
-    """What is compared with the truth; "input" repeats its pixels."""
+def candidates(restorer: Restorer, degraded: Image.Image, factor: int) -> dict[str, Image.Image]:
+    """What is compared with the ground truth; "input" repeats its pixels."""
     return {
-        "input": enlarged(spoiled, factor, Image.NEAREST),
-        "bicubic": enlarged(spoiled, factor, Image.BICUBIC),
-        "Lanczos": enlarged(spoiled, factor, Image.LANCZOS),
-        "restorer": restorer.improve(spoiled, factor),
+        "input": enlarged(degraded, factor, Image.NEAREST),
+        "bicubic": enlarged(degraded, factor, Image.BICUBIC),
+        "Lanczos": enlarged(degraded, factor, Image.LANCZOS),
+        "restorer": restorer.improve(degraded, factor),
     }
 
 
@@ -192,19 +192,19 @@ def mean(rows: list[dict[str, float]], digits: int) -> dict[str, float]:
 
 
 def measured(restorer: Restorer, cases) -> dict[str, dict[str, float]]:
-    """Mean PSNR in dB and SSIM of each candidate over (spoiled, truth, factor, rows) cases.
+    """Mean PSNR in dB and SSIM of each candidate over (degraded, target, factor, rows) cases.
 
-    `rows` are those of the truth that count: a slice of a 128-pixel picture.
+    `rows` are those of the target that count: a slice of a 128-pixel picture.
     """
     found: dict[str, list] = {"psnr": [], "ssim": []}
-    for spoiled, clean, factor, (top, bottom) in cases:
-        box = (0, clean.height * top // SIZE, clean.width, clean.height * bottom // SIZE)
+    for degraded, target, factor, (top, bottom) in cases:
+        box = (0, target.height * top // SIZE, target.width, target.height * bottom // SIZE)
         shown = {
             name: picture.crop(box)
-            for name, picture in candidates(restorer, spoiled, factor).items()
+            for name, picture in candidates(restorer, degraded, factor).items()
         }
-        goal = clean.crop(box)
-        # A picture that is not spoiled has an infinite PSNR; 60 dB is beyond what anybody sees.
+        goal = target.crop(box)
+        # A picture that is not degraded has an infinite PSNR; 60 dB is beyond what anybody sees.
         found["psnr"].append({name: min(60.0, psnr(one, goal)) for name, one in shown.items()})
         found["ssim"].append({name: ssim(one, goal) for name, one in shown.items()})
     return {"psnr": mean(found["psnr"], 2), "ssim": mean(found["ssim"], 3)}
@@ -224,7 +224,7 @@ def held_out(kind: str, count: int, seed: int, tone: str | None = None) -> list:
 
 def cases(
     abouts: list,
-    spoiler: Spoiler,
+    degrade: Degradation,
     scale: int,
     factor: int,
     way: str,
@@ -232,37 +232,37 @@ def cases(
     rows: tuple[int, int] = (0, SIZE),
 ):
     for i, about in enumerate(abouts):
-        clean = truth(about, random.Random(f"{seed}/{i}"), scale)
-        yield spoiler(clean, factor, way, seed + i), clean, factor, rows
+        target = ground_truth(about, random.Random(f"{seed}/{i}"), scale)
+        yield degrade(target, factor, way, seed + i), target, factor, rows
 
 
-def share_made_worse(restorer: Restorer, spoiler: Spoiler, abouts: list, seed: int) -> float:
-    """Percent of spoiled stickers that are more than 0.1 dB further from the truth afterwards."""
+def share_made_worse(restorer: Restorer, degrade: Degradation, abouts: list, seed: int) -> float:
+    """Percent of degraded stickers that come out more than 0.1 dB further from the target."""
     worse = []
     for way in ("thumbnail", "drawn"):
-        for spoiled, clean, factor, _ in cases(abouts, spoiler, 1, 1, way, seed):
-            gain = psnr(restorer.improve(spoiled, factor), clean) - psnr(spoiled, clean)
+        for degraded, target, factor, _ in cases(abouts, degrade, 1, 1, way, seed):
+            gain = psnr(restorer.improve(degraded, factor), target) - psnr(degraded, target)
             worse.append(gain < -0.1)
     return round(100 * float(np.mean(worse)), 1)
 
 
 def restorer_figures(restorer: Restorer, vae: AutoencoderKL, pictures: int, seed: int = 9_000):
     """Every figure of the card, on faces and stickers that training never sees."""
-    spoiler = Spoiler(vae)
+    degrade = Degradation(vae)
     portraits = held_out("portraits", pictures, seed)
     stickers = held_out("stickers", pictures, seed)
-    spoiled_ways = [way for way in WAYS if way != "untouched"]
+    degrading_ways = [way for way in WAYS if way != "untouched"]
     return {
         "portraits": {
             f"{way}, factor {factor}": measured(
-                restorer, cases(portraits, spoiler, factor, factor, way, seed)
+                restorer, cases(portraits, degrade, factor, factor, way, seed)
             )
-            for way in spoiled_ways
+            for way in degrading_ways
             for factor in FACTORS
         }
         | {
             f"untouched, factor {factor}": measured(
-                restorer, cases(portraits, spoiler, factor, factor, "untouched", seed)
+                restorer, cases(portraits, degrade, factor, factor, "untouched", seed)
             )
             for factor in FACTORS
         },
@@ -270,26 +270,32 @@ def restorer_figures(restorer: Restorer, vae: AutoencoderKL, pictures: int, seed
             tone: measured(
                 restorer,
                 cases(
-                    held_out("portraits", pictures, seed, tone), spoiler, 2, 2, "drawn", seed, HEAD
+                    held_out("portraits", pictures, seed, tone),
+                    degrade,
+                    2,
+                    2,
+                    "drawn",
+                    seed,
+                    HEAD,
                 ),
             )
             for tone in SKIN_TONES
         },
         "stickers": {
             f"{way}, factor {factor}": measured(
-                restorer, cases(stickers, spoiler, 1, factor, way, seed)
+                restorer, cases(stickers, degrade, 1, factor, way, seed)
             )
             for way in WAYS
             for factor in (1, 2)
         },
-        "made worse": share_made_worse(restorer, spoiler, stickers, seed),
+        "made worse": share_made_worse(restorer, degrade, stickers, seed),
         "seconds": seconds_a_picture(restorer, held_out("portraits", 1, seed)[0]),
     }
 
 
 def seconds_a_picture(restorer: Restorer, about: Portrait, rounds: int = 5) -> dict[str, float]:
     """Median over rounds, for 128 x 128 pixels."""
-    picture, found = truth(about, random.Random(0), 1), {}
+    picture, found = ground_truth(about, random.Random(0), 1), {}
     for factor in FACTORS:
         times = []
         for _ in range(rounds + 1):
@@ -304,7 +310,7 @@ def seconds_a_picture(restorer: Restorer, about: Portrait, rounds: int = 5) -> d
 def example(tone: str, seed: int = 9_500) -> Image.Image:
     """A clean portrait that training never sees, EXAMPLE_SIZE pixels a side."""
     about = held_out("portraits", 1, seed, tone)[0]
-    return truth(about, random.Random(f"{seed}/{tone}"), EXAMPLE_SIZE // SIZE)
+    return ground_truth(about, random.Random(f"{seed}/{tone}"), EXAMPLE_SIZE // SIZE)
 
 
 def export_restorer(restorer: Restorer, folder: Path) -> None:
@@ -355,7 +361,7 @@ pipeline_tag: image-to-image
 
 # Stickers, faces: a small face restorer
 
-It takes a spoiled portrait of the sticker family and gives it back clean, at 1, 2, 3 or 4 times
+It takes a degraded portrait of the sticker family and gives it back clean, at 1, 2, 3 or 4 times
 the size. `helpers.faces.restorer.Restorer.from_pretrained().improve(image, factor)` runs it; the
 class's face service (`python -m helpers faces`) does the same for others.
 
@@ -366,7 +372,7 @@ and three hair shapes added), rendered at up to four times the size of the stick
 stickers from Fluent emoji (MIT), Noto emoji (Apache-2.0) and Twemoji (CC-BY 4.0). Credits:
 CREDITS.md. The code and the weights are MIT; the example portraits are CC BY 4.0, as Personas.
 
-Each picture is spoiled on purpose: shrunk with one of four filters; then either passed through
+Each picture is degraded on purpose: shrunk with one of four filters; then either passed through
 the sticker models' autoencoder with noise on the latents ("drawn"), or blurred, shrunk, made
 noisy and saved as JPEG ("thumbnail" below is one such way), or left alone. Three in ten show
 stickers, and one in five bears words. One face in ten (by hair, its colour, expression, eyewear
@@ -377,9 +383,10 @@ things: a change, and a gate that lets the change through where it is likely to 
 each dB by which a square of 8 pixels became worse than plain interpolation costs extra. Where the
 gate is closed, factor 1 gives back the very pixels that came in.
 
-What "factor 4" means here: for faces the truth has real detail at four times the size, drawn from
-vector graphics, and the network learns what such faces look like. The detail that it adds is
-likely, not known. Backgrounds and stickers have no larger truth; there it interpolates.
+What "factor 4" means here: for faces the ground truth has real detail at four times the size,
+drawn from vector graphics, and the network learns what such faces look like. The detail that it
+adds is likely, not known. Backgrounds and stickers have no larger ground truth; there it
+interpolates.
 """
 
 LIMITS = """\
@@ -440,11 +447,12 @@ Rows {HEAD[0]} to {HEAD[1]} of 128, "drawn", factor 2.
 {both_tables(figures["faces"])}
 
 ### No faces: stickers
-The truth is 128 pixels wide; factor 2 begins with 64. "Untouched" at factor 1 comes in perfect.
+The ground truth is 128 pixels wide; factor 2 begins with 64. "Untouched" at factor 1 comes in
+perfect.
 
 {both_tables(figures["stickers"])}
 
-Of the spoiled stickers at factor 1, {figures["made worse"]:g} percent came out more than 0.1 dB
+Of the degraded stickers at factor 1, {figures["made worse"]:g} percent came out more than 0.1 dB
 worse than they went in.
 
 ### Time

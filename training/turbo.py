@@ -109,7 +109,7 @@ def train_turbo(
             unconditional = teacher(noisy, starts, empty.expand_as(states)).sample
             guided = unconditional + settings.guidance_scale * (conditional - unconditional)
             nearer = steps.step(noisy, guided, starts, ends)
-            follow(target, loop.average)
+            follow(target, loop.ema_weights)
             wanted = consistent(schedule, nearer, ends, target(nearer, ends, states).sample)
         return huber(found - wanted), {}
 

@@ -1,6 +1,6 @@
 """The face restorer: a small convolutional network that cleans and enlarges cartoon portraits.
 
-It was trained by `training/restorer.py` on portraits of the sticker family that were spoiled on
+It was trained by `training/restorer.py` on portraits of the sticker family that were degraded on
 purpose, beside the portraits before that. It keeps the picture at its full size and adds what it
 finds to it, looking at single pixels and, to see more of a face, at blocks of 4 x 4. Residual
 blocks: He et al. 2016, arXiv:1512.03385; sub-pixel output: Shi et al. 2016, arXiv:1609.05158;

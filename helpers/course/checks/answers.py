@@ -60,6 +60,19 @@ def same_picture(left: Image.Image, right: Image.Image) -> bool:
     return max(ImageStat.Stat(difference).mean) <= SAME_LEVELS
 
 
+def require_tensor(answer: object, shape: Sequence[int], what: str) -> None:
+    """Raise Wrong unless the answer is a tensor of this shape; `what` says what it should hold."""
+    if not isinstance(answer, torch.Tensor):
+        raise Wrong(
+            f"Your function should return {what}, a tensor of the shape {tuple(shape)}; it returns "
+            f"{describe(answer)}."
+        )
+    if answer.shape != torch.Size(shape):
+        raise Wrong(
+            f"It should return {what}, of the shape {tuple(shape)}; yours is {describe(answer)}."
+        )
+
+
 def require_close(
     answer: torch.Tensor, wanted: torch.Tensor, slips: dict[str, torch.Tensor], otherwise: str
 ) -> None:

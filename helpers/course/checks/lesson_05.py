@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from helpers.course.checks import CannotCheck, Wrong, check, describe
-from helpers.course.checks.answers import as_number, on_copies, require_answer
+from helpers.course.checks.answers import as_number, on_copies, require_answer, require_tensor
 from helpers.course.checks.experiments import control_prompt, require_experiment
 from helpers.sweeps.result import Sweep
 
@@ -65,11 +65,7 @@ def formula(guided: Callable, empty: torch.Tensor, prompted: torch.Tensor) -> st
 def _guided(guided: Callable, begin: torch.Tensor, end: torch.Tensor, scale: float) -> torch.Tensor:
     """What the learner's function makes of two tensors, as a tensor of their shape."""
     answer = on_copies(guided, (begin, end), scale)
-    if not isinstance(answer, torch.Tensor) or answer.shape != begin.shape:
-        raise Wrong(
-            f"Given two tensors of the shape {tuple(begin.shape)}, the function should return one "
-            f"of that shape; it returns {describe(answer)}."
-        )
+    require_tensor(answer, begin.shape, "one prediction")
     return answer
 
 

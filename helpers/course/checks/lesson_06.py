@@ -7,7 +7,7 @@ from diffusers import DiffusionPipeline
 
 from helpers import seeded_latents
 from helpers.course.checks import Wrong, check, describe
-from helpers.course.checks.answers import on_copies, require_answer, require_close
+from helpers.course.checks.answers import on_copies, require_answer, require_close, require_tensor
 
 # Of a latent. A formula written another way rounds differently, and each step enlarges that a
 # little: about 1e-5 in float32. Real slips differ by 1 and more.
@@ -124,11 +124,7 @@ def _check_latents(
     answer: object, wanted: torch.Tensor, slips: dict[str, torch.Tensor], otherwise: str
 ) -> None:
     """`require_close`, for an answer that may be anything."""
-    if not isinstance(answer, torch.Tensor) or answer.shape != wanted.shape:
-        raise Wrong(
-            f"Your function should return a tensor of the shape {tuple(wanted.shape)}; it returns "
-            f"{describe(answer)}."
-        )
+    require_tensor(answer, wanted.shape, "latents")
     require_close(answer, wanted, slips, otherwise)
 
 

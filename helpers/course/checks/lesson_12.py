@@ -8,8 +8,8 @@ import torch
 from diffusers import DDPMScheduler
 from PIL import Image
 
-from helpers.course.checks import Wrong, check, describe
-from helpers.course.checks.answers import as_number, require_close
+from helpers.course.checks import Wrong, check
+from helpers.course.checks.answers import as_number, require_close, require_tensor
 
 
 @check("12.layer")
@@ -30,11 +30,7 @@ def layer(lora_layer: Callable) -> str:
                     f"Your function changes `{name}` itself. A LoRA leaves the layer as it is, so "
                     "that it can be switched off again. Compute something new instead."
                 )
-        if not isinstance(answer, torch.Tensor) or answer.shape != plain.shape:
-            raise Wrong(
-                f"It should return a tensor of shape {tuple(plain.shape)}; it returns "
-                f"{describe(answer)}."
-            )
+        require_tensor(answer, plain.shape, "what the layer gives")
         slips = {
             "It ignores `weight`.": plain + added,
             "The old layer is gone: add `x @ W.T`.": weight * added,
@@ -65,11 +61,7 @@ def target(training_target: Callable) -> str:
     given = {}
     for kind, scheduler in schedulers.items():
         given[kind] = training_target(scheduler, clean.clone(), noise.clone(), timesteps)
-        if not isinstance(given[kind], torch.Tensor) or given[kind].shape != clean.shape:
-            raise Wrong(
-                f'For "{kind}" it should return a tensor of the shape of `noise`; it returns '
-                f"{describe(given[kind])}."
-            )
+        require_tensor(given[kind], clean.shape, f'the target for "{kind}"')
     scheduler = schedulers["epsilon"]
     velocity, noisy = (
         make(clean, noise, timesteps) for make in (scheduler.get_velocity, scheduler.add_noise)

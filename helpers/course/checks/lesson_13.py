@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from helpers.course.checks import Wrong, check, describe
-from helpers.course.checks.answers import as_number, require_answer, require_close
+from helpers.course.checks.answers import as_number, require_answer, require_close, require_tensor
 
 
 @check("13.steps")
@@ -99,11 +99,7 @@ def blend(keep_outside: Callable) -> str:
         mask = (torch.rand(1, 1, height, width, generator=generator) > 0.4).float()
         answer = keep_outside(latents.clone(), original.clone(), mask.clone())
         require_answer(answer)
-        if not isinstance(answer, torch.Tensor) or answer.shape != latents.shape:
-            raise Wrong(
-                f"Your function should return a tensor of the shape {tuple(latents.shape)}, the "
-                f"shape of `latents`; it returns {describe(answer)}."
-            )
+        require_tensor(answer, latents.shape, "latents")
         slips = {
             "It is the wrong way round: the new latents belong where the mask is 1.": (
                 mask * original + (1 - mask) * latents

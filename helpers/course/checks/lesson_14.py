@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
 
 from helpers import SMALL_SUBJECTS
 from helpers.course.checks import Wrong, check, describe
-from helpers.course.checks.answers import CLOSE, require_answer, require_close
+from helpers.course.checks.answers import CLOSE, require_answer, require_close, require_tensor
 
 SHAPE = (3, 3, 8, 8)
 TIMESTEPS = (60, 400, 830)
@@ -24,11 +24,7 @@ def forward(add_noise: Callable) -> str:
         alpha_bar = torch.tensor(kept)
         answer = add_noise(clean.clone(), noise.clone(), alpha_bar.clone())
         require_answer(answer)
-        if not isinstance(answer, torch.Tensor) or answer.shape != clean.shape:
-            raise Wrong(
-                f"It should return a tensor of the shape {tuple(clean.shape)}, the shape of "
-                f"`clean`; it returns {describe(answer)}."
-            )
+        require_tensor(answer, clean.shape, "noisy pictures")
         a, s = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         slips = {
             "Both factors lack their square root.": alpha_bar * clean + (1 - alpha_bar) * noise,
@@ -168,11 +164,7 @@ def sample(generate: Callable) -> str:
         scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="sample")
         answer = generate(network, scheduler, noise.clone(), steps)
         require_answer(answer)
-        if not isinstance(answer, torch.Tensor) or answer.shape != noise.shape:
-            raise Wrong(
-                f"It should return pictures of the shape {tuple(noise.shape)}; it returns "
-                f"{describe(answer)}."
-            )
+        require_tensor(answer, noise.shape, "pictures")
         _require_samples(answer.detach(), network, scheduler, noise, steps)
     scheduler = DDPMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="sample")
     answers = [
@@ -274,11 +266,7 @@ def _dropped(
         raise Wrong("It changes the tensor that it was given. Return a new one: `torch.where`.")
     if isinstance(answer, list | tuple):
         answer = torch.as_tensor(answer)
-    if not isinstance(answer, torch.Tensor) or answer.shape != labels.shape:
-        raise Wrong(
-            f"It should return a tensor of the shape {tuple(labels.shape)}, one label for each; it "
-            f"returns {describe(answer)}."
-        )
+    require_tensor(answer, labels.shape, "one label for each")
     if answer.is_floating_point() or answer.dtype == torch.bool:
         raise Wrong(f"Labels are whole numbers; yours are of the type {answer.dtype}.")
     changed = answer != labels

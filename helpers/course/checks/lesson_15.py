@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline
 
-from helpers.course.checks import Wrong, check, describe
-from helpers.course.checks.answers import require_answer, require_close
+from helpers.course.checks import Wrong, check
+from helpers.course.checks.answers import require_answer, require_close, require_tensor
 
 WIDTH = 12
 
@@ -22,7 +22,7 @@ def start(start_vector: Callable, pipe: DiffusionPipeline) -> str:
         answer = start_vector(word, tokenizer, table.clone())
         require_answer(answer)
         ids = tokenizer(word).input_ids
-        _require_shape(answer, (WIDTH,), "one vector")
+        require_tensor(answer, (WIDTH,), "one vector")
         rows = table[ids[1:-1]]
         slips = {
             "The start and end tokens do not belong to the word: take `ids[1:-1]`.": (
@@ -48,13 +48,6 @@ def start(start_vector: Callable, pipe: DiffusionPipeline) -> str:
     return "The mean of a word's rows, without start and end."
 
 
-def _require_shape(answer: object, shape: tuple[int, ...], what: str) -> None:
-    if not isinstance(answer, torch.Tensor):
-        raise Wrong(f"Your function should return a tensor; it returns {describe(answer)}.")
-    if tuple(answer.shape) != shape:
-        raise Wrong(f"It should return {what}, of the shape {shape}; yours is {describe(answer)}.")
-
-
 @check("15.row")
 def row(only_row: Callable) -> str:
     generator = torch.Generator().manual_seed(15)
@@ -64,7 +57,7 @@ def row(only_row: Callable) -> str:
         require_answer(answer)
         if isinstance(answer, torch.Tensor) and answer.shape == gradient[number].shape:
             raise Wrong("That is the row alone. Return zeros around it, in the full shape.")
-        _require_shape(answer, (rows, WIDTH), "a tensor like `gradient`")
+        require_tensor(answer, (rows, WIDTH), "a tensor like `gradient`")
         wanted, inverted, column, last, ones = (torch.zeros_like(gradient) for _ in range(5))
         wanted[number] = gradient[number]
         inverted[:] = gradient
@@ -98,7 +91,7 @@ def cosine(cosines: Callable) -> str:
         require_answer(answer)
         if isinstance(answer, list | tuple | np.ndarray):
             answer = torch.as_tensor(answer)
-        _require_shape(answer, (rows,), "one number per row")
+        require_tensor(answer, (rows,), "one number per row")
         dots, lengths = table @ vector, table.norm(dim=1)
         slips = {
             "That is the dot product. Divide by the lengths of both.": dots,

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from training.loop import cosine
-from training.optimizers import MuonAndAdamW
+from training.optimizers import MuonAndAdamW, MuonInGroups
 
 
 def test_a_held_rate_does_not_depend_on_the_end_until_it_falls():
@@ -56,3 +56,24 @@ def test_what_takes_no_part_stays_as_it_is():
     network["inside"](network["conv_in"](torch.randn(1, 2, 5, 5))).sum().backward()
     optimizer.step()
     assert torch.equal(network["last"].weight, before)
+
+
+def test_matrices_in_groups_are_changed_as_by_pytorchs_muon():
+    torch.manual_seed(2)
+    shapes = [(4, 6), (4, 6), (6, 4), (4, 6), (3, 3)]
+    start = [torch.randn(shape) for shape in shapes]
+    settings = {"lr": 0.05, "weight_decay": 0.1}
+    changed = {}
+    for kind in (MuonInGroups, torch.optim.Muon):
+        matrices = [nn.Parameter(value.clone()) for value in start]
+        optimizer = kind(matrices, **settings, adjust_lr_fn="match_rms_adamw")
+        generator = torch.Generator().manual_seed(3)
+        for step in range(3):
+            for i, matrix in enumerate(matrices):
+                gradient = torch.randn(matrix.shape, generator=generator)
+                matrix.grad = None if (step, i) == (1, 0) else gradient
+            optimizer.step()
+        changed[kind] = matrices
+    for own, wanted, before in zip(*changed.values(), start, strict=True):
+        assert (wanted - before).abs().max() > 0.02
+        torch.testing.assert_close(own, wanted, atol=2e-3, rtol=0)  # of bfloat16

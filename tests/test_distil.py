@@ -18,7 +18,7 @@ from training.unet import NoisyLatents
 
 @pytest.fixture
 def teacher():
-    return random_unet((16, 32, 48))
+    return random_unet((24, 48))
 
 
 def random_unet(channels, seed=0):
@@ -46,56 +46,52 @@ def inputs(seed=1):
 
 
 # ------------------------------------------------------------------------------- the student
-@pytest.mark.parametrize("stages", [1, 2, 3])
-def test_a_student_has_fewer_blocks_and_works(teacher, stages):
-    student = distil.new_student(teacher, stages)
+@pytest.mark.parametrize("channels", [(24, 48), (16, 32), (8, 48)])
+def test_a_student_is_narrower_lacks_the_middle_and_works(teacher, channels):
+    student = distil.new_student(teacher, channels)
     assert student.mid_block is None
-    assert len(student.down_blocks) == len(student.up_blocks) == stages
+    assert student.config.block_out_channels == channels
     assert student.num_parameters() < teacher.num_parameters()
     assert student(*inputs()).sample.shape == (2, 4, 16, 16)
 
 
-def test_a_student_starts_with_the_teachers_weights(teacher):
-    torch.nn.init.uniform_(teacher.up_blocks[1].resnets[0].norm1.weight)  # untrained, all are 1
-    student = distil.new_student(teacher, 2)
-    theirs, own = teacher.state_dict(), student.state_dict()
-    assert torch.equal(
-        own["down_blocks.1.resnets.0.conv1.weight"], theirs["down_blocks.1.resnets.0.conv1.weight"]
-    )
-    # The last block up is number 1 of the student and number 2 of the teacher.
-    assert torch.equal(
-        own["up_blocks.1.resnets.1.conv1.weight"], theirs["up_blocks.2.resnets.1.conv1.weight"]
-    )
-    # Less comes from below into its first block up; the part for the skip connection is the same.
-    weight = own["up_blocks.0.resnets.0.conv1.weight"]
-    assert torch.equal(weight[:, -32:], theirs["up_blocks.1.resnets.0.conv1.weight"][:, -32:])
-    assert weight[:, :-32].abs().max() == 0
-    name = "resnets.0.norm1.weight"
-    assert torch.equal(own[f"up_blocks.0.{name}"][-32:], theirs[f"up_blocks.1.{name}"][-32:])
+def test_a_student_starts_with_two_of_three_of_the_teachers_channels(teacher):
+    theirs = teacher.state_dict()
+    own = distil.new_student(teacher, (16, 32)).state_dict()
+    assert distil.kept(6, 4).tolist() == [0, 1, 3, 4]
+    name = "down_blocks.1.resnets.0.conv2.weight"
+    two_of_three = [i for i in range(48) if i % 3 != 2]
+    assert torch.equal(own[name], theirs[name][two_of_three][:, two_of_three])
+    assert torch.equal(own["conv_in.weight"], theirs["conv_in.weight"][two_of_three[:16]])
+    assert torch.equal(own["conv_out.bias"], theirs["conv_out.bias"])  # the latents have four
+    # What comes from below stands before what the skip connection brings; both lose a third.
+    name = "up_blocks.0.resnets.0.conv1.weight"
+    both = [*two_of_three, *(48 + i for i in two_of_three)]
+    assert torch.equal(own[name], theirs[name][two_of_three][:, both])
 
 
-def test_a_student_without_removed_blocks_is_as_good_as_its_teacher():
+def test_a_student_as_wide_as_its_teacher_is_as_good():
     """Only the middle goes; where the middle adds nothing, both must agree."""
     teacher = random_unet((16, 32))
     with torch.no_grad():
         for name, weight in teacher.mid_block.named_parameters():
             if ".conv2." in name or ".proj_out." in name:  # what each layer adds
                 weight.zero_()
-    student = distil.new_student(teacher, 2)
+    student = distil.new_student(teacher, (16, 32))
     with torch.no_grad():
         assert torch.allclose(student(*inputs()).sample, teacher(*inputs()).sample, atol=1e-6)
 
 
-@pytest.mark.parametrize("stages", [0, 4])
-def test_a_student_cannot_have_more_stages_than_its_teacher(teacher, stages):
-    with pytest.raises(ValueError, match=f"between 1 and the teacher's 3; got {stages}"):
-        distil.new_student(teacher, stages)
+@pytest.mark.parametrize("channels", [(24,), (24, 48, 48), (24, 56), (0, 48)])
+def test_a_student_that_does_not_fit_into_its_teacher_is_refused(teacher, channels):
+    with pytest.raises(ValueError, match=r"channels must be .* at most \(24, 48\); got \("):
+        distil.new_student(teacher, channels)
 
 
 # ------------------------------------------------------------------------------- the losses
 def test_the_same_blocks_are_watched_in_both(teacher):
-    student = distil.new_student(teacher, 2)
-    seen_in_student, seen_in_teacher = distil.Watched(student, 2), distil.Watched(teacher, 2)
+    student = distil.new_student(teacher, (24, 48))
+    seen_in_student, seen_in_teacher = distil.Watched(student), distil.Watched(teacher)
     student(*inputs()), teacher(*inputs())
     assert list(seen_in_student.features) == ["down 0", "down 1", "up 0", "up 1"]
     shapes = {name: tuple(value.shape) for name, value in seen_in_teacher.features.items()}
@@ -104,6 +100,13 @@ def test_the_same_blocks_are_watched_in_both(teacher):
     for name in ("down 0", "down 1"):
         torch.testing.assert_close(seen_in_student.features[name], seen_in_teacher.features[name])
     assert not torch.allclose(seen_in_student.features["up 0"], seen_in_teacher.features["up 0"])
+
+
+def test_a_narrow_block_is_compared_with_the_channels_that_it_keeps():
+    wanted = {"block": torch.arange(6.0).view(1, 6, 1, 1)}
+    own = wanted["block"][:, [0, 1, 3, 4]]
+    assert distil.feature_loss({"block": own}, wanted) == 0
+    assert distil.feature_loss({"block": wanted["block"][:, :4]}, wanted) > 0
 
 
 def test_the_feature_loss_counts_every_block_alike():
@@ -119,7 +122,7 @@ def test_the_feature_loss_counts_every_block_alike():
 def train(folder, teacher, latents, steps=40, stop_at=None, **settings):
     settings = {"steps": steps, "learning_rate": 3e-3, "ema": 0.0, **settings}
     settings = changed(TINY, "distil", **settings).distil
-    student = distil.new_student(teacher, 2)
+    student = distil.new_student(teacher, (16, 32))
     if stop_at is not None:
         batch = latents.batch
 
@@ -234,15 +237,16 @@ def test_the_comparison_writes_every_figure_and_the_card(trained):
     folder = trained.weights / "stickers-distilled"
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     models = {"stickers", "stickers-distilled"}
-    assert set(figures["seconds"]) == set(figures["unet_parameters"]) == models
+    assert set(figures["contenders"]) == models
     for rows in figures["verdicts"].values():
         assert set(rows) == {"real", *models}
         assert all(0 <= row["R-precision"] <= 100 for row in rows.values())
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "| distil-1 | 3 |" in card
-    sizes = figures["unet_parameters"]
+    key = "million parameters in the U-Net"
+    sizes = {name: row[key] for name, row in figures["contenders"].items()}
     assert sizes["stickers-distilled"] < sizes["stickers"]
-    assert all(f"{round(count / 1e6, 2):g}" in card for count in sizes.values())
+    assert all(f"| {name} | {size:g} | 25 | 5 |" in card for name, size in sizes.items())
 
 
 def test_compared_prompts_all_differ():

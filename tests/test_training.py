@@ -578,7 +578,9 @@ def test_the_curve_measures_each_kept_average(trained):
     trained.curve()
     rows = (trained.logs / "curve-1.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(row)["step"] for row in rows] == [2, TINY.unet.steps]
-    assert json.loads(rows[-1])["minutes"] is not None
+    last = json.loads(rows[-1])
+    assert last["minutes"] is not None and len(last["velocity errors"]) == 10
+    assert last["mean error"] == pytest.approx(sum(last["velocity errors"]) / 10, abs=1e-3)
 
 
 def test_recipes_are_compared_and_one_that_is_there_is_not_tried_again(trained, monkeypatch):

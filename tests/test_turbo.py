@@ -1,5 +1,7 @@
 """The distillation of a few-step student, shrunk, and its parts against diffusers' own."""
 
+import json
+
 import pytest
 import torch
 from diffusers import DDIMScheduler, LCMScheduler
@@ -78,3 +80,21 @@ def test_a_tiny_turbo_is_trained_exported_and_draws_in_two_steps(trained):
     assert calls == [1, 1]  # one prediction a step, without guidance
     assert result.images[0].size == (128, 128)
     assert (trained.student_logs / "turbo-1.jsonl").exists()
+
+
+def test_a_turbo_is_compared_with_its_teacher_at_few_steps(trained):
+    trained.turbo()
+    trained.evaluate_turbo()
+    folder = trained.weights / "stickers-turbo"
+    figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
+    ways = {name: (row["steps"], row["guidance"]) for name, row in figures["contenders"].items()}
+    assert ways == {
+        "stickers, 25 steps": (25, 5.0),
+        "stickers, 4 steps": (4, 5.0),
+        "stickers-turbo, 1 step": (1, 1.0),
+        "stickers-turbo, 2 steps": (2, 1.0),
+        "stickers-turbo, 4 steps": (4, 1.0),
+    }
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "# Stickers, turbo" in card and "`python -m training turbo`" in card
+    assert "| turbo-1 | 3 |" in card and "distil" not in card.split("## Training")[1].split("##")[0]

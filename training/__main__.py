@@ -22,12 +22,13 @@ from helpers.faces.restorer import Restorer
 from helpers.ranking.sticker_clip import StickerClip
 from training.card import hardware, write_card
 from training.clip import new_clip, train_clip
-from training.compare import compare, write_student_card
+from training.compare import FEW_STEPS, STUDENTS, Contender, compare, write_student_card
 from training.data import Dataset, Sample
 from training.distil import new_student, train_student
 from training.evaluate import Judge, curve, evaluate, prompt
 from training.export import (
     WEIGHTS,
+    assembled,
     default_scheduler,
     export_clip,
     export_pipeline,
@@ -39,7 +40,7 @@ from training.loop import Loop, hand_over
 from training.lora import golden_of_pictures, measure, train_lora, write_lora_card
 from training.pictures import GRIDS, write_pictures
 from training.presets import PRESETS, ClipSettings, Preset, UnetSettings
-from training.recipes import RECIPES, try_recipe
+from training.recipes import RECIPES, encoded, try_recipe
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
 from training.tokenizer import train_tokenizer
 from training.turbo import train_turbo, turbo_scheduler
@@ -222,10 +223,17 @@ class Recipe:
 
     def export(self) -> None:
         """Writes helpers/weights from what is trained."""
-        unet, vae, clip, tokenizer = self.unet(), self.decoder(), self.clip(), self.tokenizer()
-        scheduler = default_scheduler(self.preset.scheduler, self.preset.unet.prediction_type)
+        clip, tokenizer = self.clip(), self.tokenizer()
+        pipe = self.assembled(clip, self.decoder(), self.unet())
         export_clip(clip, tokenizer, self.weights / "stickers-clip")
-        export_pipeline(clip, vae, unet, tokenizer, scheduler, self.weights / "stickers")
+        export_pipeline(pipe, self.weights / "stickers")
+
+    def assembled(
+        self, clip: StickerClip, vae: AutoencoderKL, unet: UNet2DConditionModel
+    ) -> StableDiffusionPipeline:
+        """Parts of this run as the pipeline that will be shipped."""
+        scheduler = default_scheduler(self.preset.scheduler, self.preset.unet.prediction_type)
+        return assembled(clip, vae, unet, self.tokenizer(), scheduler)
 
     def evaluate(self) -> None:
         """Measures what is shipped and writes its card."""
@@ -241,7 +249,7 @@ class Recipe:
         shared = replace(self.preset.unet, seed=settings.seed, batch_size=settings.batch_size)
         loop = train_student(
             settings,
-            new_student(shipped.unet, settings.stages),
+            new_student(shipped.unet, settings.channels),
             shipped.unet,
             self.shipped_latents(shared, shipped),
             self.folder,
@@ -268,15 +276,31 @@ class Recipe:
         export_unet(loop.model.eval().cpu(), folder, "stickers", turbo_scheduler(settings))
 
     def evaluate_distilled(self) -> None:
-        """Measures the student beside its teacher and writes its card."""
-        folder = self.weights / "stickers-distilled"
+        """Measures the smaller student beside its teacher and writes its card."""
+        names = ("stickers", "stickers-distilled")
+        contenders = {name: Contender(self.shipped(name)) for name in names}
+        self.compare_student("stickers-distilled", contenders)
+
+    def evaluate_turbo(self) -> None:
+        """Measures the student of few steps beside its teacher and writes its card."""
+        teacher, student = self.shipped(), self.shipped("stickers-turbo")
+        contenders = {
+            "stickers, 25 steps": Contender(teacher),
+            "stickers, 4 steps": Contender(teacher, num_inference_steps=4),
+        }
+        for steps in FEW_STEPS:
+            label = f"stickers-turbo, {steps} step{'s' * (steps > 1)}"
+            contenders[label] = Contender(student, steps, guidance_scale=1.0)
+        self.compare_student("stickers-turbo", contenders)
+
+    def compare_student(self, name: str, contenders: dict[str, Contender]) -> None:
+        folder = self.weights / name
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
-        pipes = {name: self.shipped(name) for name in ("stickers", "stickers-distilled")}
         judge = self.judge_of_pictures()
         ranker = load_ranker(self.judge_folder, device="cpu")
         prompts, rounds = self.preset.distil.evaluation_prompts, self.preset.evaluation_rounds
-        compare(pipes, ranker, judge, folder / "figures.json", about, prompts, rounds)
-        write_student_card(folder, self.student_logs)
+        compare(contenders, ranker, judge, folder / "figures.json", about, prompts, rounds)
+        write_student_card(STUDENTS[name], folder, self.student_logs)
 
     def restorer(self) -> None:
         """Trains the face restorer beside the shipped autoencoder; exports and measures it."""
@@ -322,14 +346,19 @@ class Recipe:
         for file in self.folder.glob(f"{name}-step*.pt"):
             step = int(file.stem.rpartition("step")[2])
             snapshots[step] = torch.load(file, weights_only=True, map_location="cpu")
-        pipe = self.shipped(device=self.preset.machine.device)
+        clip, settings = self.clip(), self.preset.unet
+        pipe = self.assembled(clip, self.vae(), new_unet(settings, self.preset.clip.text_width))
+        pipe.set_progress_bar_config(disable=True)
+        new_pictures = Dataset(settings.seed + 1000)
+        unseen = encoded(pipe, settings, new_pictures, self.preset.curve_errors)
         curve(
-            pipe,
+            pipe.to(self.preset.machine.device),
             self.judge_of_pictures(),
             snapshots,
             minutes,
             self.logs / f"curve-{self.run}.jsonl",
             self.preset.curve_pictures,
+            unseen,
         )
 
     def recipes(self, only: str | None = None) -> None:
@@ -371,7 +400,7 @@ class Recipe:
 STAGES: tuple[str, ...] = (
     "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
     "evaluate", "curve", "recipes", "pictures", "hand_over", "distil", "turbo",
-    "evaluate_distilled", "restorer", "golden", "lora",
+    "evaluate_distilled", "evaluate_turbo", "restorer", "golden", "lora",
 )  # fmt: skip
 
 

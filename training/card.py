@@ -40,7 +40,7 @@ LIMITS = """\
 - Portraits are cartoon faces with two words for a person, "woman" and "man", four skin tones and
   nine kinds of hair: a toy world, far less than the people in it. Do not take it as a picture of
   anyone.
-- Two of its schedulers, PNDM and LMS, give some portraits false colours at guidance 7.5.
+- Some schedulers give portraits false colours at guidance 7.5 (`course/pictures/schedulers.png`).
 - The features of a face are a few pixels large, and the autoencoder loses some of them: the PSNR
   above says how much, for each skin tone.
 """
@@ -58,9 +58,10 @@ def table(rows: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def training_table(logs: Path) -> str:
+def training_table(logs: Path, stage: str = "") -> str:
+    """The trainings that a folder has logs of, or only those of one stage."""
     rows = {}
-    for file in sorted(logs.glob("*.jsonl")):
+    for file in sorted(logs.glob(f"{stage}*.jsonl")):
         if file.stem.startswith("curve-"):  # verdicts, not a training
             continue
         last = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
@@ -84,13 +85,13 @@ def write_card(folder: Path, logs: Path) -> None:
         f"""{HEADER}
 ## Training
 `python -m training all`, then `python -m training all --run 2` and so on, with the preset
-`{figures["preset"]}`. `training/README.md` says what each run ran on.
+`{figures["preset"]}`. Run 8 began the autoencoder and the U-Net anew, on new pictures; CLIP and the
+judge are of the runs before it. `training/README.md` says what each run ran on.
 
 {training_table(logs)}
 
-From unet-5 on, the loss weighs the timesteps (min-SNR; from unet-6 on, each by 0.2 or more), and
-from unet-7 on all drawings have one size: so those of unet-4 to unet-7 do not compare. judge-7
-reads other captions than judge-1 and judge-2.
+The U-Net's loss weighs the timesteps (min-SNR, each by 0.2 or more), and judge-7 reads other
+captions than judge-1 and judge-2: so losses of different lines do not compare.
 
 ## Figures
 Written by `python -m training evaluate` on {figures["hardware"]}; torch {figures["torch"]},
@@ -111,10 +112,10 @@ model](../stickers-distilled/README.md) has such verdicts on other pictures, at 
 
 {verdicts}
 
-The scheduler that is shipped is {figures["scheduler"]}. Stable Diffusion 1.x ships PNDM, but at
-guidance 7.5 that gives some portraits false colours, which DDIM, DPM++ 2M and Euler do not: look at
-`course/pictures/schedulers.png`. Three schedulers measured on stickers of trained combinations,
-without portraits, 25 steps, guidance 7.5:
+The scheduler that is shipped is {figures["scheduler"]}. Stable Diffusion 1.x ships PNDM, with which
+the first sticker model drew portraits in false colours at guidance 7.5. All of them are in
+`course/pictures/schedulers.png`. Three measured on stickers of trained combinations, without
+portraits, 25 steps, guidance 7.5:
 
 {table(figures["schedulers"])}
 

@@ -1,39 +1,84 @@
-"""Measures the distilled model beside its teacher and writes its card.
+"""Measures a student beside its teacher and writes its card.
 
 R-precision (Xu et al. 2018, arXiv:1711.10485): each picture is compared with its own prompt and 99
 others; the share of pictures whose own prompt fits best, as the judge of evaluate.py sees it.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.ranking.ranker import Ranker, r_precision
 from training.card import table, training_table
-from training.evaluate import TIMED_THREADS, Judge, generate, prompt, seconds_an_image, wanted
+from training.evaluate import (
+    STEPS,
+    TIMED_THREADS,
+    Judge,
+    generate,
+    prompt,
+    seconds_an_image,
+    wanted,
+)
 
 GUIDANCE_SCALE = 5.0
 KINDS = ("trained", "held out")
+FEW_STEPS = (1, 2, 4)  # that the student of few steps is measured at
 
-HEADER = """\
----
-license: mit
-library_name: diffusers
-pipeline_tag: text-to-image
----
 
-# Stickers, distilled
+@dataclass(frozen=True)
+class Contender:
+    """A pipeline and how it draws."""
 
-The model `stickers` with a smaller U-Net, made as in BK-SDM (Kim et al. 2023,
-[arXiv:2305.15798](https://arxiv.org/abs/2305.15798)): the middle and the innermost stage of the
-teacher's U-Net are removed, the rest starts with the teacher's weights, and it learns the teacher's
-task, the teacher's output and the teacher's features together (`training/distil.py`). This folder
-holds the U-Net alone; `load_pipeline("stickers-distilled")` takes the other parts from `stickers`.
-Data, licences and limits are those of `stickers`, see its card.
-"""
+    pipe: StableDiffusionPipeline
+    num_inference_steps: int = STEPS
+    guidance_scale: float = GUIDANCE_SCALE
+
+    def pictures(self, abouts: list, seed: int) -> list[np.ndarray]:
+        return generate(self.pipe, abouts, self.guidance_scale, seed, self.num_inference_steps)
+
+    def seconds(self) -> float:
+        """Of one picture."""
+        return seconds_an_image(self.pipe, 1, self.guidance_scale, self.num_inference_steps)
+
+
+@dataclass(frozen=True)
+class Student:
+    """What the card says of a student: its title, how it was made, and the stages that did it."""
+
+    title: str
+    made: str
+    stage: str
+    evaluation: str
+
+
+STUDENTS = {
+    "stickers-distilled": Student(
+        "Stickers, distilled",
+        """\
+The model `stickers` with a smaller U-Net, made in the way of BK-SDM (Kim et al. 2023,
+[arXiv:2305.15798](https://arxiv.org/abs/2305.15798)): the middle block of the teacher's U-Net is
+removed, every layer keeps two of three channels, the rest starts with the teacher's weights, and it
+learns the teacher's task, the teacher's output and the teacher's features together
+(`training/distil.py`).""",
+        "distil",
+        "evaluate_distilled",
+    ),
+    "stickers-turbo": Student(
+        "Stickers, turbo",
+        """\
+The model `stickers` with a U-Net that draws in 1 to 4 steps, with `LCMScheduler` and without
+guidance, which it has in its weights. It was made by latent consistency distillation (Luo et al.
+2023, [arXiv:2310.04378](https://arxiv.org/abs/2310.04378)): from any point of the way from noise to
+picture, it learned to see the end of that way (`training/turbo.py`).""",
+        "turbo",
+        "evaluate_turbo",
+    ),
+}
 
 
 def different(kind: str, count: int, seed: int) -> list:
@@ -49,17 +94,14 @@ def figures_of(pictures: list[np.ndarray], abouts: list, ranker: Ranker, judge: 
     return {"R-precision": round(100 * r_precision(scores), 1), **judge.shares(pictures, abouts)}
 
 
-def median_seconds(pipes: dict, rounds: int) -> dict[str, float]:
+def median_seconds(contenders: dict[str, Contender], rounds: int) -> dict[str, float]:
     """Seconds an image of each, measured in turn so that a busy moment hits all alike."""
-    times = [
-        {name: seconds_an_image(pipe, rounds=1) for name, pipe in pipes.items()}
-        for _ in range(rounds)
-    ]
-    return {name: float(np.median([row[name] for row in times])) for name in pipes}
+    times = [{name: one.seconds() for name, one in contenders.items()} for _ in range(rounds)]
+    return {name: float(np.median([row[name] for row in times])) for name in contenders}
 
 
 def compare(
-    pipes: dict,
+    contenders: dict[str, Contender],
     ranker: Ranker,
     judge: Judge,
     output: Path,
@@ -68,55 +110,65 @@ def compare(
     rounds: int,
     seed: int = 7_000,
 ) -> None:
-    """All figures of the pipelines, by name, written to a JSON file; timed in so many rounds."""
+    """All figures of the contenders, by name, in a JSON file; timed in so many rounds."""
+    seconds = median_seconds(contenders, rounds)
     figures = {
         **about,
         "prompts": prompts,
-        "guidance_scale": GUIDANCE_SCALE,
-        "unet_parameters": {name: pipe.unet.num_parameters() for name, pipe in pipes.items()},
-        "seconds": median_seconds(pipes, rounds),
+        "contenders": {
+            name: {
+                "million parameters in the U-Net": round(one.pipe.unet.num_parameters() / 1e6, 2),
+                "steps": one.num_inference_steps,
+                "guidance": one.guidance_scale,
+                "seconds an image": seconds[name],
+            }
+            for name, one in contenders.items()
+        },
         "verdicts": {},
     }
     for kind in KINDS:
         samples = different(kind, prompts, seed)
         abouts = [sample.about for sample in samples]
         rows = {"real": figures_of([s.picture for s in samples], abouts, ranker, judge)}
-        for name, pipe in pipes.items():
-            pictures = generate(pipe, abouts, GUIDANCE_SCALE, seed)
-            rows[name] = figures_of(pictures, abouts, ranker, judge)
+        for name, one in contenders.items():
+            rows[name] = figures_of(one.pictures(abouts, seed), abouts, ranker, judge)
             print(kind, name, rows[name], flush=True)
         figures["verdicts"][kind] = rows
     write_whole(output, json.dumps(figures, indent=2) + "\n")
 
 
-def write_student_card(folder: Path, logs: Path) -> None:
+def write_student_card(student: Student, folder: Path, logs: Path) -> None:
     """README.md of the weights' folder, from its figures.json."""
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    sizes = {
-        name: {
-            "million parameters in the U-Net": round(count / 1e6, 2),
-            "seconds an image": figures["seconds"][name],
-        }
-        for name, count in figures["unet_parameters"].items()
-    }
     verdicts = "\n\n".join(
         f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
     )
     write_whole(
         folder / "README.md",
-        f"""{HEADER}
-## Training
-`python -m training distil`, with the preset `{figures["preset"]}`. Each began anew from the teacher
-of its run; the last one is shipped.
+        f"""---
+license: mit
+library_name: diffusers
+pipeline_tag: text-to-image
+---
 
-{training_table(logs)}
+# {student.title}
+
+{student.made}
+This folder holds the U-Net alone; `load_pipeline("{folder.name}")` takes the other parts from
+`stickers`. Data, licences and limits are those of `stickers`, see its card.
+
+## Training
+`python -m training {student.stage}`, with the preset `{figures["preset"]}`. Each began anew from
+the teacher of its run; the last one is shipped.
+
+{training_table(logs, student.stage)}
 
 ## Figures
-Written by `python -m training evaluate_distilled` on {figures["hardware"]}; torch
-{figures["torch"]}, 25 steps, guidance {figures["guidance_scale"]:g}. Time: the median of one image,
-both models in turn, on {TIMED_THREADS} cores of the processor.
+Written by `python -m training {student.evaluation}` on {figures["hardware"]}; torch
+{figures["torch"]}. Time: the median of one image, all in turn, on {TIMED_THREADS} cores of the
+processor.
 
-{table(sizes)}
+{table(figures["contenders"])}
 
 R-precision: how often the picture's own prompt fits better than all the others, out of
 {figures["prompts"]}, as a CLIP of another seed sees it. Subject, background and style as in the

@@ -1,14 +1,18 @@
-"""A smaller U-Net that learns from the shipped one: BK-SDM (Kim et al. 2023, arXiv:2305.15798).
+"""A smaller U-Net that learns from the shipped one, in the way of BK-SDM (Kim et al. 2023,
+arXiv:2305.15798).
 
-Blocks are removed, what is left starts with the teacher's own weights, and three losses train it:
+What is left of the teacher starts with its weights, and three losses train it:
 
 - task: predict the velocity of the noisy latents, as the teacher once learned to;
 - output: predict what the teacher predicts;
 - features: give at the end of every block what the teacher's block gives there.
 
-As in BK-SDM-Tiny, the middle and the innermost stage go. Whole stages go here, since the sticker
-U-Net has one layer a block and so no second layers that could be removed instead.
+As in BK-SDM, the middle block goes. Its authors then remove layers of the other blocks. The sticker
+U-Net has no second layers to remove, so its layers become narrower instead: of the teacher's
+channels, which are numbers at each place, the student keeps some, evenly spread.
 """
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -20,66 +24,49 @@ from training.presets import DistilSettings, Machine
 from training.unet import NoisyLatents, for_training
 
 
-def new_student(teacher: UNet2DConditionModel, stages: int) -> UNet2DConditionModel:
-    """The teacher's first `stages` stages down and its last ones up, with its weights.
+def new_student(teacher: UNet2DConditionModel, channels: Sequence[int]) -> UNet2DConditionModel:
+    """The teacher without its middle, with so many channels in each stage, and with its weights.
 
-    Raises ValueError if the teacher has fewer stages.
+    Raises ValueError if the teacher has another number of stages, or fewer channels in one.
     """
-    has = len(teacher.config.block_out_channels)
-    if not 1 <= stages <= has:
-        raise ValueError(f"stages must be between 1 and the teacher's {has}; got {stages}")
+    has = tuple(teacher.config.block_out_channels)
+    if len(channels) != len(has) or not all(
+        1 <= own <= most for own, most in zip(channels, has, strict=True)
+    ):
+        raise ValueError(
+            f"channels must be one number for each of the teacher's stages, at most {has}; got "
+            f"{tuple(channels)}"
+        )
     student = UNet2DConditionModel.from_config(
-        teacher.config,
-        block_out_channels=teacher.config.block_out_channels[:stages],
-        down_block_types=teacher.config.down_block_types[:stages],
-        up_block_types=teacher.config.up_block_types[-stages:],
-        mid_block_type=None,
+        teacher.config, block_out_channels=tuple(channels), mid_block_type=None
     )
     weights = teacher.state_dict()
     student.load_state_dict(
-        {
-            name: fitted(own, weights[name_in_teacher(name, has - stages)])
-            for name, own in student.state_dict().items()
-        }
+        {name: narrowed(weights[name], own.shape) for name, own in student.state_dict().items()}
     )
     return student
 
 
-def name_in_teacher(name: str, removed: int) -> str:
-    """Where the teacher has this weight: its up blocks begin with those of the removed stages."""
-    if not name.startswith("up_blocks."):
-        return name
-    blocks, number, rest = name.split(".", 2)
-    return f"{blocks}.{int(number) + removed}.{rest}"
+def kept(teachers: int, own: int) -> torch.Tensor:
+    """Which of the teacher's channels a narrower layer keeps, evenly spread: (own,) int64."""
+    return torch.arange(own) * teachers // own
 
 
-def fitted(own: torch.Tensor, teachers: torch.Tensor) -> torch.Tensor:
-    """The teacher's weight in the shape of the student's, `own`.
-
-    Only the first layer on the way up differs. Its input is what comes from below, then what the
-    skip connection brings. The removed stage gave more channels than now come from below, so the
-    part for the skip connection, the last channels, is kept and the rest starts without effect.
-    """
-    if own.shape == teachers.shape:
-        return teachers.clone()
-    kept = own.shape[0] if own.ndim == 1 else own.shape[1]
-    kept //= 2  # as many from below as over the skip connection
-    value = own.clone()
-    if own.ndim == 1:  # a norm
-        value[-kept:] = teachers[-kept:]
-    else:  # a convolution
-        value.zero_()
-        value[:, -kept:] = teachers[:, -kept:]
-    return value
+def narrowed(weight: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """The teacher's weight in the shape of the student's."""
+    for dimension, own in enumerate(shape):
+        chosen = kept(weight.shape[dimension], own).to(weight.device)
+        weight = weight.index_select(dimension, chosen)
+    return weight
 
 
 class Watched:
     """Keeps what the last layer of each block gave in the latest call, (n, channels, h, w)."""
 
-    def __init__(self, unet: UNet2DConditionModel, stages: int) -> None:
+    def __init__(self, unet: UNet2DConditionModel) -> None:
         self.features: dict[str, torch.Tensor] = {}
-        blocks = {f"down {i}": block for i, block in enumerate(unet.down_blocks[:stages])}
-        blocks |= {f"up {i}": block for i, block in enumerate(unet.up_blocks[-stages:])}
+        blocks = {f"down {i}": block for i, block in enumerate(unet.down_blocks)}
+        blocks |= {f"up {i}": block for i, block in enumerate(unet.up_blocks)}
         for name, block in blocks.items():
             last_layer(block).register_forward_hook(self.keep(name))
 
@@ -95,15 +82,19 @@ def last_layer(block: nn.Module) -> nn.Module:
     return (getattr(block, "attentions", None) or block.resnets)[-1]
 
 
-def feature_loss(student: dict[str, torch.Tensor], teacher: dict[str, torch.Tensor]):
+def feature_loss(
+    student: dict[str, torch.Tensor], teacher: dict[str, torch.Tensor]
+) -> torch.Tensor:
     """Mean over the blocks of the squared distance, in units of the teacher's own square.
 
-    The paper adds the plain distances up; in units of its own size, each block counts alike.
+    A narrower block is compared with the channels that it keeps. The paper adds the plain distances
+    up; in units of its own size, each block counts alike.
     """
-    losses = [
-        F.mse_loss(student[name], wanted) / wanted.square().mean()
-        for name, wanted in teacher.items()
-    ]
+    losses = []
+    for name, whole in teacher.items():
+        own = student[name]
+        wanted = whole[:, kept(whole.shape[1], own.shape[1]).to(whole.device)]
+        losses.append(F.mse_loss(own, wanted) / wanted.square().mean())
     return torch.stack(losses).mean()
 
 
@@ -117,12 +108,11 @@ def train_student(
     machine: Machine,
 ) -> Loop:
     """Trains for the settings' steps and returns the loop, the averaged weights in its model."""
-    stages = len(student.down_blocks)
     device = machine.device
     for unet in (student, teacher):
         for_training(unet, device)
     teacher.eval().requires_grad_(False)
-    students, teachers = Watched(student, stages), Watched(teacher, stages)
+    students, teachers = Watched(student), Watched(teacher)
 
     def loss_of(step: int):
         noisy, timesteps, states, target = (x.to(device) for x in latents.batch(step))

@@ -32,6 +32,7 @@ from helpers.vocabulary import (
 from training.clip import to_pixels, tokens
 from training.data import Dataset, Portrait, Sample, Sticker, article
 from training.presets import Preset
+from training.unet import NoisyLatents, velocity_errors
 
 GUIDANCE_SCALES = (1.0, 3.0, 5.0, 7.5)
 STEPS = 25
@@ -117,7 +118,14 @@ def wanted(kind: str, count: int, seed: int) -> list[Sample]:
     return Dataset(seed, kind == "held out", share).samples(0, count)
 
 
-def generate(pipe, abouts: list, guidance_scale: float, seed: int, batch_size: int = 10):
+def generate(
+    pipe,
+    abouts: list,
+    guidance_scale: float,
+    seed: int,
+    num_inference_steps: int = STEPS,
+    batch_size: int = 10,
+) -> list[np.ndarray]:
     """One picture for each, (128, 128, 3) uint8."""
     pictures = []
     for start in range(0, len(abouts), batch_size):
@@ -126,7 +134,7 @@ def generate(pipe, abouts: list, guidance_scale: float, seed: int, batch_size: i
         result = pipe(
             [prompt(about) for about in batch],
             guidance_scale=guidance_scale,
-            num_inference_steps=STEPS,
+            num_inference_steps=num_inference_steps,
             generator=generators,
             output_type="np",
         )
@@ -157,14 +165,16 @@ def vae_figures(vae: AutoencoderKL, pictures: int, seed: int) -> dict:
     return {"held-out stickers": psnr(held_out), "portraits": psnr(portraits), "faces": by_tone}
 
 
-def seconds_an_image(pipe, rounds: int) -> float:
-    """Median over rounds: one image, 25 steps, guidance 5, with TIMED_THREADS of the processor."""
+def seconds_an_image(
+    pipe, rounds: int, guidance_scale: float = 5.0, num_inference_steps: int = STEPS
+) -> float:
+    """Median over rounds: one image, with TIMED_THREADS of the processor."""
     threads, times = torch.get_num_threads(), []
     pipe.to("cpu")
     torch.set_num_threads(TIMED_THREADS)
     for seed in range(rounds + 1):
         began = time.perf_counter()
-        generate(pipe, [Sticker("fox", "3d", "teal")], 5.0, seed)
+        generate(pipe, [Sticker("fox", "3d", "teal")], guidance_scale, seed, num_inference_steps)
         times.append(time.perf_counter() - began)
     torch.set_num_threads(threads)
     return round(float(np.median(times[1:])), 2)
@@ -228,15 +238,23 @@ def curve(
     minutes: dict[int, float],
     output: Path,
     pictures: int,
+    unseen: NoisyLatents,
 ) -> None:
     """The verdicts at guidance 5 of averages kept on the way, by step, as JSON lines.
 
-    `minutes` are those of training, by step, where they were noted.
+    `minutes` are those of training, by step, where they were noted; `unseen` are new pictures, for
+    which the error of the velocity is told.
     """
     rows = []
     for step, weights in sorted(snapshots.items()):
         pipe.unet.load_state_dict(weights)
+        errors = velocity_errors(pipe.unet, unseen)
         figures = picture_figures(pipe, judge, pictures, seed=8_000, scales=(5.0,))
-        row = {"step": step, "minutes": minutes.get(step)}
+        row = {
+            "step": step,
+            "minutes": minutes.get(step),
+            "velocity errors": [round(error, 4) for error in errors],
+            "mean error": round(sum(errors) / len(errors), 4),
+        }
         rows.append(row | {kind: scores["guidance 5"] for kind, scores in figures.items()})
         write_whole(output, "".join(json.dumps(row) + "\n" for row in rows))

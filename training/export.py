@@ -75,9 +75,9 @@ def default_scheduler(name: str, prediction_type: str):
     return getattr(diffusers, name).from_config(as_in_sd.config)
 
 
-def export_pipeline(clip: StickerClip, vae, unet, tokenizer, scheduler, folder: Path) -> None:
-    """A `StableDiffusionPipeline` folder, float16 safetensors."""
-    pipe = StableDiffusionPipeline(
+def assembled(clip: StickerClip, vae, unet, tokenizer, scheduler) -> StableDiffusionPipeline:
+    """The parts as a pipeline."""
+    return StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder(clip),
         tokenizer=tokenizer,
@@ -87,6 +87,10 @@ def export_pipeline(clip: StickerClip, vae, unet, tokenizer, scheduler, folder: 
         feature_extractor=None,
         requires_safety_checker=False,
     )
+
+
+def export_pipeline(pipe: StableDiffusionPipeline, folder: Path) -> None:
+    """The pipeline's folder, float16 safetensors."""
     replaced(folder, lambda part: pipe.to(torch.float16).save_pretrained(part))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from helpers import image_grid
+from helpers import image_grid, seeded_latents
+from helpers.sampling.stages import decode
 from helpers.vocabulary import STYLES, SUBJECTS
 from training.data import PLACES, Sticker, background, icons
 from training.evaluate import prompt, wanted
@@ -18,6 +19,7 @@ GRIDS = Path(__file__).resolve().parents[1] / "course" / "pictures"
 GUIDANCE_SCALE = 5.0
 STEPS = 25
 SMALL = 72  # pixels of each picture on the sheet of all
+LARGE = 256  # pixels, in the README
 
 HERO = """\
 a 3d sticker of a fox in a meadow
@@ -60,19 +62,57 @@ def subjects_by_style(pipe) -> Image.Image:
     return image_grid(draw(pipe, prompts, [1] * len(prompts)), cols=len(shown), labels=labels)
 
 
-def all_stickers(pipe) -> Image.Image:
-    """Every subject in every style on white, once each: left as drawn, right as they should be."""
+def draw_all(pipe) -> dict[Sticker, Image.Image]:
+    """Every subject in every style on white, once each."""
     abouts = [Sticker(name, style, "white") for name in SUBJECTS for style in STYLES]
     drawn = draw(pipe, [prompt(about) for about in abouts], [1] * len(abouts))
-    true = [sticker_in_the_middle(about) for about in abouts]
+    return dict(zip(abouts, drawn, strict=True))
+
+
+def all_stickers(drawn: dict[Sticker, Image.Image]) -> Image.Image:
+    """All of them: left as drawn, right as they should be."""
+    true = [sticker_in_the_middle(about) for about in drawn]
     small = [
-        [image.resize((SMALL, SMALL), Image.LANCZOS) for image in half] for half in (drawn, true)
+        [image.resize((SMALL, SMALL), Image.LANCZOS) for image in half]
+        for half in (drawn.values(), true)
     ]
     halves = [image_grid(half, cols=5 * len(STYLES)) for half in small]
     sheet = image_grid(
         halves, cols=2, labels=["drawn by the model", "the drawings it learned from"]
     )
     return sheet.quantize(256)  # a third of the bytes
+
+
+def every_third(drawn: dict[Sticker, Image.Image]) -> Image.Image:
+    """Every third subject, the styles in turn, for the README."""
+    styles = {name: STYLES[i % len(STYLES)] for i, name in enumerate(SUBJECTS[::3])}
+    shown = {
+        about: image for about, image in drawn.items() if styles.get(about.subject) == about.style
+    }
+    labels = [f"{about.style} {about.subject}" for about in shown]
+    return image_grid(shown.values(), cols=6, labels=labels, min_width=LARGE)
+
+
+def becoming(pipe) -> Image.Image:
+    """A fox on its way: the decoded latents before the first step and after every fourth."""
+    latents = seeded_latents(pipe, 1)
+    found = {0: latents}
+
+    def keep(pipe, step, timestep, values):
+        found[step + 1] = values["latents"]
+        return values
+
+    pipe(
+        HERO[0],
+        latents=latents,
+        guidance_scale=GUIDANCE_SCALE,
+        num_inference_steps=STEPS - 1,
+        callback_on_step_end=keep,
+    )
+    shown = range(0, STEPS, 4)
+    images = [decode(pipe, found[step])[0] for step in shown]
+    labels = ["noise", *(f"{step} steps" for step in shown[1:])]
+    return image_grid(images, rows=1, labels=labels, min_width=LARGE)
 
 
 def sticker_in_the_middle(about: Sticker) -> Image.Image:
@@ -113,10 +153,13 @@ def schedulers(pipe) -> Image.Image:
 def write_pictures(pipe, folder: Path = GRIDS) -> None:
     """All grids, as PNG files in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    drawn = draw_all(pipe)
     grids = {
         "stickers": lambda: image_grid(draw(pipe, HERO, [*range(len(HERO))]), cols=6),
         "subjects_by_style": lambda: subjects_by_style(pipe),
-        "all_stickers": lambda: all_stickers(pipe),
+        "all_stickers": lambda: all_stickers(drawn),
+        "drawings": lambda: every_third(drawn),
+        "becoming": lambda: becoming(pipe),
         "seeds": lambda: seeds(pipe),
         "steps": lambda: by_setting(pipe, "num_inference_steps", (1, 2, 4, 8, 16, 25, 50)),
         "guidance": lambda: by_setting(pipe, "guidance_scale", (1, 2, 3, 5, 7.5, 12, 20)),

@@ -62,11 +62,12 @@ class DistilSettings:
     """The student of the shipped U-Net; what is not here is as in `UnetSettings`."""
 
     seed: int = 7
-    stages: int = 2  # of the teacher's, the outer ones; its middle and the others are removed
-    steps: int = 250
+    channels: tuple[int, ...] = (64, 128)  # of each stage; the teacher's middle is removed
+    steps: int = 3000
     batch_size: int = 32
-    learning_rate: float = 5e-4
-    warm_up: int = 50
+    optimizer_name: str = field(default_factory=lambda: fast_optimizer(processor_dtype()))
+    learning_rate: float = 1e-3
+    warm_up: int = 100
     output_weight: float = 1.0
     feature_weight: float = 1.0
     ema: float = 0.998
@@ -166,6 +167,7 @@ class Preset:
     evaluation_rounds: int = 5  # in which one picture is timed
     vae_pictures: int = 200  # of each kind, whose PSNR is measured after the VAE
     curve_pictures: int = 20
+    curve_errors: int = 320  # other pictures, on which the velocity's error is measured
     recipe_seconds: float = 1500.0  # of the processor, for each recipe that is compared
     recipe_batch_size: int = 32
     recipe_pictures: int = 4000  # of the small world that recipes are compared on
@@ -197,6 +199,7 @@ TINY = Preset(
     evaluation_rounds=1,
     vae_pictures=20,
     curve_pictures=2,
+    curve_errors=4,
     recipe_seconds=0.1,
     recipe_batch_size=2,
     recipe_pictures=8,
@@ -216,7 +219,14 @@ TINY = Preset(
         warm_up=1,
         snapshot_every=2,
     ),
-    distil=DistilSettings(steps=3, batch_size=2, warm_up=1, evaluation_prompts=3),
+    distil=DistilSettings(
+        channels=(16, 16),
+        steps=3,
+        batch_size=2,
+        optimizer_name="muon",
+        warm_up=1,
+        evaluation_prompts=3,
+    ),
     turbo=TurboSettings(steps=3, batch_size=2, warm_up=1),
     restorer=RestorerSettings(
         channels=8, looks=((8, 1), (8, 4)), steps=3, batch_size=2, evaluation_pictures=1

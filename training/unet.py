@@ -217,7 +217,7 @@ TIMESTEPS = tuple(range(50, 1000, 100))  # at which errors are told
 @torch.no_grad()
 def velocity_errors(unet: UNet2DConditionModel, stored: NoisyLatents, seed: int = 0) -> list[float]:
     """Mean squared error of the prediction at each of TIMESTEPS, on all stored pictures."""
-    found = []
+    found, device = [], unet.device
     for timestep in TIMESTEPS:
         generator = torch.Generator().manual_seed(seed + timestep)
         clean = stored.latents[:, :4].float()
@@ -226,10 +226,10 @@ def velocity_errors(unet: UNet2DConditionModel, stored: NoisyLatents, seed: int 
         noisy = stored.schedule.add_noise(clean, noise, timesteps)
         target = stored.target(clean, noise, timesteps)
         rows = zip(*(t.split(32) for t in (noisy, timesteps, stored.states, target)), strict=True)
-        errors = [
-            (unet(x, t, states.float()).sample - wanted).square().mean((1, 2, 3))
-            for x, t, states, wanted in rows
-        ]
+        errors = []
+        for row in rows:
+            x, t, states, wanted = (each.to(device) for each in row)
+            errors.append((unet(x, t, states.float()).sample - wanted).square().mean((1, 2, 3)))
         found.append(torch.cat(errors).mean().item())
     return found
 

@@ -40,6 +40,8 @@
 # the same in this whole lesson.
 
 # %% picture="02.chance"
+import itertools
+
 import numpy
 import torch
 from diffusers import DDIMScheduler
@@ -462,6 +464,29 @@ for seed in seeds:
     by_seed.append(draw_from(noise_of_seed, "a fox"))
 display(image_grid(by_seed, rows=1, labels=[f"seed {seed}" for seed in seeds], min_width=256))
 print("different pictures:", len({picture.tobytes() for picture in by_seed}))
+
+# %% [markdown]
+# Now the same four noises with a prompt that leaves little open. And a measure: how much do two
+# pictures differ, on average over all pixels and all pairs? It is counted in **levels**: a pixel's
+# red, green and blue are numbers from 0 to 255. Which prompt will differ more from seed to seed?
+
+# %% picture="02.full_prompt" differs_from="02.only_seed" tags=["nbval-ignore-output"]
+FULL_PROMPT = "a 3d sticker of a fox on a teal background"
+by_seed_in_full = []
+for seed in seeds:
+    noise_of_seed = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    by_seed_in_full.append(draw_from(noise_of_seed, FULL_PROMPT))
+display(image_grid(by_seed_in_full, rows=1, labels=[f"seed {seed}" for seed in seeds], min_width=256))
+
+
+def levels_apart(pictures):
+    numbers = [numpy.asarray(picture, dtype=float) for picture in pictures]
+    pairs = itertools.combinations(numbers, 2)
+    return numpy.mean([abs(one - other).mean() for one, other in pairs])
+
+
+print(f"a fox: {levels_apart(by_seed):.0f} levels apart")
+print(f"{FULL_PROMPT}: {levels_apart(by_seed_in_full):.0f} levels apart")
 
 # %% [markdown]
 # Then **only one word**: one noise, four prompts that differ in a single word.

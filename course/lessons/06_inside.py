@@ -798,7 +798,9 @@ print("diffusers agrees:", torch.allclose(per_latent.sum(), posterior.kl().sum()
 # How do the words get into the picture? Through **cross-attention**: in many layers of the U-Net
 # each place of the latents looks at all tokens of the prompt and divides its attention among them.
 # We can record these shares while the picture is being drawn, one map per layer and step, and
-# average them ([Tang et al. 2022](https://arxiv.org/abs/2210.04885)).
+# average them ([Tang et al. 2022](https://arxiv.org/abs/2210.04885)). (The sticker model has a
+# second, smaller way in, as Stable Diffusion XL has: a summary of the whole prompt goes in together
+# with the timestep, to all places alike. The maps do not show it.)
 #
 # Yellow is where a word got most of its attention, dark violet where it got least. The colors are
 # stretched for each word, so compare places, not strengths. The sizes of the maps say how sharp an

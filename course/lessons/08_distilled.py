@@ -43,6 +43,7 @@ from helpers import (
 
 MODEL = "stickers"  # or "sd-v1-5", the real one, where there is a GPU and a network
 STUDENT = "stickers-distilled" if MODEL == "stickers" else "bk-sdm-small"
+TURBO = "stickers-turbo" if MODEL == "stickers" else "sd-turbo"  # for a section near the end
 teacher = load_pipeline(MODEL)
 student = load_pipeline(STUDENT)
 
@@ -89,9 +90,10 @@ display(image_grid(teachers_pictures + students_pictures, rows=2, min_width=256)
 #
 # The two share the tokenizer, the text encoder and the VAE; only the U-Net differs. It is made of
 # blocks. They reduce the resolution of the latents on the way down, work on them in the middle, and
-# restore the resolution on the way up. We print the blocks of both with their resolution and their
-# numbers of parameters. Blocks with `CrossAttn` in their name read the prompt, as in lesson 06.
-# What is missing in the student?
+# restore the resolution on the way up. We print the blocks of both with their resolution, their
+# **channels** (how many numbers they pass on for each place) and their numbers of parameters.
+# Blocks with `CrossAttn` in their name read the prompt, as in lesson 06. What is missing in the
+# student?
 
 
 # %%
@@ -102,8 +104,9 @@ def list_blocks(unet):
     blocks += [(block, deepest - step) for step, block in enumerate(unet.up_blocks)]
     for block, depth in blocks:
         place = f"{side // 2**depth} × {side // 2**depth}"
+        channels = block.resnets[-1].out_channels
         count = sum(weights.numel() for weights in block.parameters())
-        print(f"  {place:8} {type(block).__name__:24} {count:>12,}")
+        print(f"  {place:8} {type(block).__name__:24} {channels:5} channels {count:>12,}")
 
 
 print("teacher")
@@ -112,11 +115,12 @@ print("student")
 list_blocks(student.unet)
 
 # %% [markdown]
-# Our student was made as in the paper on [BK-SDM](https://arxiv.org/abs/2305.15798) (*block-removed
+# Our student was made in the way of [BK-SDM](https://arxiv.org/abs/2305.15798) (*block-removed
 # knowledge-distilled* Stable Diffusion models). Its authors cut Stable Diffusion 1.4 in three ways.
 # *Base* keeps one of two layers in each block on the way down, and two of three on the way up.
 # *Small* also loses the middle block, and *Tiny* the middle and the stage with the lowest
-# resolution.
+# resolution. Ours loses the middle, too. It has only one layer in each block on the way down, so
+# the layers become narrower instead: of every three channels, two stay.
 #
 # ### Exercise 1 · How much was removed?
 #
@@ -210,8 +214,8 @@ def removed_share(teacher_unet, student_unet):
 # Try it in two ways, without any training:
 #
 # - the teacher without its middle block;
-# - the student's shape, with the teacher's weights in each block that is left. (Where a layer now
-#   gets fewer channels, the cell keeps the last ones.) This is how a student starts.
+# - the student's shape, with the teacher's weights in what is left. (Where a layer has fewer
+#   channels, the cell takes some of the teacher's, evenly spread.) This is how a student starts.
 #
 # Decide first: which of the two will still draw? The last row is the trained student.
 
@@ -222,14 +226,13 @@ no_middle.unet.mid_block = None
 
 cut = copy.copy(teacher)
 cut.unet = copy.deepcopy(student.unet)
-removed_stages = len(teacher.unet.up_blocks) - len(cut.unet.up_blocks)
 weights_of_teacher = teacher.unet.state_dict()
 for name, own in cut.unet.named_parameters():
-    if name.startswith("up_blocks"):  # the teacher's first ones belonged to the removed stages
-        _, number, rest = name.split(".", 2)
-        name = f"up_blocks.{int(number) + removed_stages}.{rest}"
-    kept = tuple(slice(-size, None) for size in own.shape)
-    own.data.copy_(weights_of_teacher[name][kept])
+    left = weights_of_teacher[name]
+    for dimension, channels in enumerate(own.shape):
+        evenly = torch.arange(channels, device=left.device) * left.shape[dimension] // channels
+        left = left.index_select(dimension, evenly)
+    own.data.copy_(left)
 
 rows = {"teacher": teachers_pictures, "no middle": draw(no_middle), "cut": draw(cut)}
 rows["student"] = students_pictures
@@ -238,7 +241,7 @@ print(len(rows), "rows of", len(FEW), "pictures")
 display(image_grid(sum(rows.values(), []), rows=len(rows), labels=labels))
 
 # %% [markdown]
-# Blocks differ in how much they matter. Compare the second row with the first to see how much the
+# Parts differ in how much they matter. Compare the second row with the first to see how much the
 # middle contributes. The third and the fourth row have the same shape: what lies between them is
 # training.
 #
@@ -405,21 +408,21 @@ def recognized(pictures):
     return shares[:, ::6].diagonal().mean().item()
 
 
-def measure(num_inference_steps, rounds):
+def measure(models, num_inference_steps, guidance_scale=5.0, rounds=1):
     return compare(
-        [MODEL, STUDENT],
+        models,
         prompt=PROMPTS,
         seed=20,
         rounds=rounds,
         batch_size=len(PROMPTS),
         ranker=ranker,
-        guidance_scale=5.0,
+        guidance_scale=guidance_scale,
         num_inference_steps=num_inference_steps,
         progress=False,
     )
 
 
-comparison = measure(num_inference_steps=25, rounds=2)
+comparison = measure([MODEL, STUDENT], 25, rounds=2)
 table = comparison.table
 table["recognized"] = [recognized(pictures) for pictures in comparison.images.values()]
 columns = ["unet_parameters", "seconds", "speed", "clip_score", "r_precision", "recognized"]
@@ -499,34 +502,97 @@ show_published(PUBLISHED_QUALITY)
 #   measurement](https://huggingface.co/datasets/sayakpaul/sample-datasets/commit/fa3951592c72eee8b1dd127337edfeeb2be789f6)
 #   gives 7.362 and 4.813 seconds: one picture, 30 steps, a GPU with 80 GB, nothing optimized.
 #
+# ## More · Distilling the steps
+#
+# A smaller U-Net makes each step cheaper. **Step distillation** makes the steps fewer. The student
+# keeps the teacher's size and learns to do in one step what the teacher does in many. A good
+# scheduler reaches about ten to twenty steps without any training; a distilled model draws in one
+# to four. Guidance is learned along with it, so that each step needs one U-Net call instead of two.
+#
+# - **Progressive distillation** ([paper](https://arxiv.org/abs/2202.00512)): one step of the
+#   student learns to do two of the teacher's; then the student becomes the teacher, and so on.
+# - **Latent consistency models**, LCM ([paper](https://arxiv.org/abs/2310.04378)): from every point
+#   of the way, the student predicts the end. *LCM-LoRA* does it as a small addition
+#   (lesson 12 shows what a LoRA is).
+# - **Adversarial distillation** ([paper](https://arxiv.org/abs/2311.17042)): a second network
+#   decides whether the picture looks real. SD-Turbo and SDXL-Turbo come from it; *SDXL-Lightning*
+#   ([paper](https://arxiv.org/abs/2402.13929)) combines it with the progressive kind.
+#
+# Ours, `stickers-turbo`, is a latent consistency model (`training/turbo.py` is the program that
+# trained it). Its scheduler, LCM, works in another way than those of lesson 03: after each step but
+# the last it adds new noise. So the picture depends on a generator as well as on the latents.
+#
+# Below are the teacher with 25 and with 4 steps, then the turbo with 1, 2 and 4. Decide first: from
+# which number on will you take the turbo's pictures for finished ones?
+
+# %% picture="08.turbo"
+turbo = load_pipeline(TURBO)
+
+
+def draw_quickly(pipe, num_inference_steps, guidance_scale):
+    return pipe(
+        FEW,
+        latents=seeded_latents(pipe, range(len(FEW))),
+        generator=[torch.Generator().manual_seed(seed) for seed in range(len(FEW))],
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+    ).images
+
+
+rows = {"teacher, 25 steps": teachers_pictures, "teacher, 4 steps": draw_quickly(teacher, 4, 5.0)}
+for steps in (1, 2, 4):
+    rows[f"turbo, {steps} step{'s' * (steps > 1)}"] = draw_quickly(turbo, steps, 1.0)
+labels = [label for label, pictures in rows.items() for _ in pictures]
+print(len(rows), "rows of", len(FEW), "pictures")
+display(image_grid(sum(rows.values(), []), rows=len(rows), labels=labels))
+
+# %% [markdown]
+# At one step the picture is the U-Net's first guess, a mean of all that the noise could become, and
+# so it is soft. Each further step may correct the one before.
+#
+# The work can be counted. The teacher calls its U-Net twice in each of 25 steps, once with the
+# prompt and once without: 50 calls for a picture. The turbo needs 4.
+#
+# What you give up is control: a `guidance_scale` of 1 leaves guidance out, so a negative prompt has
+# no effect, and with these weights a larger one makes the picture worse, since the guidance is
+# already in them. A model like this also tends to be less varied than its teacher.
+#
 # ## More · Speed against quality
 #
-# There is another way to be faster: fewer steps. So a student is worth using only if it is better
-# than its teacher *in the same time*. We measure both with fewer steps too. Each point is a model
-# with a number of steps: left is fast, up is good. Note that the vertical axis does not begin at 0.
+# So there are two ways to be faster: a smaller U-Net, and fewer steps. A student is worth using
+# only if it is better than its teacher *in the same time*. We measure all three models with few
+# steps too. Each point is a model with a number of steps: left is fast, up is good. Note that the
+# vertical axis does not begin at 0.
 
 # %% picture="08.speed_quality" tags=["nbval-ignore-output"]
+runs = {
+    25: [comparison],
+    8: [measure([MODEL, STUDENT], 8)],
+    4: [measure([MODEL, STUDENT], 4), measure([TURBO], 4, guidance_scale=1.0)],
+    2: [measure([TURBO], 2, guidance_scale=1.0)],
+    1: [measure([TURBO], 1, guidance_scale=1.0)],
+}
 points = {}
-for steps in (4, 8, 25):
-    run = comparison if steps == 25 else measure(steps, rounds=1)
-    for name, pictures in run.images.items():
-        points[name, steps] = (run.table.loc[name, "seconds"], recognized(pictures))
+for steps in sorted(runs):
+    for run in runs[steps]:
+        for name, pictures in run.images.items():
+            points[name, steps] = (run.table.loc[name, "seconds"], recognized(pictures))
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-for name, marker in ((MODEL, "o-"), (STUDENT, "s--")):
+for name, marker in ((MODEL, "o-"), (STUDENT, "s--"), (TURBO, "^:")):
     own = [(steps, point) for (model, steps), point in points.items() if model == name]
     axes.plot(*zip(*[point for _, point in own], strict=True), marker, label=name)
     for steps, point in own:
-        axes.annotate(f"{steps} steps", point, (5, -12), textcoords="offset points")
+        axes.annotate(steps, point, (5, -12), textcoords="offset points")
 axes.margins(x=0.2, y=0.15)
-axes.set(xlabel="seconds per picture", ylabel="recognized")
+axes.set(xlabel="seconds per picture", ylabel="recognized", title="Steps beside each point")
 axes.set_xlim(left=0)
 axes.legend()
 plt.show()
 
 # %% [markdown]
 # A verdict by a rule: a point is worth choosing if no other is faster *and* at least as good. Such
-# points form the **Pareto front**. Do both models have a point there? With twelve pictures, treat
+# points form the **Pareto front**. Does each model have a point there? With twelve pictures, treat
 # differences of a few hundredths as equal.
 
 # %% tags=["nbval-ignore-output"]
@@ -538,8 +604,8 @@ for (name, steps), (seconds, quality) in points.items():
 # %% [markdown]
 # ## More · Why is it not as much faster as it is smaller?
 #
-# First compare three ratios of our own pair: parameters, work and time. `FlopCounterMode` counts
-# the operations of one U-Net call.
+# First compare three ratios of our own pair: parameters, work and time; and the first two for the
+# teacher without its middle. `FlopCounterMode` counts the operations of one U-Net call.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -549,16 +615,21 @@ def work(unet):
     return counter.get_total_flops()
 
 
-print(f"parameters: {teacher.unet.num_parameters() / student.unet.num_parameters():.2f}")
-print(f"work:       {work(teacher.unet) / work(student.unet):.2f}")
-print(f"time:       {table.loc[STUDENT, 'speed']:.2f}")
+for name, unet in {"without its middle": no_middle.unet, "student": student.unet}.items():
+    parameters = teacher.unet.num_parameters() / unet.num_parameters()
+    ratio = work(teacher.unet) / work(unet)
+    print(f"{name:20} parameters {parameters:.2f}  work {ratio:.2f}")
+print(f"time of a picture, teacher by student: {table.loc[STUDENT, 'speed']:.2f}")
 
 # %% [markdown]
-# **Time follows work, not size.** A convolution uses each weight once per place: at 4 × 4 places 16
-# times, at 16 × 16 places 256 times. The blocks with the most parameters work at the lowest
-# resolution, so removing them saves much memory and little time.
+# How can the two be so different in the table of section 5, and so alike here? **A convolution uses
+# each weight once per place**: at 8 × 8 places 64 times, at 16 × 16 places 256 times. The blocks of
+# a large U-Net that have the most parameters work at the lowest resolution, so removing *blocks*
+# saves much memory and less work. Fewer *channels* save both alike, in all blocks.
 #
-# Also, a picture's time is not all U-Net. Text encoder and VAE take as long as before.
+# Time shrinks less than work. Small layers do not keep a processor busy: each has to be started,
+# and its numbers fetched, however few they are. Also, a picture's time is not all U-Net. Text
+# encoder and VAE take as long as before.
 #
 # ### Exercise 3 · How much faster is the whole?
 #
@@ -632,26 +703,6 @@ for share in (0.5, 0.8, 0.95):
     print(f"U-Net {share:.0%} of the time: the whole picture is {speed:.2f} times as fast")
 
 # %% [markdown]
-# ## More · Distilling the steps
-#
-# Block removal makes each step cheaper. **Step distillation** makes the steps fewer. The student
-# keeps the teacher's size and learns to do in one step what the teacher does in many. A good
-# scheduler reaches about ten to twenty steps without any training; a distilled model draws in one
-# to four. Guidance is learned along with it, so that each step needs one U-Net call instead of two.
-#
-# - **Progressive distillation** ([paper](https://arxiv.org/abs/2202.00512)): one step of the
-#   student learns to do two of the teacher's; then the student becomes the teacher, and so on.
-# - **Latent consistency models**, LCM ([paper](https://arxiv.org/abs/2310.04378)): from every point
-#   of the way, the student predicts the end. *LCM-LoRA* does it as a small addition
-#   (lesson 12 shows what a LoRA is).
-# - **Adversarial distillation** ([paper](https://arxiv.org/abs/2311.17042)): a second network
-#   decides whether the picture looks real. SD-Turbo and SDXL-Turbo come from it; *SDXL-Lightning*
-#   ([paper](https://arxiv.org/abs/2402.13929)) combines it with the progressive kind.
-#
-# What you give up is variety, and control: with most of these models, `guidance_scale` and the
-# negative prompt have no effect. The last cell of this lesson also loads one,
-# `"sd-turbo"`.
-#
 # ## More · The real comparison
 #
 # With a GPU and a network you can measure the large models yourself. The cell downloads two models
@@ -684,12 +735,12 @@ else:
 #
 # - **Distillation** lets a small model learn from a large one: from the task, from its output and
 #   from its features.
-# - Blocks differ in how much they matter. The blocks that are left must learn what the others did.
+# - Parts differ in how much they matter. What is left must learn what the others did.
 # - A fair comparison has the same prompts and noise, warm-up, turns, and a median.
 # - Published times belong to one computer. Ratios transfer better; your own measurement is best.
-# - Time follows work, not the number of parameters, and a faster part speeds up the whole only as
-#   far as that part's share goes.
-# - Fewer blocks and fewer steps are two ways to be fast. Compare them in the same time.
+# - Time follows work more than the number of parameters, and a faster part speeds up the whole only
+#   as far as that part's share goes.
+# - A smaller U-Net and fewer steps are two ways to be fast. Compare them in the same time.
 #
 # **Try on your own:** run the test of section 4 with another seed. Which differences between the
 # two models remain?

@@ -139,6 +139,13 @@ MODELS = {
         source=WEIGHTS / "stickers-distilled",
         about="stickers with a smaller U-Net that learned from the large one: faster (lesson 08)",
     ),
+    "stickers-turbo": replace(
+        STICKERS,
+        source=WEIGHTS / "stickers-turbo",
+        about="stickers distilled to 1 to 4 steps, drawn without guidance (lesson 08)",
+        num_inference_steps=4,
+        guidance_scale=1.0,
+    ),
     "stickers-golden": replace(
         STICKERS,
         lora=WEIGHTS / "stickers-golden",

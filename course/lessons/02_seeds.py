@@ -476,7 +476,8 @@ by_seed_in_full = []
 for seed in seeds:
     noise_of_seed = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     by_seed_in_full.append(draw_from(noise_of_seed, FULL_PROMPT))
-display(image_grid(by_seed_in_full, rows=1, labels=[f"seed {seed}" for seed in seeds], min_width=256))
+labels = [f"seed {seed}" for seed in seeds]
+display(image_grid(by_seed_in_full, rows=1, labels=labels, min_width=256))
 
 
 def levels_apart(pictures):

@@ -1,5 +1,6 @@
 """What the pages get of a model: exported, packed, described, and refused where it must be."""
 
+import copy
 import gzip
 import struct
 import subprocess
@@ -164,8 +165,8 @@ def test_packing_keeps_every_number():
 # --- The bundle ----------------------------------------------------------------------------------
 
 
-def test_equal_parts_are_exported_once(tmp_path, monkeypatch, tiny_pipe, own_pipe):
-    exported = []
+def test_equal_parts_are_exported_once(tmp_path, monkeypatch, own_pipe):
+    exported, other_pipe = [], copy.deepcopy(own_pipe)
 
     def export(pipe):
         exported.append(pipe)
@@ -174,8 +175,8 @@ def test_equal_parts_are_exported_once(tmp_path, monkeypatch, tiny_pipe, own_pip
     parts = {part: (own, export) for part, (own, _) in bundle.EXPORTS.items()}
     monkeypatch.setattr(bundle, "EXPORTS", parts)
     with torch.no_grad():
-        own_pipe.unet.conv_in.bias.add_(1)
-    pipes = {"one": tiny_pipe, "two": own_pipe}
+        other_pipe.unet.conv_in.bias.add_(1)
+    pipes = {"one": own_pipe, "two": other_pipe}
     for pipe in pipes.values():
         monkeypatch.setattr(pipe, "scheduler", build_scheduler(pipe, "ddim"))
     family = bundle.write_bundle(tmp_path / "b", dict.fromkeys(pipes, STICKERS), pipes.get)
@@ -204,8 +205,8 @@ def test_too_large_a_family_is_refused():
     assert bundle.first_bytes(family, "small") == 1131
     assert bundle.family_bytes(family) == 5131
     bundle.check_sizes(family)
-    with pytest.raises(ValueError, match="first picture, by small, must take at most 15 MB.*15.0"):
-        bundle.check_sizes(family_of(small=15_000_000, large=20_000_000))
+    with pytest.raises(ValueError, match="first picture, by small, must take at most 15.5 MB.*15.5"):
+        bundle.check_sizes(family_of(small=15_500_000, large=20_000_000))
     with pytest.raises(ValueError, match="all models together must take at most 60 MB.*got 61.0"):
         bundle.check_sizes(family_of(small=1_000_000, large=60_000_000))
 

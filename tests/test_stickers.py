@@ -137,7 +137,7 @@ def test_the_judge_sees_what_was_asked_for(pipe):
 
     folder = WEIGHTS / "stickers-clip"
     clip, tokenizer = StickerClip.from_pretrained(folder), CLIPTokenizer.from_pretrained(folder)
-    asked = ["rose", "banana", "castle", "penguin", "rocket", "watermelon", "octopus", "car"]
+    asked = SUBJECTS[::4]
     prompts = [f"a 3d sticker of a {name} on a white background" for name in asked]
     drawn = pipe(
         prompts,
@@ -151,4 +151,4 @@ def test_the_judge_sees_what_was_asked_for(pipe):
         texts = clip.text_embeds(tokenizer(captions, padding=True, return_tensors="pt").input_ids)
         best = (clip.image_embeds(drawn * 2 - 1) @ texts.T).argmax(1)
     right = sum(SUBJECTS[number] == name for number, name in zip(best, asked, strict=True))
-    assert right >= 4  # chance would be 0.1
+    assert right >= 5  # of 18; chance would be 0.26

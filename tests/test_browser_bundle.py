@@ -205,7 +205,9 @@ def test_too_large_a_family_is_refused():
     assert bundle.first_bytes(family, "small") == 1131
     assert bundle.family_bytes(family) == 5131
     bundle.check_sizes(family)
-    with pytest.raises(ValueError, match="first picture, by small, must take at most 15.5 MB.*15.5"):
+    with pytest.raises(
+        ValueError, match="first picture, by small, must take at most 15.5 MB.*15.5"
+    ):
         bundle.check_sizes(family_of(small=15_500_000, large=20_000_000))
     with pytest.raises(ValueError, match="all models together must take at most 60 MB.*got 61.0"):
         bundle.check_sizes(family_of(small=1_000_000, large=60_000_000))

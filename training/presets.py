@@ -189,7 +189,7 @@ GPU = Preset(
     unet=replace(
         CPU.unet, latent_pictures=120_000, steps=30_000, batch_size=256, optimizer_name="muon"
     ),
-    distil=replace(CPU.distil, steps=15_000, batch_size=256, learning_rate=1e-3),
+    distil=replace(CPU.distil, steps=15_000, batch_size=256, optimizer_name="muon"),
     turbo=replace(CPU.turbo, steps=15_000, batch_size=256),
     restorer=replace(CPU.restorer, steps=8000, batch_size=64, evaluation_pictures=100),
 )

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from helpers import image_grid, seeded_latents
-from helpers.sampling.stages import decode
+from helpers import image_grid
 from helpers.vocabulary import STYLES, SUBJECTS
 from training.data import PLACES, Sticker, background, icons
 from training.evaluate import prompt, wanted
@@ -93,28 +92,6 @@ def every_third(drawn: dict[Sticker, Image.Image]) -> Image.Image:
     return image_grid(shown.values(), cols=6, labels=labels, min_width=LARGE)
 
 
-def becoming(pipe) -> Image.Image:
-    """A fox on its way: the decoded latents before the first step and after every fourth."""
-    latents = seeded_latents(pipe, 1)
-    found = {0: latents}
-
-    def keep(pipe, step, timestep, values):
-        found[step + 1] = values["latents"]
-        return values
-
-    pipe(
-        HERO[0],
-        latents=latents,
-        guidance_scale=GUIDANCE_SCALE,
-        num_inference_steps=STEPS - 1,
-        callback_on_step_end=keep,
-    )
-    shown = range(0, STEPS, 4)
-    images = [decode(pipe, found[step])[0] for step in shown]
-    labels = ["noise", *(f"{step} steps" for step in shown[1:])]
-    return image_grid(images, rows=1, labels=labels, min_width=LARGE)
-
-
 def sticker_in_the_middle(about: Sticker) -> Image.Image:
     picture = background(about.background, random.Random(1))
     icon = icons()[about.subject, about.style]
@@ -159,7 +136,6 @@ def write_pictures(pipe, folder: Path = GRIDS) -> None:
         "subjects_by_style": lambda: subjects_by_style(pipe),
         "all_stickers": lambda: all_stickers(drawn),
         "drawings": lambda: every_third(drawn),
-        "becoming": lambda: becoming(pipe),
         "seeds": lambda: seeds(pipe),
         "steps": lambda: by_setting(pipe, "num_inference_steps", (1, 2, 4, 8, 16, 25, 50)),
         "guidance": lambda: by_setting(pipe, "guidance_scale", (1, 2, 3, 5, 7.5, 12, 20)),

@@ -237,14 +237,14 @@ def test_the_comparison_writes_every_figure_and_the_card(trained):
     folder = trained.weights / "stickers-distilled"
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     models = {"stickers", "stickers-distilled"}
-    assert set(figures["contenders"]) == models
+    assert set(figures["entries"]) == models
     for rows in figures["verdicts"].values():
         assert set(rows) == {"real", *models}
         assert all(0 <= row["R-precision"] <= 100 for row in rows.values())
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "| distil-1 | 3 |" in card
     key = "million parameters in the U-Net"
-    sizes = {name: row[key] for name, row in figures["contenders"].items()}
+    sizes = {name: row[key] for name, row in figures["entries"].items()}
     assert sizes["stickers-distilled"] < sizes["stickers"]
     assert all(f"| {name} | {size:g} | 25 | 5 |" in card for name, size in sizes.items())
 

@@ -87,7 +87,7 @@ def test_a_turbo_is_compared_with_its_teacher_at_few_steps(trained):
     trained.evaluate_turbo()
     folder = trained.weights / "stickers-turbo"
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    ways = {name: (row["steps"], row["guidance"]) for name, row in figures["contenders"].items()}
+    ways = {name: (row["steps"], row["guidance"]) for name, row in figures["entries"].items()}
     assert ways == {
         "stickers, 25 steps": (25, 5.0),
         "stickers, 4 steps": (4, 5.0),

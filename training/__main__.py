@@ -22,7 +22,7 @@ from helpers.faces.restorer import Restorer
 from helpers.ranking.sticker_clip import StickerClip
 from training.card import hardware, write_card
 from training.clip import new_clip, train_clip
-from training.compare import FEW_STEPS, STUDENTS, Contender, compare, write_student_card
+from training.compare import FEW_STEPS, STUDENTS, Entry, compare, write_student_card
 from training.data import Dataset, Sample
 from training.distil import new_student, train_student
 from training.evaluate import Judge, curve, evaluate, prompt
@@ -278,28 +278,28 @@ class Recipe:
     def evaluate_distilled(self) -> None:
         """Measures the smaller student beside its teacher and writes its card."""
         names = ("stickers", "stickers-distilled")
-        contenders = {name: Contender(self.shipped(name)) for name in names}
-        self.compare_student("stickers-distilled", contenders)
+        entries = {name: Entry(self.shipped(name)) for name in names}
+        self.compare_student("stickers-distilled", entries)
 
     def evaluate_turbo(self) -> None:
         """Measures the student of few steps beside its teacher and writes its card."""
         teacher, student = self.shipped(), self.shipped("stickers-turbo")
-        contenders = {
-            "stickers, 25 steps": Contender(teacher),
-            "stickers, 4 steps": Contender(teacher, num_inference_steps=4),
+        entries = {
+            "stickers, 25 steps": Entry(teacher),
+            "stickers, 4 steps": Entry(teacher, num_inference_steps=4),
         }
         for steps in FEW_STEPS:
             label = f"stickers-turbo, {steps} step{'s' * (steps > 1)}"
-            contenders[label] = Contender(student, steps, guidance_scale=1.0)
-        self.compare_student("stickers-turbo", contenders)
+            entries[label] = Entry(student, steps, guidance_scale=1.0)
+        self.compare_student("stickers-turbo", entries)
 
-    def compare_student(self, name: str, contenders: dict[str, Contender]) -> None:
+    def compare_student(self, name: str, entries: dict[str, Entry]) -> None:
         folder = self.weights / name
         about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
         judge = self.judge_of_pictures()
         ranker = load_ranker(self.judge_folder, device="cpu")
         prompts, rounds = self.preset.distil.evaluation_prompts, self.preset.evaluation_rounds
-        compare(contenders, ranker, judge, folder / "figures.json", about, prompts, rounds)
+        compare(entries, ranker, judge, folder / "figures.json", about, prompts, rounds)
         write_student_card(STUDENTS[name], folder, self.student_logs)
 
     def restorer(self) -> None:

@@ -31,8 +31,8 @@ FEW_STEPS = (1, 2, 4)  # that the student of few steps is measured at
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A pipeline and how it draws."""
+class Entry:
+    """A pipeline in a comparison, and how it draws there."""
 
     pipe: StableDiffusionPipeline
     num_inference_steps: int = STEPS
@@ -94,14 +94,14 @@ def figures_of(pictures: list[np.ndarray], abouts: list, ranker: Ranker, judge: 
     return {"R-precision": round(100 * r_precision(scores), 1), **judge.shares(pictures, abouts)}
 
 
-def median_seconds(contenders: dict[str, Contender], rounds: int) -> dict[str, float]:
+def median_seconds(entries: dict[str, Entry], rounds: int) -> dict[str, float]:
     """Seconds an image of each, measured in turn so that a busy moment hits all alike."""
-    times = [{name: one.seconds() for name, one in contenders.items()} for _ in range(rounds)]
-    return {name: float(np.median([row[name] for row in times])) for name in contenders}
+    times = [{name: one.seconds() for name, one in entries.items()} for _ in range(rounds)]
+    return {name: float(np.median([row[name] for row in times])) for name in entries}
 
 
 def compare(
-    contenders: dict[str, Contender],
+    entries: dict[str, Entry],
     ranker: Ranker,
     judge: Judge,
     output: Path,
@@ -110,19 +110,19 @@ def compare(
     rounds: int,
     seed: int = 7_000,
 ) -> None:
-    """All figures of the contenders, by name, in a JSON file; timed in so many rounds."""
-    seconds = median_seconds(contenders, rounds)
+    """All figures of the entries, by name, in a JSON file; timed in so many rounds."""
+    seconds = median_seconds(entries, rounds)
     figures = {
         **about,
         "prompts": prompts,
-        "contenders": {
+        "entries": {
             name: {
                 "million parameters in the U-Net": round(one.pipe.unet.num_parameters() / 1e6, 2),
                 "steps": one.num_inference_steps,
                 "guidance": one.guidance_scale,
                 "seconds an image": seconds[name],
             }
-            for name, one in contenders.items()
+            for name, one in entries.items()
         },
         "verdicts": {},
     }
@@ -130,7 +130,7 @@ def compare(
         samples = different(kind, prompts, seed)
         abouts = [sample.about for sample in samples]
         rows = {"real": figures_of([s.picture for s in samples], abouts, ranker, judge)}
-        for name, one in contenders.items():
+        for name, one in entries.items():
             rows[name] = figures_of(one.pictures(abouts, seed), abouts, ranker, judge)
             print(kind, name, rows[name], flush=True)
         figures["verdicts"][kind] = rows
@@ -168,7 +168,7 @@ Written by `python -m training {student.evaluation}` on {figures["hardware"]}; t
 {figures["torch"]}. Time: the median of one image, all in turn, on {TIMED_THREADS} cores of the
 processor.
 
-{table(figures["contenders"])}
+{table(figures["entries"])}
 
 R-precision: how often the picture's own prompt fits better than all the others, out of
 {figures["prompts"]}, as a CLIP of another seed sees it. Subject, background and style as in the

@@ -522,8 +522,9 @@ show_published(PUBLISHED_QUALITY)
 # trained it). Its scheduler, LCM, works in another way than those of lesson 03: after each step but
 # the last it adds new noise. So the picture depends on a generator as well as on the latents.
 #
-# Below are the teacher with 25 and with 4 steps, then the turbo with 1, 2 and 4. Decide first: from
-# which number on will you take the turbo's pictures for finished ones?
+# Below are the teacher with 25 and with 4 steps, then the turbo with 1, 2 and 4, and at last the
+# turbo with guidance. Decide first: from which number of steps on will you take the turbo's
+# pictures for finished ones?
 
 # %% picture="08.turbo"
 turbo = load_pipeline(TURBO)
@@ -542,6 +543,7 @@ def draw_quickly(pipe, num_inference_steps, guidance_scale):
 rows = {"teacher, 25 steps": teachers_pictures, "teacher, 4 steps": draw_quickly(teacher, 4, 5.0)}
 for steps in (1, 2, 4):
     rows[f"turbo, {steps} step{'s' * (steps > 1)}"] = draw_quickly(turbo, steps, 1.0)
+rows["turbo, 4 steps, guidance 5"] = draw_quickly(turbo, 4, 5.0)
 labels = [label for label, pictures in rows.items() for _ in pictures]
 print(len(rows), "rows of", len(FEW), "pictures")
 display(image_grid(sum(rows.values(), []), rows=len(rows), labels=labels))
@@ -553,9 +555,9 @@ display(image_grid(sum(rows.values(), []), rows=len(rows), labels=labels))
 # The work can be counted. The teacher calls its U-Net twice in each of 25 steps, once with the
 # prompt and once without: 50 calls for a picture. The turbo needs 4.
 #
-# What you give up is control: a `guidance_scale` of 1 leaves guidance out, so a negative prompt has
-# no effect, and with these weights a larger one makes the picture worse, since the guidance is
-# already in them. A model like this also tends to be less varied than its teacher.
+# What you give up is control. A `guidance_scale` of 1 leaves guidance out, so a negative prompt has
+# no effect (lesson 05). A larger scale applies guidance a second time, since it is already in the
+# weights: the last row shows what becomes of that.
 #
 # ## More · Speed against quality
 #

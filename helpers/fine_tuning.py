@@ -21,7 +21,6 @@ import torch
 import torch.nn.functional as F
 from diffusers import DDPMScheduler
 from diffusers.training_utils import cast_training_params
-from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from PIL import Image, ImageOps
@@ -356,7 +355,10 @@ def _adapter_to_save(pipe: DiffusionPipeline, wanted: str | None) -> str:
 
 @torch.no_grad()
 def _lora_layers(part: torch.nn.Module, name: str) -> dict[str, torch.Tensor]:
-    """A LoRA's matrices in one part of a pipeline, under diffusers' names.
+    """A LoRA's matrices in one part of a pipeline, under the names that peft has for them.
+
+    diffusers has other names too, for the layers of attention only. It tells by the first name of a
+    file which ones it holds, and leaves out what has the others.
 
     The file says nothing of alpha, and who finds none takes it for the rank. So the factor goes
     into the second matrix, and the LoRA is as strong as before.
@@ -366,7 +368,7 @@ def _lora_layers(part: torch.nn.Module, name: str) -> dict[str, torch.Tensor]:
         second = f"{path}.lora_B.weight"
         if second in weights and (scale := own_scale(layer, name)) != 1:
             weights[second] = weights[second] * scale
-    return convert_state_dict_to_diffusers({key: w.half() for key, w in weights.items()})
+    return {key: w.half() for key, w in weights.items()}
 
 
 @torch.no_grad()

@@ -110,8 +110,8 @@ class LoraSettings:
     """`stickers-golden`, which lesson 12 teaches: short enough to begin anew when it was killed."""
 
     seed: int = 13
-    # Two trials on the second generation, judged by eight pictures: 800 steps at a rate of 8e-3 lost
-    # the shape of a dinosaur; 1000 steps at 4e-3 kept all shapes and drew gold where asked.
+    # Two trials on the second generation, eight pictures each: 800 steps at 8e-3 lost the shape of
+    # a dinosaur; 1000 steps at 4e-3 kept all shapes and drew gold where it was asked for.
     rank: int = 8
     # One trial of 60 steps on 18 golden pictures: the validation loss on 6 others fell from 0.347
     # to 0.338 with attention alone (rank 8, 8e-3), to 0.326 with convolutions too (rank 4, 4e-3).

@@ -324,16 +324,16 @@ def with_alike(own_pipe):
 def test_a_text_that_is_too_long_makes_the_engine_say_nothing(own_pipe):
     heard = []
 
-    class Ear(logging.Handler):
+    class Recorder(logging.Handler):
         def emit(self, record):
             heard.append(record.getMessage())
 
-    ear, cell = Ear(), Cell("abcdefghij" * 5, num_inference_steps=1)
+    recorder, cell = Recorder(), Cell("abcdefghij" * 5, num_inference_steps=1)
     loggers = [logging.getLogger(name) for name in TRUNCATION_LOGGERS]
     levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
-            logger.addHandler(ear)
+            logger.addHandler(recorder)
             logger.setLevel(logging.WARNING)  # whatever another test asked of the libraries
         finished(Denoiser(own_pipe), [cell])
         assert heard == []
@@ -341,7 +341,7 @@ def test_a_text_that_is_too_long_makes_the_engine_say_nothing(own_pipe):
         assert any("truncated" in message for message in heard)
     finally:
         for logger, level in zip(loggers, levels, strict=True):
-            logger.removeHandler(ear)
+            logger.removeHandler(recorder)
             logger.setLevel(level)
 
 

@@ -709,6 +709,19 @@ def test_solution_that_fails(tmp_path, code, line, message):
     fails_to_build(tmp_path, code, line, message)
 
 
+def test_a_widget_is_kept_as_its_words(tmp_path):
+    """A page without the kernel could only say that it has no such widget."""
+    course = make_course(
+        tmp_path,
+        "# %% [markdown]\n# # 07 · Tiny\n# %%\nfrom ipywidgets import IntSlider\n"
+        "# %%\nIntSlider(value=3)\n",
+    )
+    build(course)
+    solution = json.loads((course.solutions / "07_tiny.ipynb").read_text(encoding="utf-8"))
+    ((output,),) = (cell["outputs"] for cell in solution["cells"] if cell.get("outputs"))
+    assert list(output["data"]) == ["text/plain"] and "IntSlider" in str(output["data"])
+
+
 def test_solution_that_takes_too_long(tmp_path, monkeypatch):
     monkeypatch.setattr("tools.notebooks.products.CELL_TIMEOUT", 2)
     fails_to_build(tmp_path, "import time\ntime.sleep(600)", 3, "takes longer than 2 s")

@@ -257,9 +257,9 @@ def test_labels_are_not_ascii_alone():
 
 def test_a_cell_without_picture_shows_words():
     axes = find_axes({"prompt": "a fox", "seed": [1, 2]})
-    told = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): "failed: NaN"})
-    untold = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): " "})
-    assert told.size == untold.size and told.tobytes() != untold.tobytes()
+    described = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): "failed: NaN"})
+    blank = contact_sheet(axes, {(1,): Image.new("RGB", (64, 64)), (2,): " "})
+    assert described.size == blank.size and described.tobytes() != blank.tobytes()
 
 
 def test_pictures_of_every_size_are_whole_and_in_the_middle_of_their_cells():

@@ -21,6 +21,7 @@ from tools.notebooks.pictures import cell_pictures
 from tools.notebooks.rules import verify
 from tools.notebooks.scripts import NOTEBOOK_OPTIONS, Cell, Lesson, read_lesson
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 600  # seconds; a slow machine may need minutes for a cell with many pictures
 
 METADATA = {
@@ -227,8 +228,11 @@ def _execute_cell(client: NotebookClient, index: int, cell: Cell) -> None:
     for output in notebook_cell.outputs:
         if output.get("name") == "stderr":
             raise ScriptError(cell.start, f"the cell writes to stderr: {output['text'][:500]!r}")
-        if "image/png" in output.get("data", {}):
-            output.data.pop("image/jpeg", None)  # Pillow gives every picture in both formats
+        data = output.get("data", {})
+        if "image/png" in data:
+            data.pop("image/jpeg", None)  # Pillow gives every picture in both formats
+        if "text/plain" in data:
+            data.pop(WIDGET, None)  # names a widget of the kernel that has ended, each time another
 
 
 def _failing_line(cell: Cell, traceback: str) -> Line:

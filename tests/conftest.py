@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -33,6 +34,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", [])  # a notebook's cells have none
         if item.path.suffix == ".ipynb" or COSTLY_FIXTURES.intersection(fixtures):
             item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Lets the garbage collector pass over what is imported by now.
+
+    It went through the 700,000 objects of the libraries each time, for seconds, and whatever
+    loads one model after another has it run often.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

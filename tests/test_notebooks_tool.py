@@ -716,7 +716,7 @@ def test_a_widget_is_kept_as_its_words(tmp_path):
         "# %% [markdown]\n# # 07 · Tiny\n# %%\nfrom ipywidgets import IntSlider\n"
         "# %%\nIntSlider(value=3)\n",
     )
-    build(course)
+    build(replace(course, find_checks=lambda number: {}))
     solution = json.loads((course.solutions / "07_tiny.ipynb").read_text(encoding="utf-8"))
     ((output,),) = (cell["outputs"] for cell in solution["cells"] if cell.get("outputs"))
     assert list(output["data"]) == ["text/plain"] and "IntSlider" in str(output["data"])

@@ -558,6 +558,20 @@ def test_what_a_run_keeps_stays_as_it_is_shipped(trained):
     assert not list(trained.folder.glob("*-3.pt"))  # nothing was trained
 
 
+def test_a_clip_may_learn_to_see_while_it_reads_as_before(trained):
+    """The U-Net knows what the text tower says, so that must stay; the pictures are other ones."""
+    from helpers.ranking.sticker_clip import StickerClip
+    from training.__main__ import Recipe
+
+    records = trained.logs.parent
+    fourth = Recipe(TINY, trained.folder, trained.weights, 4, records, keep=("text",))
+    before = StickerClip.from_pretrained(trained.weights / "stickers-clip").state_dict()
+    after = fourth.clip().state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert "vision.project.weight" in changed
+    assert not [name for name in changed if name.startswith("text.")]
+
+
 def test_the_evaluation_writes_every_figure_and_the_card(trained):
     from training.evaluate import GUIDANCE_SCALES
 

@@ -3,7 +3,7 @@
 Every stage keeps its state in `checkpoints/<preset>/` and goes on where it was when it was
 stopped; a stage that is done is passed over. `--run 2` (3, 4, …) goes on from the shipped
 CLIP, decoder and U-Net: fresh optimisers, short warm-up, new pictures; `--keep clip` leaves CLIP
-as it is shipped. `distil` then trains the student of the shipped U-Net, and `evaluate_distilled`
+as it is shipped, `--keep text` its half that reads, which is what the U-Net knows. `distil` then trains the student of the shipped U-Net, and `evaluate_distilled`
 measures it beside its teacher.
 """
 
@@ -93,6 +93,7 @@ class Recipe:
         settings: ClipSettings,
         before: Path,
         caption_of: Callable[[Sample], str] = attrgetter("caption"),
+        keep_text: bool = False,
     ) -> StickerClip:
         """This run's contrastive model, begun from the one that the run before kept."""
         tokenizer = self.tokenizer()
@@ -100,6 +101,7 @@ class Recipe:
         model = new_clip(settings, tokenizer)
         if self.run > 1:
             model.load_state_dict(StickerClip.from_pretrained(before).state_dict())
+        model.text.requires_grad_(not keep_text)
         loop = train_clip(
             f"{kind}-{self.run}",
             settings,
@@ -115,7 +117,8 @@ class Recipe:
     def clip(self) -> StickerClip:
         if "clip" in self.keep:
             return StickerClip.from_pretrained(self.weights / "stickers-clip").eval()
-        return self.trained_clip("clip", self.preset.clip, self.weights / "stickers-clip")
+        keep_text, before = "text" in self.keep, self.weights / "stickers-clip"
+        return self.trained_clip("clip", self.preset.clip, before, keep_text=keep_text)
 
     def train_judge(self) -> None:
         """Trains the judge in this run and keeps it in the repository.
@@ -433,7 +436,7 @@ def main() -> None:
     parser.add_argument(
         "--keep",
         nargs="+",
-        choices=("clip", "decoder"),
+        choices=("clip", "text", "decoder"),
         default=(),
         help="parts that a later run leaves as they are shipped",
     )

@@ -15,7 +15,13 @@ from PIL import Image
 from tools.notebooks.__main__ import main
 from tools.notebooks.marks import ScriptError
 from tools.notebooks.pictures import cell_pictures
-from tools.notebooks.products import Course, build, differences, make_notebook
+from tools.notebooks.products import (
+    Course,
+    build,
+    differences,
+    execute_solution,
+    make_notebook,
+)
 from tools.notebooks.rules import verify
 from tools.notebooks.scripts import read_lesson
 
@@ -119,7 +125,7 @@ def course(tmp_path):
 @pytest.fixture(scope="module")
 def built_once(tmp_path_factory):
     course = make_course(tmp_path_factory.mktemp("built"), SCRIPT)
-    return course, build(course)
+    return course, build(course, solve=execute_solution)
 
 
 @pytest.fixture
@@ -262,7 +268,7 @@ def test_build_writes_everything_and_is_stable(built_once):
     assert json.loads(first[0])["07.total"]["hints"] == ["Use a plus sign.", "Really."]
     with Image.open(paths[3]) as picture:
         assert picture.convert("RGB").getpixel((0, 0)) == (255, 0, 0)
-    build(course)
+    build(course, solve=execute_solution)
     assert [path.read_bytes() for path in paths] == first
     assert differences(course) == []
     assert not [path for path in course.root.rglob(".*")]  # no temporary file stays
@@ -344,6 +350,16 @@ def test_command_line(tmp_path, capsys):
     assert main(["99_text"], tmp_path) == 0
     assert "solutions/99_text.ipynb" in capsys.readouterr().out
     assert main(["--check"], tmp_path) == 0
+
+    write_script(tmp_path, "# %% [markdown]\n# # 99 · Text, more\n\n# %%\nprint(1)\n", "99_text")
+    assert main(["--keep-outputs"], tmp_path) == 0
+    text = (tmp_path / "solutions/99_text.ipynb").read_text(encoding="utf-8")
+    assert "Text, more" in text and json.loads(text)["cells"][1]["outputs"][0]["text"] == "1\n"
+    assert main(["--check"], tmp_path) == 0
+    write_script(tmp_path, "# %% [markdown]\n# # 99 · Text\n\n# %%\nprint(2)\n", "99_text")
+    capsys.readouterr()
+    assert main(["--keep-outputs"], tmp_path) == 1
+    assert "99_text.py:1: solutions/99_text.ipynb has other code" in capsys.readouterr().err
     assert main(["08_none"], tmp_path) == 1
     assert (
         "no lesson '08_none' in course/lessons.toml, which has: 99_text" in capsys.readouterr().err
@@ -355,7 +371,7 @@ def test_building_one_lesson_keeps_the_exercises_of_the_others(built):
     edit(
         built.root / "course/lessons.toml", r"\Z", '[[lesson]]\nname = "08_more"\ntitle = "More"\n'
     )
-    build(built, ["08_more"], execute=False)
+    build(built, ["08_more"])
     assert "07.total" in json.loads(built.catalogue.read_text(encoding="utf-8"))
     assert len(differences(built)) == 1  # the solution of 08
 
@@ -716,7 +732,7 @@ def test_a_widget_is_kept_as_its_words(tmp_path):
         "# %% [markdown]\n# # 07 · Tiny\n# %%\nfrom ipywidgets import IntSlider\n"
         "# %%\nIntSlider(value=3)\n",
     )
-    build(replace(course, find_checks=lambda number: {}))
+    build(replace(course, find_checks=lambda number: {}), solve=execute_solution)
     solution = json.loads((course.solutions / "07_tiny.ipynb").read_text(encoding="utf-8"))
     ((output,),) = (cell["outputs"] for cell in solution["cells"] if cell.get("outputs"))
     assert list(output["data"]) == ["text/plain"] and "IntSlider" in str(output["data"])
@@ -731,7 +747,7 @@ def fails_to_build(root: Path, code: str, line: int, message: str) -> None:
     """Build a lesson of one code cell and see it fail at that line, with nothing written of it."""
     course = make_course(root, f"# %% [markdown]\n# # 07 · Tiny\n# %%\n{code}\n")
     with pytest.raises(ScriptError) as caught:
-        build(replace(course, find_checks=lambda number: {}))
+        build(replace(course, find_checks=lambda number: {}), solve=execute_solution)
     assert str(caught.value).startswith(f"course/lessons/07_tiny.py:{line}: ")
     assert message in str(caught.value)
     assert not (course.solutions / "07_tiny.ipynb").exists()
@@ -740,7 +756,7 @@ def fails_to_build(root: Path, code: str, line: int, message: str) -> None:
 def test_named_cell_shows_one_picture(course):
     write_script(course.root, changed('display(Image.new("RGB", (8, 8), "red"))', "print(1)"))
     with pytest.raises(ScriptError, match="'07.red': the cell must show one picture, it shows 0"):
-        build(course)
+        build(course, solve=execute_solution)
     assert not (course.solutions / "07_tiny.ipynb").exists()
 
 

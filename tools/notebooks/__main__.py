@@ -5,7 +5,13 @@ import sys
 from pathlib import Path
 
 from tools.notebooks.marks import ScriptError
-from tools.notebooks.products import Course, build, differences
+from tools.notebooks.products import (
+    Course,
+    build,
+    differences,
+    execute_solution,
+    kept_solution,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,6 +34,11 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         action="store_true",
         help="leave the solutions as they are, to try a lesson's text quickly",
     )
+    mode.add_argument(
+        "--keep-outputs",
+        action="store_true",
+        help="give solutions their new text and the outputs that they have, if no code changed",
+    )
     options = parser.parse_args(arguments)
     if options.check and options.names:
         parser.error("--check looks at all lessons; give no names with it")
@@ -35,7 +46,8 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         course = Course(root)
         if options.check:
             return _report(differences(course))
-        for path in build(course, options.names, execute=not options.no_execute):
+        solve = kept_solution if options.keep_outputs else execute_solution
+        for path in build(course, options.names, None if options.no_execute else solve):
             print(path.relative_to(root).as_posix())
     except (ScriptError, ValueError) as error:
         print(error, file=sys.stderr)

@@ -100,11 +100,16 @@ class Course:
         return lessons
 
 
-def build(course: Course, names: Iterable[str] = (), execute: bool = True) -> list[Path]:
+def build(
+    course: Course,
+    names: Iterable[str] = (),
+    solve: Callable[[Lesson, Path], NotebookNode] | None = None,
+) -> list[Path]:
     """Write the products of the named lessons, or of all; return the paths written.
 
-    Nothing is written before every script is in order. Without `execute` the solutions stay as
-    they are. Raises ScriptError where a script or a cell fails, ValueError for an unknown lesson.
+    Nothing is written before every script is in order. `solve` gives a lesson's solution with its
+    outputs, by executing or keeping them; without it the solutions stay as they are. Raises
+    ScriptError where a script or a cell fails, ValueError for an unknown lesson.
     """
     lessons = course.read(names)
     # Solutions call `exercise(…)`, so the catalogue comes first.
@@ -112,8 +117,8 @@ def build(course: Course, names: Iterable[str] = (), execute: bool = True) -> li
     for lesson in lessons:
         path = course.lessons / f"{lesson.name}.ipynb"
         written.append(write_whole(path, notebook_text(make_notebook(lesson, "blank"))))
-    for lesson in lessons if execute else []:
-        notebook = execute_solution(lesson, folder=course.solutions)
+    for lesson in lessons if solve else []:
+        notebook = solve(lesson, course.solutions)
         exports = _exported_pictures(lesson, notebook)
         path = course.solutions / f"{lesson.name}.ipynb"
         written.append(write_whole(path, notebook_text(notebook)))
@@ -185,6 +190,24 @@ def execute_solution(lesson: Lesson, folder: Path) -> NotebookNode:
         for index, cell in enumerate(lesson.cells):
             _execute_cell(client, index, cell)
     notebook.metadata = nbformat.from_dict(METADATA)  # without the version of this Python
+    return notebook
+
+
+def kept_solution(lesson: Lesson, folder: Path) -> NotebookNode:
+    """The complete notebook with the outputs that the one in `folder` has.
+
+    Raises ScriptError where the code is not the same, since its outputs could be others.
+    """
+    path = folder / f"{lesson.name}.ipynb"
+    stored = nbformat.read(path, as_version=4).cells if path.exists() else []
+    executed = [cell for cell in stored if cell.cell_type == "code"]
+    notebook = make_notebook(lesson, "complete")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.source for cell in code] != [cell.source for cell in executed]:
+        message = f"solutions/{path.name} has other code, whose outputs may differ: execute it"
+        raise ScriptError(lesson.cells[0].start, message)
+    for new, old in zip(code, executed, strict=True):
+        new.update(outputs=old.outputs, execution_count=old.execution_count)
     return notebook
 
 

@@ -59,6 +59,7 @@ _NAMES = {
         "SUBJECTS",
         "unknown_words",
         "was_held_out",
+        "with_article",
     ],
     "widgets.before_after": ["before_after"],
     "widgets.explorer": ["explorer"],

@@ -101,7 +101,17 @@ def unknown_words(prompt: str) -> list[str]:
     return [word for word in dict.fromkeys(words_of(prompt)) if word not in KNOWN_WORDS]
 
 
+def with_article(words: str) -> str:
+    """`an owl`, `a unicorn`: the words with the article that the captions have before them."""
+    vowel = words[0].lower() in "aeiou" and not words.startswith(("uni", "one"))
+    return f"{'an' if vowel else 'a'} {words}"
+
+
 def was_held_out(subject: str, style: str, background: str) -> bool:
     """Whether no picture of this combination was trained on: about one in ten, by a hash."""
-    key = f"{subject}|{style}|{background}"
+    return one_in_ten(f"{subject}|{style}|{background}")
+
+
+def one_in_ten(key: str) -> bool:
+    """Whether a text is among those that are kept back: always the same ones, about one in ten."""
     return int(hashlib.md5(key.encode()).hexdigest(), 16) % 10 == 0

@@ -33,7 +33,7 @@ def test_a_seed_gives_the_same_pictures_again():
 
 def test_pictures_drawn_ahead_are_the_same_and_none_is_kept():
     batches = ClipBatches(TINY.clip)
-    ahead = data.Ahead(batches, workers=1)
+    ahead = data.Prefetch(batches, workers=1)
     for step in range(7):
         captions = [sample.caption for sample in ahead(step)]
         assert captions == [sample.caption for sample in batches(step)]

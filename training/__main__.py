@@ -3,8 +3,8 @@
 Every stage keeps its state in `checkpoints/<preset>/` and goes on where it was when it was
 stopped; a stage that is done is passed over. `--run 2` (3, 4, …) goes on from the shipped
 CLIP, decoder and U-Net: fresh optimisers, short warm-up, new pictures; `--keep clip` leaves CLIP
-as it is shipped, `--keep text` its half that reads, which is what the U-Net knows. `distil` then trains the student of the shipped U-Net, and `evaluate_distilled`
-measures it beside its teacher.
+as it is shipped, `--keep text` its half that reads, which is what the U-Net knows. `distil` then
+trains the student of the shipped U-Net, and `evaluate_distilled` measures it beside its teacher.
 """
 
 import argparse
@@ -333,7 +333,7 @@ class Recipe:
         tuned = load_pipeline(self.weights / "stickers", device="cpu", lora=folder)
         tuned.set_progress_bar_config(disable=True)
         pipes = {"stickers": self.shipped(), folder.name: tuned}
-        judge = self.judge_of_pictures()  # trains it where there is none yet
+        judge = self.judge_of_pictures()  # trains the judge where no run has yet
         ranker = load_ranker(self.judge_folder, device="cpu")
         prompts = settings.evaluation_prompts
         figures |= {"prompts": prompts, "golden_of_pictures": golden_of_pictures()}

@@ -40,7 +40,8 @@ LIMITS = """\
 - Portraits are cartoon faces with two words for a person, "woman" and "man", four skin tones and
   nine kinds of hair: a toy world, far less than the people in it. Do not take it as a picture of
   anyone.
-- Some schedulers give portraits false colours at guidance 7.5 (`course/pictures/schedulers.png`).
+- Some schedulers draw false colours or lose the shape at guidance 7.5: see
+  `course/pictures/schedulers.png`.
 - The features of a face are a few pixels large, and the autoencoder loses some of them: the PSNR
   above says how much, for each skin tone.
 """

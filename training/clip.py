@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
 
 from helpers.ranking.sticker_clip import StickerClip
-from training.data import PORTRAIT_SHARE, SUBJECTS, Ahead, Batches, Dataset, Sample
+from training.data import PORTRAIT_SHARE, SUBJECTS, Batches, Dataset, Prefetch, Sample
 from training.loop import Loop
 from training.presets import ClipSettings, Machine
 
@@ -103,7 +103,7 @@ def train_clip(
     `caption_of` gives what it reads for a sample.
     """
     model.to(machine.device)
-    samples_of = Ahead(ClipBatches(settings), machine.workers)
+    samples_of = Prefetch(ClipBatches(settings), machine.workers)
 
     def loss_of(step: int):
         samples = samples_of(step)

@@ -26,6 +26,7 @@ from helpers.vocabulary import (
     STYLES,
     SUBJECTS,
     was_held_out,
+    with_article,
 )
 from training.sprites import FILE
 
@@ -246,15 +247,13 @@ def portrait_picture(about: Portrait, draw: random.Random) -> Image.Image:
 
 
 # ------------------------------------------------------------------------------- captions
-def article(words: str) -> str:
-    return ("an " if words[0] in "aeiou" and not words.startswith(("uni", "one")) else "a ") + words
-
-
 def place(name: str, draw: random.Random) -> str:
     """Where the subject is: `on a teal background`, `at the beach`."""
     if name in SCENES:
         return draw.choice(SCENES[name])
-    return draw.choice((f"on {article(name)} background", f"in front of {article(name)} wall"))
+    return draw.choice(
+        (f"on {with_article(name)} background", f"in front of {with_article(name)} wall")
+    )
 
 
 def sticker_caption(about: Sticker, draw: random.Random) -> str:
@@ -262,12 +261,12 @@ def sticker_caption(about: Sticker, draw: random.Random) -> str:
     where = place(about.background, draw)
     short = f"{about.background} background"
     forms = (
-        (4, lambda: f"{article(style)} sticker of {article(subject)} {where}"),
-        (3, lambda: f"{article(subject)} {where}, {style} style"),
+        (4, lambda: f"{with_article(style)} sticker of {with_article(subject)} {where}"),
+        (3, lambda: f"{with_article(subject)} {where}, {style} style"),
         (2, lambda: f"{style} {subject}, {short}"),
-        (1, lambda: f"{article(subject)} {where}"),
-        (1, lambda: f"{article(style)} {subject}"),
-        (1, lambda: article(subject)),
+        (1, lambda: f"{with_article(subject)} {where}"),
+        (1, lambda: f"{with_article(style)} {subject}"),
+        (1, lambda: with_article(subject)),
         (1, lambda: f"{subject}, {short}, {style} style"),
     )
     weights, makers = zip(*forms, strict=True)
@@ -287,8 +286,8 @@ def portrait_caption(about: Portrait, draw: random.Random) -> str:
     if about.eyewear != "none":
         features.append(about.eyewear)
     if said["shirt"]:
-        features.append(f"{article(about.shirt)} shirt")
-    caption = f"a portrait of {article(who)}"
+        features.append(f"{with_article(about.shirt)} shirt")
+    caption = f"a portrait of {with_article(who)}"
     if features:
         listed = ", ".join(features[:-1]) + (" and " if len(features) > 1 else "") + features[-1]
         caption += f" with {listed}"
@@ -356,7 +355,7 @@ class Batches:
         return self.data.samples(step * self.size, self.size)
 
 
-class Ahead:
+class Prefetch:
     """`draw(step)`, called by other processes before it is asked for.
 
     They get `draw` pickled, so it is no function inside a function. The steps are asked for one

@@ -28,9 +28,10 @@ from helpers.vocabulary import (
     SKIN_TONES,
     STYLES,
     SUBJECTS,
+    with_article,
 )
 from training.clip import to_pixels, tokens
-from training.data import Dataset, Portrait, Sample, Sticker, article
+from training.data import Dataset, Portrait, Sample, Sticker
 from training.presets import Preset
 from training.unet import NoisyLatents, velocity_errors
 
@@ -48,18 +49,18 @@ PORTRAIT_CHOICES = {
 def where(name: str) -> str:
     scenes = {"beach": "at the beach", "night": "at night", "meadow": "in a meadow",
               "city": "in the city", "snow": "in the snow"}  # fmt: skip
-    return scenes.get(name, f"on {article(name)} background")
+    return scenes.get(name, f"on {with_article(name)} background")
 
 
 def prompt(about: Sticker | Portrait) -> str:
     """The full caption of a picture, always in the same form, so that captions compare."""
     if isinstance(about, Sticker):
-        subject = article(about.subject)
-        return f"{article(about.style)} sticker of {subject} {where(about.background)}"
+        subject = with_article(about.subject)
+        return f"{with_article(about.style)} sticker of {subject} {where(about.background)}"
     features = [f"{about.skin} skin", f"{about.hair} {about.hair_colour} hair"]
     features += ["a beard"] * about.beard + [about.eyewear] * (about.eyewear != "none")
-    listed = ", ".join(features) + f" and {article(about.shirt)} shirt"
-    who = article(f"{about.expression} {about.person}")
+    listed = ", ".join(features) + f" and {with_article(about.shirt)} shirt"
+    who = with_article(f"{about.expression} {about.person}")
     return f"a portrait of {who} with {listed} {where(about.background)}"
 
 

@@ -146,7 +146,7 @@ def write_lora_card(folder: Path, figures: dict, preset: str) -> None:
         f"""{HEADER.format(**figures)}
 ## Training
 `python -m training lora`, with the preset `{preset}`, on {figures["hardware"]}, torch
-{figures["torch"]}: rank {figures["rank"]}, {figures["parameters"]:,} numbers, {figures["steps"]}
+{figures["torch"]}: rank {figures["rank"]}, {figures["parameters"]:,} parameters, {figures["steps"]}
 steps of batch {figures["batch_size"]}, learning rate {figures["learning_rate"]:g}, falling to zero:
 {figures["minutes"]} minutes. The mean loss of the first {REPORTED} steps was {losses[0]:g}, of the
 last {losses[-1]:g}. The file has {figures["bytes"] / 1000:.0f} kB.
@@ -155,8 +155,9 @@ last {losses[-1]:g}. The file has {figures["bytes"] / 1000:.0f} kB.
 25 steps, guidance {GUIDANCE_SCALE:g}, {figures["prompts"]} prompts for each table row above the
 last, {2 * figures["prompts"]} for those of the last table; in percent. "Golden" is the share of
 pixels in shades of gold (red above green, green well above blue); in the pictures that were
-trained on it is {figures["golden_of_pictures"]:g}. Subject and background: how often a CLIP of
-another seed ranks the right one first.
+trained on it is {figures["golden_of_pictures"]:g}. Orange, brown and some skin tones count too, so
+compare the two models. Subject and background: how often a CLIP of another seed ranks the right one
+first. It has seen no golden thing, so of golden prompts *subject* says little.
 
 {golden}
 

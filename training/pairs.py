@@ -7,7 +7,6 @@ larger drawings, so their enlarged ground truth has no more detail than an inter
 the restorer learns to leave what is no face alone.
 """
 
-import hashlib
 import io
 import random
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from helpers.vocabulary import SUBJECTS
+from helpers.vocabulary import SUBJECTS, one_in_ten
 from training.data import (
     PLACES,
     PORTRAIT_HEIGHT,
@@ -59,7 +58,7 @@ class Pair(NamedTuple):
 def is_held_out(about: Portrait) -> bool:
     """Whether the restorer never sees this face in training: about one in ten, by a hash."""
     key = f"{about.hair}|{about.hair_colour}|{about.expression}|{about.eyewear}|{about.skin}"
-    return int(hashlib.md5(key.encode()).hexdigest(), 16) % 10 == 0
+    return one_in_ten(key)
 
 
 # ------------------------------------------------------------------------------- ground truth

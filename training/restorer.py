@@ -18,7 +18,7 @@ from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork, interpola
 from helpers.vocabulary import SKIN_TONES
 from training.card import hardware, table
 from training.clip import to_pixels
-from training.data import SIZE, Ahead, Batches, Portrait
+from training.data import SIZE, Batches, Portrait, Prefetch
 from training.export import replaced
 from training.loop import Loop
 from training.pairs import Pair, Pairs, as_jpeg, ground_truth, shrunk, with_noise
@@ -65,7 +65,7 @@ def train_restorer(
     network.to(machine.device, memory_format=torch.channels_last)
     vae.to(machine.device, memory_format=torch.channels_last).requires_grad_(False)
     pairs = Pairs(settings.seed, portrait_share=settings.portrait_share)
-    samples_of = Ahead(Batches(pairs, settings.batch_size), machine.workers)
+    samples_of = Prefetch(Batches(pairs, settings.batch_size), machine.workers)
 
     def loss_of(step: int):
         generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)

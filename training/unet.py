@@ -15,8 +15,9 @@ from torch import nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from helpers.base.files import write_whole
+from helpers.fine_tuning import target_of
 from training.clip import to_pixels, tokens
-from training.data import Ahead, Batches, Dataset
+from training.data import Batches, Dataset, Prefetch
 from training.loop import Loop
 from training.presets import Machine, UnetSettings
 from training.vae import SCALING_FACTOR
@@ -67,7 +68,7 @@ def write_latents(
 ) -> None:
     """Encodes the pictures once: mean and deviation of their latents, and their captions' ids."""
     rows, began = [], time.monotonic()
-    samples_of = Ahead(Batches(data, batch_size), workers)
+    samples_of = Prefetch(Batches(data, batch_size), workers)
     for start in range(0, pictures, batch_size):
         samples = samples_of(start // batch_size)[: pictures - start]
         pixels = to_pixels([s.picture for s in samples]).to(vae.device)
@@ -129,14 +130,7 @@ class NoisyLatents:
         empty = torch.rand(len(clean), generator=generator) < self.settings.empty_caption_share
         states[empty] = self.empty.float()
         noisy = self.schedule.add_noise(clean, noise, timesteps)
-        return noisy, timesteps, states, self.target(clean, noise, timesteps)
-
-    def target(
-        self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor
-    ) -> torch.Tensor:
-        """What the U-Net should predict, (n, 4, 16, 16)."""
-        velocity = self.schedule.get_velocity(clean, noise, timesteps)
-        return {"epsilon": noise, "v_prediction": velocity}[self.settings.prediction_type]
+        return noisy, timesteps, states, target_of(self.schedule, clean, noise, timesteps)
 
 
 def for_training(unet: UNet2DConditionModel, device: str) -> None:
@@ -224,7 +218,7 @@ def velocity_errors(unet: UNet2DConditionModel, stored: NoisyLatents, seed: int 
         noise = torch.randn(clean.shape, generator=generator)
         timesteps = torch.full((len(clean),), timestep)
         noisy = stored.schedule.add_noise(clean, noise, timesteps)
-        target = stored.target(clean, noise, timesteps)
+        target = target_of(stored.schedule, clean, noise, timesteps)
         rows = zip(*(t.split(32) for t in (noisy, timesteps, stored.states, target)), strict=True)
         errors = []
         for row in rows:

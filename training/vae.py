@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from training.clip import to_pixels
-from training.data import SIZE, STEP, Ahead, Batches, Dataset, Sample
+from training.data import SIZE, STEP, Batches, Dataset, Prefetch, Sample
 from training.loop import Loop
 from training.presets import Machine, VaeSettings
 
@@ -210,7 +210,7 @@ def train_vae(
     """
     vae = new_vae(settings) if before is None else before.float().requires_grad_(True)
     vae.to(machine.device, memory_format=torch.channels_last)
-    samples_of = Ahead(Batches(pictures(settings.seed), settings.batch_size), machine.workers)
+    samples_of = Prefetch(Batches(pictures(settings.seed), settings.batch_size), machine.workers)
 
     def loss_of(step: int):
         size = SIZE if step >= settings.whole_from * settings.steps else settings.crop
@@ -247,7 +247,7 @@ def refine_decoder(
     for fixed in (vae.encoder, vae.quant_conv):
         fixed.requires_grad_(False)
     count = max(2, settings.batch_size * settings.crop**2 // SIZE**2)
-    samples_of = Ahead(Batches(pictures(settings.seed), count), machine.workers)
+    samples_of = Prefetch(Batches(pictures(settings.seed), count), machine.workers)
 
     def loss_of(step: int):
         generator, samples = torch.Generator().manual_seed(step), samples_of(step)

@@ -23,13 +23,15 @@
 # thing at a time, and say what the model does not know.
 #
 # Run a cell with Shift and Enter. The same notebook with every picture is
-# `solutions/00_demo.ipynb`: if something breaks, open that one and go on talking.
+# `solutions/00_demo.ipynb`: if something breaks, read on there.
 
 # %% [markdown]
 # ## 1 · A picture that nobody drew
 #
-# Choose a subject and a background from the lists, and write them into `prompt`. A **prompt** is
-# the text that says what you want.
+# A **prompt** is the text that says what you want. Run the cell: it draws the prompt that is
+# written there, and prints lists of words. Then choose a subject and a background from the lists,
+# change `prompt`, and run the cell again. A color is written *on a red background*, a place *at
+# night*, *on the beach*, *in the snow*, *in a meadow* or *in the city*.
 
 # %% picture="00.first"
 import tempfile
@@ -116,7 +118,7 @@ print(len(by_scale), "pictures of", by_scale[0].size, "pixels")
 # %% [markdown]
 # ## 5 · A word that it does not know
 #
-# Ask for something that is in no list above. (With a large model, invent a word.)
+# The cell asks for a word that nobody uses. Try another one, or a thing that is in no list above.
 #
 # *Look:* does it say that it doesn't know?
 
@@ -126,18 +128,20 @@ display(image_grid(unknown, rows=1, labels=["seed 1", "seed 2", "seed 3"], min_w
 print(len(unknown), "pictures, and no error")
 
 # %% [markdown]
-# It never says *I don't know*: it draws something, and the picture looks as sure as any other.
-# Remember that when you see a picture with a claim.
+# It never says *I don't know*: it draws something, without an error and without a warning. Would a
+# stranger notice that the word means nothing? Remember that when you see a picture with a claim.
 
 # %% [markdown]
 # ## 6 · Your picture to take home
 #
 # Change the prompt, the seed, the steps and the guidance until you like the picture. `save_image`
-# writes the settings into the file, so that you, or anyone you give it to, can draw it again.
+# writes the settings into the file, so that you, or anyone who has the same model, can draw it
+# again.
 
 # %%
 settings = {"prompt": my_prompt, "seed": my_seed, "steps": 25, "guidance": 5.0}
 poster = draw(**settings)
+settings["model"] = MODEL
 with tempfile.TemporaryDirectory() as folder:  # write "." instead of folder to keep the file
     path = save_image(poster, folder, settings=settings)
     print("the file says how it was made:", image_settings(path) == settings)

@@ -69,9 +69,9 @@ print("size in pixels:", image.size, "· all black:", image.getbbox() is None)
 #   the usual sign of trouble: a safety filter stepped in, or the arithmetic overflowed.
 #
 # **Why is it blurry, and perhaps not quite a fox?** The picture is small, and `enlarge` stretches
-# it on your screen. The model is small, too: we trained it on drawn icons, so that it fits any
-# laptop. Its parts and controls are those of Stable Diffusion. Don't like this fox? Change the 5 in
-# `manual_seed(5)`, and run the cell again.
+# it on your screen. The model is small, too, so that it runs on any laptop, and it learned from
+# drawn icons only. Its parts and controls are those of Stable Diffusion. Don't like this fox?
+# Change the 5 in `manual_seed(5)`, and run the cell again.
 #
 # **Would you rather use the real one?** Write `MODEL = "sd-v1-5"` and run the notebook from there.
 # That model knows far more of the world. It needs a network for the first download (2.7 GB with an
@@ -451,15 +451,16 @@ print(len(by_steps), "pictures of", by_steps[0].size, "pixels")
 #
 # In each step the U-Net answers twice: once with your prompt and once with an empty one. The
 # difference points to *what the prompt adds*. The **guidance scale** says how far to go in that
-# direction. (The method is called
-# [classifier-free guidance](https://arxiv.org/abs/2207.12598); lesson 05 is about it.) At 1 there
-# is no extra push, and the picture follows the prompt only loosely. Start between 3 and 8. Far
-# above that, expect colors that are too strong.
+# direction. (The method is called [classifier-free guidance](https://arxiv.org/abs/2207.12598);
+# lesson 05 is about it.) At 1 there is no extra push: a large model then follows the prompt only
+# loosely, while a small one with simple prompts may not need more. Start between 3 and 8. Far above
+# that, expect colors that are too strong.
 #
 # ### Exercise 3 · See it with your own eyes
 #
 # Make the list `by_guidance`: one picture of `prompt` per number in `scales`, drawn with that
-# `guidance_scale` and everything else as usual. Model it on the cell above.
+# `guidance_scale` and everything else as usual. Model it on the cell above. Which of the four do
+# you like best?
 
 # %% exercise="01.guidance"
 scales = [1.0, 3.0, 7.5, 20.0]
@@ -590,7 +591,8 @@ exercise("01.scheduler").check(
 # exercise("01.scheduler").hint()
 
 # %% [markdown] hint="01.scheduler"
-# Look at how `euler` was made, two cells further up. Only the class is different.
+# Look at how `euler` was made, in the cell that draws with three schedulers. Only the class is
+# different.
 
 # %% [markdown] hint="01.scheduler"
 # For the picture, `draw_with(euler, prompt)` is nearly right. Which scheduler, and which setting
@@ -630,7 +632,7 @@ unipc = unipc_class.from_config(pipe.scheduler.config)
 quick = draw_with(unipc, prompt, **(USUAL | {"num_inference_steps": 8}))
 
 # %% [markdown]
-# Made for few steps, say its authors. Is it better here? We measure instead of believing: how far
+# Its authors made it for few steps. Is it better here? We measure instead of believing: how far
 # is each picture of 8 steps from the finished one of 25 steps, on average, in levels of 255? The
 # finished one is that of the model's own scheduler.
 
@@ -683,28 +685,28 @@ for name, picture in in_eight.items():
 # Guidance pushes away from the empty prompt. Put something else in its place, and the picture is
 # pushed away from *that*. This is all that a **negative prompt** is. It only works against what the
 # prompt leaves open, so the next cell asks for "a house" and says nothing about the background. Of
-# eight seeds it keeps the three whose upper edge is reddest, and draws these again, away from red.
+# eight seeds it keeps the three whose upper edge is bluest, and draws these again, away from blue.
 
 
 # %% picture="01.negative" tags=["nbval-ignore-output"]
-def redness(picture):
+def blueness(picture):
     edge = numpy.asarray(picture, dtype=float)[:8]
-    return edge[..., 0].mean() - edge[..., 1:].mean()
+    return edge[..., 2].mean() - edge[..., :2].mean()
 
 
 houses = {seed: draw("a house", seed=seed) for seed in range(8)}
-seeds = sorted(houses, key=lambda seed: redness(houses[seed]))[-3:]
+seeds = sorted(houses, key=lambda seed: blueness(houses[seed]))[-3:]
 without = [houses[seed] for seed in seeds]
-with_negative = [draw("a house", seed=seed, negative_prompt="a red background") for seed in seeds]
-labels = [f"seed {seed}" for seed in seeds] + [f"seed {seed}, away from red" for seed in seeds]
+with_negative = [draw("a house", seed=seed, negative_prompt="a blue background") for seed in seeds]
+labels = [f"seed {seed}" for seed in seeds] + [f"seed {seed}, away from blue" for seed in seeds]
 display(image_grid(without + with_negative, rows=2, labels=labels, min_width=256))
 for seed, one, other in zip(seeds, without, with_negative, strict=True):
-    print(f"seed {seed}: redness of the edge {redness(one):4.0f}, then {redness(other):4.0f}")
+    print(f"seed {seed}: blueness of the edge {blueness(one):4.0f}, then {blueness(other):4.0f}")
 
 # %% [markdown]
-# If the upper row is not red, this model does not draw red by itself: name what you see instead. A
-# negative prompt is a push, not an order, and it also moves things that you did not name. Lesson 04
-# shows how to prove what it did, and lesson 05 when it is off.
+# If the upper row is not blue, this model does not draw blue by itself: name what you see instead.
+# A negative prompt is a push, not an order, and it also moves things that you did not name. Lesson
+# 04 shows how to prove what it did, and lesson 05 when it is off.
 #
 # ## More · What `load_pipeline` does for you
 #

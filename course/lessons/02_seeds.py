@@ -53,7 +53,7 @@ MODEL = "stickers"
 pipe = load_pipeline(MODEL)
 SETTINGS = {"num_inference_steps": 25, "guidance_scale": 5.0}
 prompt = "a 3d sticker of a fox on a teal background"
-by_chance = [pipe(prompt, **SETTINGS).images[0] for _ in range(2)]
+by_chance = [pipe("a fox", **SETTINGS).images[0] for _ in range(2)]
 display(image_grid(by_chance, rows=1, labels=["first run", "second run"], min_width=256))
 print("equal:", by_chance[0].tobytes() == by_chance[1].tobytes())
 
@@ -341,8 +341,9 @@ print("the same again:", third.tobytes() == picture.tobytes())
 # ### A picture for your neighbor
 #
 # A seed is a single whole number, so a picture fits into a short message: *prompt, seed, steps,
-# guidance, model*. With the model's own scheduler and size, and no negative prompt, this is all
-# that anyone needs to draw it again. Here is such a message.
+# guidance, model*. With the model's own scheduler and size, no negative prompt, and the same
+# version of the model (one that was trained further draws another picture), this is all that anyone
+# needs to draw it again. Here is such a message.
 #
 # > a poodle and an astronaut on a purple background · seed 6421725739674010 · 25 steps ·
 # > guidance 5.0 · model: stickers
@@ -642,10 +643,10 @@ def draw_pair(eta, seed=None):
     for _ in range(2):
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         start = seeded_latents(pipe, 42)
-        output = ddim_pipe(prompt, latents=start, generator=generator, eta=eta, **SETTINGS)
+        output = ddim_pipe("a fox", latents=start, generator=generator, eta=eta, **SETTINGS)
         pair.append(output.images[0])
     print("equal:", pair[0].tobytes() == pair[1].tobytes())
-    return image_grid(pair, rows=1, min_width=256)
+    return image_grid(pair, rows=1, labels=["first", "second"], min_width=256)
 
 
 # %% [markdown]

@@ -205,10 +205,10 @@ def draw_steps(pipe, latents, num_inference_steps):
 # %% [markdown]
 # ## 2 · What a step costs
 #
-# Now we time your function. `time.perf_counter()` tells seconds from some moment in the past; the
-# difference of two readings is the time between them. Four pictures, 34 steps in all. (The first
-# call in a session is often slower than later ones, because some things are only prepared when they
-# are needed. So never time a first call. Ours was the picture of section 1.)
+# Now we time your function. `time.perf_counter()` returns the seconds since some moment in the
+# past; the difference of two readings is the time between them. Four pictures, 34 steps in all.
+# (The first call in a session is often slower than later ones, because some things are only
+# prepared when they are needed. So never time a first call. Ours was the picture of section 1.)
 
 # %% picture="03.by_hand"
 few = [1, 6, 11, 16]
@@ -309,13 +309,14 @@ def distance(one, other):
 
 
 distances = [distance(by_steps[steps], by_steps[96]) for steps in twenty]
-by_steps.plot(distances, label="distance to 96 steps, in levels of 255")
+curve = by_steps.plot(distances, label="distance to 96 steps, in levels of 255")
+curve.set_ylim(0, 1.3 * max(distances[1:]))  # the first point lies far above
 print("first to last:", " ".join(f"{number:.1f}" for number in distances))
 
 # %% [markdown]
-# This is not a straight line. Leave the first point aside (that is the timestep 1 of section 2):
-# from 6 steps on the curve falls, and then flattens. There is a number of steps after which you pay
-# and get nothing for it.
+# This is not a straight line. The first point lies beyond the upper edge (that is the timestep 1 of
+# section 2). From 6 steps on the curve falls, and then flattens. There is a number of steps after
+# which you pay and get nothing for it.
 #
 # ### Exercise 2 · Enough
 #
@@ -571,6 +572,7 @@ at_eight = sweep(
 # %% [markdown]
 # Who won? The smaller the distance to the picture of 96 steps, the closer a scheduler came. Each
 # line also says how many evaluations it took, that is, how often the U-Net looked at the picture.
+# Schedulers that differ by less than a level are equally good here.
 
 # %% tags=["nbval-ignore-output"]
 if at_eight is ...:
@@ -582,12 +584,12 @@ else:
         print(f"{name:6} {far:5.1f} levels away after {outcome.evaluations} evaluations")
 
 # %% [markdown]
-# Is one of them far off, with false colors? That is often PNDM, and *More · When a scheduler
-# overshoots* finds out why.
+# Are some far off, with false colors? They are often among those that continue the path from
+# earlier predictions; *More · When a scheduler overshoots* finds out why.
 #
 # ## 6 · A fair race
 #
-# Eight steps, said the setting, and yet not all of them took eight evaluations:
+# The setting was eight steps, but not all of them took eight evaluations:
 #
 # - **PNDM** takes one more than it has steps: it tries its first stride, and then takes it again,
 #   now that it knows how the path bends.
@@ -766,12 +768,12 @@ for steps in (24, 6):
 #
 # ## More · When a scheduler overshoots
 #
-# PNDM and DPM++ **extrapolate**: they continue the curve of the last predictions, PNDM that of up
-# to four. If the predictions change evenly, this makes a long stride more exact. If they change
-# abruptly, the curve leads astray, and the next step starts from there. What makes them change
-# abruptly? Long strides do, and so does strong guidance, which enlarges every change. Then either
-# cure should help: more steps, or less guidance. We test both. Each picture is compared with the
-# one that the same scheduler draws in 50 steps with the same guidance.
+# PNDM, DPM++ and UniPC **extrapolate**: they continue the curve of the last predictions, PNDM that
+# of up to four. If the predictions change evenly, this makes a long stride more exact. If they
+# change abruptly, the curve leads astray, and the next step starts from there. What makes them
+# change abruptly? Long strides do, and so does strong guidance, which enlarges every change. Then
+# either cure should help: more steps, or less guidance. We test both. Each picture is compared with
+# the one that the same scheduler draws in 50 steps with the same guidance.
 
 # %% picture="03.overshoot" tags=["nbval-ignore-output"]
 overshoot = sweep(
@@ -788,12 +790,18 @@ for name in ("pndm", "ddim"):
         finished = overshoot[name, scale, 50]
         far = [distance(overshoot[name, scale, steps], finished) for steps in (8, 16)]
         print(f"{name} at guidance {scale:g}: {far[0]:5.1f} levels in 8, {far[1]:5.1f} in 16 steps")
-display(overshoot)
+apart = distance(overshoot["pndm", 5.0, 50], overshoot["ddim", 5.0, 50])
+print(f"pndm and ddim after 50 steps at guidance 5: {apart:.1f} levels apart")
+cells = [(name, scale, n) for name in ("pndm", "ddim") for scale in (1.0, 5.0) for n in (8, 16, 50)]
+labels = [f"{name}, guidance {scale:g}, {n} steps" for name, scale, n in cells]
+pictures = [overshoot[cell] for cell in cells]
+display(image_grid(pictures, cols=3, labels=labels, min_width=256))
 
 # %% [markdown]
 # If the first number of *pndm at guidance 5* is by far the largest, the explanation holds for this
-# model. The same scheduler is then harmless with more steps or at guidance 1. That is why Stable
-# Diffusion can ship with PNDM: its default is 50 steps.
+# model. At guidance 1 the same scheduler should be harmless. How many more steps cure it at
+# guidance 5? See whether 16 are enough, and whether it has arrived where DDIM arrives after 50.
+# That is why Stable Diffusion can ship with PNDM: its default is 50 steps.
 #
 # ## More · More is not always better
 #
@@ -802,7 +810,8 @@ display(overshoot)
 #
 # **Some schedulers never arrive.** *Euler a* (ancestral) adds new noise in each step, as does DDPM.
 # More steps are then not more accuracy, but different noise. Above DDIM, below *Euler a*, from the
-# same latents: each time the steps are about doubled.
+# same latents: each time the steps are about doubled. You may not see the difference; the cell
+# after it measures it.
 
 # %% picture="03.ancestral"
 doubled = [11, 21, 41]
@@ -862,16 +871,17 @@ else:
     print("First solve exercise 1.")
 
 # %% [markdown]
-# One step now gives a blurred guess instead of noise: the mean of many pictures that the prompt
-# could mean.
+# One step now gives a blurred guess instead of noise: roughly the mean of many pictures that fit
+# the prompt, with stronger colors because of guidance. Are two steps better?
 #
 # **And the time could have gone elsewhere.** For one picture of 46 steps you can have four seeds
-# with 11 steps each. Which would you rather have: the last polish on one picture, or a choice?
+# with 11 steps each. Which would you rather have: the last polish on one picture, or a choice? We
+# ask for "a fox", which leaves open what the seeds may then decide.
 
 # %% picture="03.choice"
 choice = sweep(
     pipe,
-    prompt=prompt,
+    prompt="a fox",
     seed=range(5, 9),
     guidance_scale=5.0,
     num_inference_steps=11,
@@ -887,8 +897,8 @@ print("the one of 46 steps:", by_steps.outcome(46).evaluations)
 #
 # The cell below shows sliders. Move them, press *draw*, and watch the picture form; the notebook
 # stays free meanwhile, and pressing again drops the picture that is not finished. Begin with the
-# steps: leave the seed, and take fewer and fewer steps until it hurts. (Sliders need a running
-# notebook. Where you only read, you see the first picture.)
+# steps: leave the seed, and take fewer and fewer steps until you see the difference. (Sliders need
+# a running notebook. Where you only read, you see the first picture.)
 
 # %% picture="03.explorer"
 explorer(pipe, prompt=prompt, seed=5, num_inference_steps=12, guidance_scale=5.0)

@@ -64,6 +64,7 @@ from helpers import (
     sweep,
     unknown_words,
     was_held_out,
+    with_article,
 )
 
 MODEL = "stickers"
@@ -96,11 +97,12 @@ sweep(
 #
 # ### Exercise 1 · The fifth film, and a fair comparison
 #
-# Invent a film of your own: a title, and a prompt that says what, where and how. Use words that the
-# sticker model knows (with another `MODEL` too, so that the check can read your prompt); the next
-# cell prints them. The four prompts show the pattern. A color is written *on a red background*, a
-# place *in the snow* or *in a meadow*. Then make `posters`: one sweep over all five prompts, with
-# seed 7 and our `SETTINGS`. Nothing but the prompt may vary.
+# Add a film of your own to the dictionary `films`, with `films["title"] = "prompt"`. The prompt
+# says what, where and how. Use words that the sticker model knows (with another `MODEL` too, so
+# that the check can read your prompt); the next cell prints them. The four prompts show the
+# pattern. A color is written *on a red background*, a place *in the snow* or *in a meadow*. Then
+# make `posters`: one sweep over all five prompts, with seed 7 and our `SETTINGS`. Nothing but the
+# prompt may vary.
 
 # %%
 for question, words in [("what", SUBJECTS), ("where", BACKGROUNDS), ("how", STYLES)]:
@@ -202,8 +204,8 @@ posters = sweep(
 
 # %% [markdown]
 # With their titles they can go up on the wall. (Until the exercise is solved, the cell only says
-# so.) Look at what the five have in common although their prompts share hardly a word: the same
-# noise tends to put things in the same place.
+# so.) All five start from the same noise. Compare the large shapes and the small lights: is
+# anything in the same place in two of the posters?
 
 # %% picture="04.titles" export="04_posters.png"
 if posters is ...:
@@ -338,9 +340,11 @@ for prompt in with_strangers:
 sweep(pipe, prompt=with_strangers, seed=7, **SETTINGS)
 
 # %% [markdown]
-# The pieces of unknown words are not ignored. They reach the U-Net as vectors like all others, and
-# push the picture in some direction that nobody chose. That is why a magic word may seem to work:
-# *something* changed. Whether it changed for the better, you only know after several seeds.
+# Is it still a rocket? The pieces of unknown words are not ignored. They reach the U-Net as vectors
+# like all others, they change the vectors of the words after them, and they push the picture in a
+# direction that nobody chose. That may cost you the subject itself. It is also why a magic word may
+# seem to work: *something* changed. Whether it changed for the better, you only know after several
+# seeds.
 #
 # A large model has read *movie poster* many times and knows what one looks like. It has its own
 # strangers: your name, this year's fashion, your town. The question is the same for each model: was
@@ -478,15 +482,15 @@ display(negation)
 #
 # **When does it work?** It pushes away from what the model adds by itself. It can't take away what
 # the prompt asks for: with the prompt *a house at night* and the negative prompt *at night*, both
-# ask for a night, and a night remains. So first see what the model adds. The next cell draws eight
-# houses and asks a judge, the small CLIP of lesson 07, which place each of them shows. The most
-# frequent place becomes `seen`, and `seeds` are three seeds, those that show it first. (With
-# another `MODEL` this CLIP is a poor judge: look for yourself, and set `seen` and `seeds` by hand.)
+# ask for a night, and a night remains. So first see what the model adds. The next cell draws houses
+# and asks a judge, the small CLIP of lesson 07, which place each of them shows, until it has seen
+# one place three times. That place becomes `seen`, and those three seeds are `seeds`. (With another
+# `MODEL` this CLIP is a poor judge: look for yourself, and set `seen` and `seeds` by hand.)
 
 # %% picture="04.seen" tags=["nbval-ignore-output"]
 SAID = {"beach": "on the beach", "night": "at night", "meadow": "in a meadow"}
 SAID |= {"city": "in the city", "snow": "in the snow"}
-places = [SAID.get(name, f"on a {name} background") for name in BACKGROUNDS]
+places = [SAID.get(name, f"on {with_article(name)} background") for name in BACKGROUNDS]
 ranker = load_ranker()
 
 
@@ -495,11 +499,14 @@ def places_in(images):
     return [places[best] for best in ranker.scores(images, captions).cosine.argmax(1)]
 
 
-houses = sweep(pipe, prompt="a house", seed=range(8), **SETTINGS)
-found = places_in(houses.images)
+houses, found = [], []
+while not found or max(found.count(place) for place in found) < 3:
+    drawn = sweep(pipe, prompt="a house", seed=range(len(found), len(found) + 8), **SETTINGS)
+    houses += drawn.images
+    found += places_in(drawn.images)
 seen = max(places, key=found.count)
-seeds = sorted(range(8), key=lambda seed: found[seed] != seen)[:3]
-display(image_grid(houses.images, rows=2, labels=found, min_width=256))
+seeds = [seed for seed, place in enumerate(found) if place == seen][:3]
+display(image_grid(houses, cols=4, labels=found, min_width=256))
 print(f"seen most often: {seen}, {found.count(seen)} times; seeds: {seeds}")
 
 # %% [markdown]
@@ -574,8 +581,8 @@ proof = sweep(
 )  # fmt: skip
 
 # %% [markdown]
-# Go through the columns. Where the control shows the place, has it gone? And what does the judge
-# say?
+# Go through the columns. Only those count whose control shows the place: has it gone there? And
+# what does the judge say?
 
 # %% tags=["nbval-ignore-output"]
 if proof is ...:
@@ -584,21 +591,26 @@ else:
     judged = places_in(proof.images)
     for seed, control, pushed in zip(seeds, judged[:3], judged[3:], strict=True):
         print(f"seed {seed}: control {control}, away from {seen!r}: {pushed}")
+    shown = [
+        pushed for control, pushed in zip(judged[:3], judged[3:], strict=True) if control == seen
+    ]
+    print(f"shown by {len(shown)} controls, gone in {len(shown) - shown.count(seen)} of them")
 
 # %% [markdown]
-# If no second place is the one that you pushed away from, you have your proof, for this model and
-# these seeds. The push acts on every picture, and it also moves things that you never named. So a
-# negative prompt is for what you *saw* and want to get rid of. The long lists that are passed
-# around (*bad anatomy, extra limbs, worst quality* …) push in all directions at once, and to our
-# model they are strangers, besides. How strong the push is, and when it is off altogether, is the
-# subject of lesson 05.
+# If it is gone in all of them, you have your proof, for this model and these seeds. The push acts
+# on every picture, and it also moves things that you never named. So a negative prompt is for what
+# you *saw* and want to get rid of. The long lists that are passed around (*bad anatomy, extra
+# limbs, worst quality* …) push in all directions at once, and to our model they are strangers,
+# besides. How strong the push is, and when it is off altogether, is the subject of lesson 05.
 
 # %% [markdown]
 # ## More · Order
 #
 # Does the order of the words matter? The first two prompts below are written like the captions. In
 # the third the parts are shuffled, in the fourth the words. It is the same bag of words each time,
-# or nearly so. Decide which pictures will still show a 3d parrot on pink.
+# or nearly so. Decide which pictures will still show a 3d parrot on pink. (The prompt that looks
+# worst to you need not be worst for the model: try `seed=[7, 8, 9]` before you believe one
+# picture.)
 
 # %% picture="04.order"
 orders = [
@@ -635,7 +647,8 @@ print("equal:", "".join("=" if same else "x" for same in equal))
 # none. The text encoder is **causal**: it reads from left to right, and each token sees itself and
 # what comes before it, and nothing after it ([CLIP](https://arxiv.org/abs/2103.00020) was built
 # like this). A word at the front changes the vectors of all that follows. A word at the end changes
-# only the end. So put what matters first, and write as captions are written.
+# only the end. So write as captions are written: then the vectors are of the kind that the U-Net
+# learned from.
 #
 # ## More · The end of the page
 #
@@ -654,7 +667,7 @@ print(textwrap.fill(wordy, width=90))
 # %% [markdown]
 # There is no room left for the subject. Now two prompts that begin with these words: one ends in a
 # fox, the other in a whale. We catch the warnings that `sweep` gives and print them. (The libraries
-# print notices of the same, which are easily lost among others; the loop turns them off.) The mode
+# print similar notices, which are easily lost among others; the loop turns them off.) The mode
 # `"exact"` draws the pictures one after the other, so that equal means equal in every bit.
 
 # %% picture="04.limit"
@@ -681,7 +694,7 @@ display(image_grid(cut_off.images, rows=1, labels=["… a fox", "… a whale"], 
 # About one in ten combinations of subject, style and background was kept out of the training of the
 # sticker model on purpose. `was_held_out` knows which. The model has seen cats, it has seen flat
 # stickers, it has seen purple; but if *a flat cat on purple* is on the list, it has never seen
-# that. Can it draw it? We take every so many-th of the list, eight in all, so that nobody picks the
+# that. Can it draw it? We take eight at equal distances from the list, so that nobody picks the
 # good ones. Count: in how many are the subject, the style and the place all right?
 
 # %% picture="04.held_out"
@@ -759,7 +772,7 @@ explorer(
 # - The text encoder reads from left to right, and has a **limit**: what matters goes first, and
 #   what is beyond the limit is never seen.
 # - Models **compose** subject, style and place in ways that they never saw. Two subjects, counts
-#   and places often fail.
+#   and positions often fail.
 #
 # **Try on your own:** a portrait, such as *a portrait of a sad man with short grey hair and a red
 # shirt on a blue background*. Does the red stay on the shirt? Which of the words can be left out

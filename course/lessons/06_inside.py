@@ -269,9 +269,9 @@ for name in ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "
 #
 #     noisy = a · clean + s · noise        where  a² = alphas_cumprod[t]  and  a² + s² = 1
 #
-# Many programs call the noise per picture, s / a, **sigma**. Papers use the letter for other things
-# as well: in the [DDPM paper](https://arxiv.org/abs/2006.11239), σ is the noise that is added in a
-# step *back*.
+# Many programs call the ratio of noise to picture, s / a, **sigma**. Papers use the letter for
+# other things as well: in the [DDPM paper](https://arxiv.org/abs/2006.11239), σ is the noise that
+# is added in a step *back*.
 
 # %% picture="06.schedule"
 left = pipe.scheduler.alphas_cumprod.sqrt()
@@ -503,9 +503,9 @@ def clean_from_velocity(noisy, velocity, timestep):
 # %% [markdown]
 # Now look over the U-Net's shoulder. We add noise to the sticker, ask the U-Net once, and turn its
 # answer into clean latents. Above is what it sees, below what it believes is behind the noise. It
-# has to answer in one go, without a loop: at high timesteps expect something blurred, the mean of
-# all the pictures it could be. (`velocity_of` turns a predicted noise into a velocity, so that the
-# cell works for every model.)
+# has to answer in one go, without a loop and without guidance: at high timesteps expect something
+# blurred, the mean of all the pictures it could be. (`velocity_of` turns a predicted noise into a
+# velocity, so that the cell works for every model.)
 
 
 # %% picture="06.beliefs" export="06_beliefs.png"
@@ -532,6 +532,10 @@ else:
     display(image_grid(pictures, rows=2, labels=labels, min_width=256))
 
 # %% [markdown]
+# How can it find anything in what looks like pure noise? The prompt says what to look for, and a
+# little of the picture is left, the share a. The noise differs from place to place and averages out
+# over large shapes, so the U-Net finds outlines first and details later.
+#
 # ## 6 · The whole loop
 #
 # You have all the parts. The pipeline starts from noise and repeats: ask the U-Net with and without
@@ -738,8 +742,9 @@ for name, shape in shapes:
     print(f"{name:24} channels {shape[1]:4}, height and width {shape[2]:3}")
 
 # %% [markdown]
-# Down on the left, fewer places and more channels; up on the right, the reverse. A block whose name
-# begins with *CrossAttn* listens to the prompt. Two ideas make such a deep network trainable:
+# Read the list as a U: down its left arm there are fewer places and more channels, up its right arm
+# the reverse. A block with *CrossAttn* in its name listens to the prompt. Two ideas make such a
+# deep network trainable:
 #
 # - A **residual block** returns its input plus a correction, `x + f(x)`. It only has to learn what
 #   should change, and where `f` is zero it does no harm. In PyTorch's list it is a `ResnetBlock2D`.
@@ -748,8 +753,8 @@ for name, shape in shapes:
 #   through the few places at the bottom.
 #
 # Both can be seen. The residual block: we take its output minus its input, and it is exactly what
-# its layers computed. The skip connections: the first layer of a step up takes more channels than
-# the step below gives.
+# its layers computed. The skip connections: each layer on the way up takes more channels than the
+# layer before it gives, and the rest comes across.
 
 # %% tags=["nbval-ignore-output"]
 residual_blocks = [part for part in pipe.unet.modules() if type(part).__name__ == "ResnetBlock2D"]
@@ -769,7 +774,7 @@ for block in pipe.unet.up_blocks:
 # %% [markdown]
 # ## More · The loss of the VAE
 #
-# What was the VAE trained for? Its loss is a sum of two terms:
+# What was the VAE trained for? Its loss is in essence a sum of two terms:
 #
 # - **reconstruction**: how far is the decoded picture from the original?
 # - the **Kullback-Leibler divergence** (KL): how far is the distribution that the encoder gives for
@@ -779,8 +784,9 @@ for block in pipe.unet.up_blocks:
 # The first term alone would let the encoder scatter its latents anywhere; the second keeps them
 # together, so that points in between mean something, too. The KL term has a tiny weight: about one
 # millionth in the autoencoders of [the paper](https://arxiv.org/abs/2112.10752) (section 3.1 calls
-# it a slight penalty). Otherwise blur would be the cheapest way to please it. We compute both for
-# the sticker. (Real training adds a perceptual and an adversarial term, for sharpness.)
+# it a slight penalty), 0.0005 in ours, which takes the mean over all latents. Otherwise blur would
+# be the cheapest way to please it. We compute both for the sticker. (Ours has one more term, for
+# edges; large ones have a perceptual and an adversarial one, for sharpness.)
 
 # %% tags=["nbval-ignore-output"]
 pixels = pipe.image_processor.preprocess(image).to(pipe.device, pipe.vae.dtype)
@@ -802,9 +808,9 @@ print("diffusers agrees:", torch.allclose(per_latent.sum(), posterior.kl().sum()
 # second, smaller way in, as Stable Diffusion XL has: a summary of the whole prompt goes in together
 # with the timestep, to all places alike. The maps do not show it.)
 #
-# Yellow is where a word got most of its attention, dark violet where it got least. The colors are
-# stretched for each word, so compare places, not strengths. The sizes of the maps say how sharp an
-# outline you may expect.
+# From most to least attention, the colors are yellow, orange, violet and black. They are stretched
+# for each word, so compare places, not strengths. The sizes of the maps say how sharp an outline
+# you may expect.
 
 # %% picture="06.attention" tags=["nbval-ignore-output"]
 words = ["fox", "3d", "teal", "background"]
@@ -855,8 +861,9 @@ print(len(strip), "pictures on the way")
 display(image_grid(strip, cols=3, labels=[f"{share:.0%}" for share in shares], min_width=256))
 
 # %% [markdown]
-# Neighbors in the noise usually give pictures that are alike, and every point on the way gives a
-# picture. With many small steps such strips become films.
+# Every point on the way gives a picture. Do they change evenly, or do they jump? Near the border
+# between two backgrounds, or two shapes, a small change of the noise decides. With smaller steps
+# you find the borders, and the strip becomes a film.
 #
 # ## What you learned
 #
@@ -871,8 +878,9 @@ display(image_grid(strip, cols=3, labels=[f"{share:.0%}" for share in shares], m
 # - The **loop** is: predict twice, guide, step. Yours equals the pipeline's.
 # - Cross-attention maps show where words act; spherical interpolation walks between seeds.
 #
-# **Try on your own:** let your loop use guidance only while the timestep is above 300. Print the
-# belief at every step of the loop: when does the subject appear? Swap the prompt halfway through
+# **Try on your own:** let your loop use guidance only while the timestep is above 300. Show the
+# belief at every step of the loop as a picture (`clean_from_velocity`, then decode): when does the
+# subject appear? Swap the prompt halfway through
 # the steps, from a fox to an owl. Encode a photo of your own, and look at what the VAE loses.
 #
 # **Read on:** [Latent diffusion](../course/reading/latent-diffusion.md), and

@@ -40,7 +40,7 @@ pipe = load_pipeline(MODEL)
 # %% picture="07.ten"
 PROMPT = "an owl"
 seeds = list(range(10))
-settings = {"num_inference_steps": 25, "guidance_scale": 2.5}
+settings = {"num_inference_steps": 25, "guidance_scale": 1.5}
 images = pipe([PROMPT] * 10, latents=seeded_latents(pipe, seeds), **settings).images
 print(len(images), "pictures for one prompt")
 display(image_grid(images, rows=2, labels=seeds, min_width=256))
@@ -69,9 +69,9 @@ display(image_grid(images, rows=2, labels=seeds, min_width=256))
 # ## 1 · Ten pictures, and your vote
 #
 # The cell above gave the pipeline a list of ten prompts and ten different latents in one call: a
-# **batch**. The U-Net works on all of them together. (Not enough memory on a GPU? Ask for five at
-# a time.) Two choices make the pictures differ: the prompt *an owl* leaves style and background
-# open, and a low guidance scale follows the prompt less closely.
+# **batch**. The U-Net works on all of them together. (Not enough memory on a GPU? Ask for five at a
+# time.) Two choices let the pictures differ: the prompt *an owl* leaves style and background open,
+# and with so low a guidance scale some of them may show no owl at all.
 #
 # **Vote now**, before any model does. Which three do you like best, as pictures of this prompt?
 # Write their numbers, the best one first.
@@ -84,8 +84,8 @@ print("You voted for", len(set(my_vote)), "pictures:", my_vote)
 # ## 2 · CLIP: one space for words and pictures
 #
 # You met CLIP in [lesson 05](05_guidance.ipynb). One half turns a text into a vector, the other
-# half a picture, and the vectors of a picture and of *its own* caption point in nearly the same
-# direction. Such a vector, a list of numbers that represents something, is called an
+# half a picture, and a picture's vector points more in the direction of *its own* caption than of
+# other captions. Such a vector, a list of numbers that represents something, is called an
 # **embedding**.
 #
 # `load_ranker()` gives the same small CLIP as in lesson 05. It has seen stickers and portraits
@@ -430,8 +430,9 @@ def draw_all(guidance_scale):
 
 drawn = draw_all(5.0)
 table = ranker.scores(drawn, prompts)
-plt.figure(figsize=(4.2, 3.4), layout="constrained")
+plt.figure(figsize=(5.5, 4.5), layout="constrained")
 plt.imshow(table.cosine)
+plt.scatter(table.cosine.argmax(dim=1), range(10), marker="x", color="red")
 plt.xticks(range(10), animals, rotation=90)
 plt.yticks(range(10), animals)
 plt.xlabel("prompt")
@@ -440,8 +441,8 @@ plt.colorbar(label="cosine")
 plt.show()
 
 # %% [markdown]
-# A picture that fits its own prompt best has its brightest square on the diagonal. A brighter
-# square in another column is an animal that CLIP takes it for.
+# The × marks the brightest square of each row. A picture that fits its own prompt best has it on
+# the diagonal. An × in another column is the animal that CLIP takes the picture for.
 #
 # ### Exercise 4 · R-precision
 #
@@ -520,15 +521,19 @@ def r_precision(cosines):
 # %% picture="07.guidance" tags=["nbval-ignore-output"]
 unguided = draw_all(1.0)
 for name, pictures in [("guidance 1", unguided), ("guidance 5", drawn)]:
-    share = r_precision(ranker.scores(pictures, prompts).cosine)
+    cosine = ranker.scores(pictures, prompts).cosine
+    share = r_precision(cosine)
     print(f"{name}: R-precision {share:.0%}" if share is not None else "First solve exercise 4.")
+    answers = zip(animals, cosine.argmax(dim=1), strict=True)
+    print("  taken for others:", [f"{a} → {animals[b]}" for a, b in answers if a != animals[b]])
 labels = [f"{animal}, guidance {scale}" for scale in (1, 5) for animal in animals[:5]]
 display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, min_width=256))
 
 # %% [markdown]
-# Would *you* have recognized them all? If CLIP is sure where you are not, read the next section.
-# Also, ten pictures are few: one hit more or less is ten percentage points. The [model
-# card](../helpers/weights/stickers/README.md) has the figures of a larger measurement.
+# Would *you* have recognized those that CLIP took for others, and those that it recognized? Where
+# the two of you disagree, read the next section. Also, ten pictures are few: one hit more or less
+# is ten percentage points. The [model card](../helpers/weights/stickers/README.md) has the figures
+# of a larger measurement: is the difference between its lines *guidance 1* and *guidance 5* larger?
 #
 # ## 6 · What the score does not show
 #
@@ -548,7 +553,8 @@ display(image_grid(unguided[:5] + drawn[:5], rows=2, labels=labels, min_width=25
 # The table can also have one picture and several texts. `.logits` holds the **logits**: the
 # cosines, multiplied by a number that CLIP has learned. The **softmax** of a row of logits turns
 # them into shares that sum to 1: how probable each text is according to CLIP, if one of them must
-# be right. This is **zero-shot classification**: CLIP was never trained on these classes.
+# be right. This is called **zero-shot classification**: CLIP was not trained as a classifier, and
+# you may write any classes you like. (Our small CLIP did read these four words in its captions.)
 #
 # We ask for the style of our ten owls. The prompt did not name one. The cell shows two of them,
 # chosen by a rule: the picture that CLIP is surest about, and the one that it is least sure about.
@@ -593,14 +599,14 @@ else:
 #   CLIP score.
 # - Sorting by the score gives a ranking. It answers *does it fit?*, not *is it beautiful?*
 # - Agreement with your own vote can be measured, but compare it with chance.
-# - **R-precision** is the share of pictures that fit their own prompt best. It evaluates a
-#   pipeline.
+# - **R-precision** is the share of pictures for which their own prompt scores highest. It evaluates
+#   a pipeline.
 # - A CLIP that took part in the training gives figures that are too good.
 # - **Softmax** turns a row of **logits** into shares: how probable each text is, if one is right.
 #
-# **Try on your own:** vote on ten pictures of a prompt of yours. Replace the animals of section 5
-# with backgrounds: does R-precision rise, and why? Let somebody else vote and measure how far the
-# two of you agree.
+# **Try on your own:** vote on ten pictures of a prompt of yours. In section 5 keep one animal and
+# let ten backgrounds differ: does R-precision rise, and why? Let somebody else vote and measure how
+# far the two of you agree.
 #
 # Next: [lesson 08](08_distilled.ipynb), where these measures answer a real question: how much
 # quality does a model lose when it becomes smaller and faster?

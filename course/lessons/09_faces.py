@@ -357,8 +357,8 @@ print("the same picture as above:", repaired.convert("RGB").tobytes() == improve
 #
 # ## 6 · Better? Measure it
 #
-# It looks better. Is it closer to the ground truth? A common measure is the **PSNR**, the *peak
-# signal-to-noise ratio*:
+# Does it look better to you? And is it closer to the ground truth? A common measure is the
+# **PSNR**, the *peak signal-to-noise ratio*:
 #
 # $$\mathrm{PSNR} = 10 \cdot \log_{10} \frac{255^2}{\text{mean of the squared differences}}$$
 #
@@ -484,8 +484,8 @@ for name, candidate in ways.items():
     print(f"{name:16} {decibels:5.2f} dB   SSIM {ssim(candidate, original):.3f}")
 
 # %% [markdown]
-# This is one picture. The restorer's card, `helpers/weights/stickers-faces/README.md`, has the same
-# table for many, by skin tone, and for pictures without a face.
+# This is one picture. The restorer's card, `helpers/weights/stickers-faces/README.md`, has such
+# tables for 16 portraits, by skin tone, and for pictures without a face.
 #
 # Be careful with such numbers. PSNR compares pixel by pixel. It does not know that an eye matters
 # more than a wall, and between a sharp face that is slightly off and a blurred one it often prefers
@@ -495,7 +495,7 @@ for name, candidate in ways.items():
 #
 # A thumbnail of 64 × 64 pixels has 16 times fewer pixels than the portrait. Where does the rest
 # come from? From what the network saw in training. It draws what is *likely*. The smaller the
-# thumbnail, the less it fixes, and in the end quite different faces have the same one. Here are
+# thumbnail, the less it fixes, and in the end a sad and a smiling face have the same one. Here are
 # two. The second face is the first with a piece of 64 × 32 pixels turned upside down. The piece
 # covers whole squares of 32 × 32 pixels, so each pixel of the 8 × 8 thumbnail, the mean of such a
 # square, stays what it was.
@@ -510,7 +510,7 @@ guess = improve_face(tiny, factor=4, url=service.url)
 shown = {
     "one face": face,
     "another": twin,
-    "the thumbnail of both": enlarge(tiny, 32),
+    "the thumbnail of both": tiny.resize((256, 256), Image.Resampling.NEAREST),
     "repaired": guess.resize((256, 256), Image.Resampling.BICUBIC),
     "bicubic": tiny.resize((256, 256), Image.Resampling.BICUBIC),
 }
@@ -576,6 +576,8 @@ except FaceServiceError as error:
 # %% [markdown]
 # 422 begins with a 4: the request was wrong, and the message says how. `improve_face` noticed that
 # before it sent anything. *Whose side* says who can fix it: you, or the people who run the server.
+# (For a server that is off it says *yours*: the address, and a server of your own, are what you can
+# check first.)
 #
 # Next, **a slow server**. The cell opens a port that takes calls and never answers. With
 # `timeout=2`, the client gives up after two seconds, whatever the server does. Then **a server that
@@ -734,17 +736,20 @@ for url in (service.url, silent_url, service.url):
 # harder to undo than that of a JPEG: what the VAE left out is gone. Our restorer has learned to
 # leave a picture as it is where it would rather damage it than help, so expect little. The next
 # cell draws a portrait and has it repaired. There is no ground truth here, since nobody ever sat
-# for this portrait, so we can only look. Change the prompt, and make the poster yours. (With
-# `MODEL = "sd-v1-5"` the portrait is a photograph, of a kind that our restorer has never seen: see
-# the next section.)
+# for this portrait, so we can only look, and measure how much was changed: the higher the PSNR
+# between a plain enlargement and the repaired portrait, the less. Change the prompt, and make the
+# poster yours. (With `MODEL = "sd-v1-5"` the portrait is a photograph, of a kind that our restorer
+# has never seen: see the next section.)
 
-# %% picture="09.own"
+# %% picture="09.own" tags=["nbval-ignore-output"]
 pipe = load_pipeline(MODEL)
 prompt = "a portrait of a smiling woman with curly red hair and glasses at night"
 settings = {"num_inference_steps": 25, "guidance_scale": 5.0}
 generator = torch.Generator().manual_seed(7)
 portrait = pipe(prompt, generator=generator, **settings).images[0]
 star = improve_face(portrait, factor=2, url=service.url)
+enlarged = portrait.resize(star.size, Image.Resampling.BICUBIC)
+print(f"PSNR between the enlarged and the repaired portrait: {psnr(star, enlarged):.1f} dB")
 before_after(poster(portrait, "MIDNIGHT RED"), poster(star, "MIDNIGHT RED"))
 
 # %% [markdown]

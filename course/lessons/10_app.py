@@ -131,9 +131,9 @@ print("one picture, of type", type(first).__name__)
 # ## 2 · Six lines
 #
 # `gr.Interface` looks at a function and builds a page: one control for each input, one place for
-# the output, and a button. `format="png"` sends the picture as it is; Gradio's own choice makes a
-# smaller file of it and changes pixels. `flagging_mode="never"` leaves out a second button, *Flag*,
-# which would write the inputs into a file.
+# the output, and two buttons, *Clear* and *Submit*. `format="png"` sends the picture as it is;
+# Gradio's own choice makes a smaller file of it and changes pixels. `flagging_mode="never"` leaves
+# out a third button, *Flag*, which would write the inputs into a file.
 
 # %%
 six_lines = gr.Interface(
@@ -467,7 +467,7 @@ with gr.Blocks(title=TITLE, analytics_enabled=False) as studio:
                 run = gr.Button("Run", variant="primary")
                 stop = gr.Button("Stop", variant="stop")
         with gr.Column(scale=3):
-            gallery = gr.Gallery(label="Pictures", show_label=False, format="png", columns=4)
+            gallery = gr.Gallery(label="Pictures", show_label=False, format="png", columns=2)
             gr.Image(painting, label="An example", interactive=False, height=300)
     drawing = run.click(
         draw_series, inputs, [gallery, inputs[6]], api_name="draw", trigger_mode="multiple"
@@ -761,7 +761,8 @@ print("asked for a file of this computer, the server says", answer.status_code)
 # Lesson 09 called a model with `requests`. Your own app can be called in the same way, in any
 # language that can send a request. It takes two: a `POST` puts the values into the queue and gets
 # back the number of the job, and a `GET` with that number receives what happens to it, line by
-# line. Each event has a name and a line of JSON: `generating` for each `yield`, at last `complete`.
+# line. Each event has a name and a line of JSON: `generating` for each `yield`, and finally
+# `complete`.
 
 # %% picture="10.requested"
 address = f"{studio.local_url}gradio_api/call/draw"
@@ -780,7 +781,7 @@ display(enlarge(Image.open(io.BytesIO(file))))
 # done. It **skips the queue**, and a long answer may never arrive, because servers in between give
 # up on a silent connection (nginx, a common one, [after 60
 # seconds](https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_read_timeout)). That is
-# why pages use the queue, which sends a short message every few seconds. See what our list of
+# why pages use the queue, which sends a short message about every 15 seconds. See what our list of
 # starts and ends says when two visitors come this way. Then close it: `queue(api_open=False)` turns
 # it off.
 

@@ -482,8 +482,8 @@ plt.show()
 
 # %% [markdown]
 # On the left: which guidance scales are liked? On the right: two prompts stand out. Find them, and
-# explain them with the rule. (`helpers.vocabulary` may help: `unknown_words(prompt)` lists the
-# words that the model never saw.)
+# explain them with the rule. (`unknown_words(prompt)` of our helpers lists the words that the model
+# never saw.)
 #
 # One more look, at both at once. A mean over all prompts can hide that a setting is good for one
 # and bad for another.

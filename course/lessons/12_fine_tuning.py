@@ -15,8 +15,8 @@
 #
 # A trained model can learn more. It needs a few pictures with captions, a few minutes, and far
 # fewer new parameters than it has. In this lesson you teach the sticker model the word *golden*,
-# look at what it learned, and measure what it lost on the way. These are the pictures that it will
-# learn from:
+# look at what it learned, and measure what it lost on the way. These are some of the pictures that
+# it will learn from:
 
 # %%
 import itertools
@@ -107,7 +107,7 @@ display(image_grid(shown, cols=6))
 #
 # Which subjects do we ask for? Some that are not in the golden pictures, and by a rule: of twelve
 # other subjects, drawn without the new word, the four that CLIP recognizes best. So if gold is
-# missing later, the subject is not to blame.
+# missing later, the subject is less likely to blame.
 
 # %% picture="12.before"
 in_folder = " ".join(picture.prompt for picture in pictures)
@@ -394,10 +394,10 @@ display(image_grid(few + again, rows=2, min_width=256))
 #    (`step`). `AdamW` chooses the size of the change; the **learning rate**, `lr`, scales it.
 #    `zero_grad` removes what the last step left.
 #
-# This cell takes longest in the lesson, a minute or two on a laptop. It prints the mean loss of the
-# last 20 steps. The loss will not fall steadily: each step has other noise, and some timesteps are
-# harder than others. (80 steps of 4 pictures from a set of 18 are about 18 **epochs**, passes over
-# the set.)
+# This cell takes half a minute to two minutes on a laptop. It prints the mean loss of the last 20
+# steps. The loss of single steps jumps: each step has other noise, and some timesteps are harder
+# than others. (80 steps of 4 pictures from a set of 18 are about 18 **epochs**, passes over the
+# set.)
 
 # %% tags=["nbval-ignore-output"]
 STEPS = 80
@@ -461,7 +461,7 @@ plt.show()
 
 # %% [markdown]
 # If the validation loss fell too, the model did not only memorize its own pictures. It learned
-# something that holds for all of them: gold, if you trained on ours.
+# something that they share; the next section shows whether it is gold.
 #
 # ## 5 · Before and after
 #
@@ -491,6 +491,7 @@ display(image_grid(shown, rows=len(rows), labels=labels, min_width=256))
 # Do you see gold? Not everybody will say the same, and for many pictures you need a number. Let
 # gold be a shade where **red is above green, and green is more than 40 above blue** (of 255).
 # Complete the function: it returns the share of the pixels, from 0 to 1, for which both are true.
+# (Orange, brown and some tones of skin count too. So compare shares; a single one says little.)
 #
 # `pixels` is an array of (height, width, 3). Check its type: the values are `uint8`, which can
 # count from 0 to 255 only, and 250 + 40 becomes 34. Make them plain integers first, `.astype(int)`.
@@ -583,10 +584,10 @@ def golden_share(image):
 # LoRA at four weights:
 #
 # - What does it do to **golden** prompts? Look at the pictures, and at their golden share.
-# - What does it do to **old** prompts, the same ones without the word? A LoRA changes the model for
-#   *every* prompt. What the model could do before and now cannot is called **forgetting**. We
-#   measure how well the pictures fit their prompts (the CLIP score of lesson 07), and how golden
-#   they became, although nobody asked for it.
+# - What does it do to **old** prompts, the same ones with *3d* in place of *golden*? A LoRA changes
+#   the model for *every* prompt. What the model could do before and now cannot is called
+#   **forgetting**. We measure how well the pictures fit their prompts (the CLIP score of lesson
+#   07), and how golden they became, although nobody asked for it.
 #
 # Before you run it: at which weight do you expect the best picture, and what will 1.5 do? The last
 # row is `stickers-golden` at weight 1. (Forty pictures take a while.)
@@ -636,11 +637,12 @@ if golden_share(before[0]) is None:
     print("The plot of the golden share is empty: first solve exercise 3.")
 
 # %% [markdown]
-# Read both plots together. On the left the distance between the two lines is what the *word* does,
-# since the prompts differ in nothing else. Where the dashed line rises too, your LoRA did not learn
-# "golden means gold" but "everything is gold": all its pictures were golden, so nothing showed it
-# when *not* to use gold. On the right a falling line is the price. (Four prompts are few, so expect
-# it to vary; [the card](../helpers/weights/stickers-golden/README.md) has more.)
+# Read both plots together. On the left compare how far each line *rises* from weight 0, where the
+# LoRA is off. (The prompts are the same but for one word: *golden* stands where *3d* was.) If the
+# dashed line rises as much as the solid one, your LoRA did not learn "golden means gold" but
+# "everything is gold": all its pictures were golden, so nothing showed it when *not* to use gold.
+# On the right a falling line is the price. (Four prompts are few, so expect it to vary; [the
+# card](../helpers/weights/stickers-golden/README.md) has more.)
 #
 # What helps against forgetting:
 #
@@ -843,7 +845,8 @@ else:
 #   parameters a little.
 # - The loss of a step varies. The **validation loss**, with fixed noise on pictures that were held
 #   out, shows what was learned.
-# - A new word has a price. Measure what was **forgotten**, with prompts that lack only the word.
+# - A new word has a price. Measure what was **forgotten**, with the same prompts without the new
+#   word.
 # - Few pictures and many steps lead to **overfitting**: stop where the validation loss is lowest.
 # - The model can learn only what its VAE can encode, and only what the captions leave to the new
 #   word.

@@ -49,7 +49,6 @@ from PIL import Image, ImageDraw
 
 from helpers import (
     Restorer,
-    enlarge,
     example_portrait,
     exercise,
     image_grid,
@@ -62,8 +61,9 @@ from helpers import (
 # %% [markdown]
 # ## 1 · A picture and a sentence
 #
-# First the result. The model draws a house, as usual. Then it gets that house *and* a new prompt.
-# Expect a castle at night that has kept something of the house: its place, its outline, or a color.
+# First the result. The model draws a house, as usual. Then it gets that house *and* a new prompt, a
+# castle at night. Expect a castle that has kept something of the first picture: its place, its
+# outline, or a color.
 #
 # The pipeline for this, `StableDiffusionImg2ImgPipeline`, has the same parts as the one you know.
 # So it is made from them, `**pipe.components`, and takes no more memory.
@@ -84,8 +84,7 @@ def seeded(seed):
 
 
 def show(images, labels=None, cols=None):
-    factor = max(1, 224 // images[0].width)  # small pictures are shown larger
-    display(image_grid([enlarge(image, factor) for image in images], cols=cols, labels=labels))
+    display(image_grid(images, cols=cols, labels=labels, min_width=256))
 
 
 house = pipe(OLD_PROMPT, generator=seeded(3), **SETTINGS).images[0]
@@ -96,9 +95,10 @@ show([house, castle], ["given", "strength 0.4"])
 print("same size:", house.size == castle.size)
 
 # %% [markdown]
-# (diffusers can also choose the class for you: `AutoPipelineForImage2Image.from_pipe(pipe)`. One
-# trap: `from_pipe` converts the shared parts to float32 unless you name another dtype, which
-# doubles the memory of a model that was loaded in half precision.)
+# (diffusers can also choose the class for you: `AutoPipelineForImage2Image.from_pipe(pipe)`. A
+# third way, `StableDiffusionImg2ImgPipeline.from_pipe(pipe)`, has a trap: it converts the shared
+# parts to float32 unless you name another dtype, which doubles the memory of a model that was
+# loaded in half precision.)
 #
 # ## 2 · Strength
 #
@@ -111,7 +111,7 @@ print("same size:", house.size == castle.size)
 #
 # `strength` says where to start, as a share of the run. At 1 the loop starts at its beginning, from
 # (nearly) pure noise, and little or nothing of the picture is left. At 0.2 only the last fifth of
-# the steps is done: the noise hides the details, but not the composition.
+# the steps is done, so colors and large areas tend to stay.
 #
 # ### Exercise 1 · How many steps are left?
 #
@@ -215,8 +215,8 @@ labels = ["given", *(f"strength {strength}" for strength in STRENGTHS)]
 show([house, *changed], labels, cols=3)
 
 # %% [markdown]
-# A low strength is also cheap: fewer steps, less time. But a few steps can only do so much. Where
-# is the point at which you would say *this is a castle*? And where is the house gone?
+# A low strength is also cheap: fewer steps, less time. But a few steps can only do so much. Which
+# is the lowest strength at which you see a castle? Which is the lowest at which it is night?
 #
 # ## 3 · Strength, measured
 #
@@ -297,14 +297,14 @@ def distance(one, other):
 # %% [markdown]
 # Now the experiment. For each strength we draw three castles, from the noise of three seeds. On the
 # left: how far they are from the house. On the right: how well they fit the old and the new prompt,
-# by the **CLIP score** of lesson 07. Which of the curves do you expect to rise, which to fall? And
-# will they be straight?
+# by the **CLIP score** of lesson 07. At strength 0 there is the house itself. Which of the curves
+# do you expect to rise, which to fall? And will they be straight?
 
 # %% picture="13.measured" tags=["nbval-ignore-output"]
 SEEDS = [1, 2, 3]
 ranker = load_ranker("stickers-clip" if MODEL == "stickers" else "openai/clip-vit-base-patch32")
 rows = []
-for strength in STRENGTHS if distance(house, castle) is not None else []:
+for strength in [0.1, 0.15, *STRENGTHS] if distance(house, castle) is not None else []:
     generators = [seeded(seed) for seed in SEEDS]
     images = img2img(
         [NEW_PROMPT] * len(SEEDS), image=[house] * len(SEEDS), strength=strength,
@@ -314,6 +314,7 @@ for strength in STRENGTHS if distance(house, castle) is not None else []:
     far = numpy.mean([distance(image, house) for image in images])
     rows.append([strength, far, *cosine.tolist()])
 if rows:
+    rows.insert(0, [0.0, 0.0, *ranker.scores([house], [OLD_PROMPT, NEW_PROMPT]).cosine[0].tolist()])
     table = pandas.DataFrame(rows, columns=["strength", "distance", "old prompt", "new prompt"])
     table = table.set_index("strength")
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
@@ -326,9 +327,9 @@ else:
 
 # %% [markdown]
 # Look for the strength at which the two lines on the right cross: that is where the picture becomes
-# more castle than house for CLIP. If the curves are flat from some strength on, more strength buys
-# nothing. Where it is depends on the model, the scheduler, and on how far apart the two prompts
-# are: try `NEW_PROMPT = "a flat sticker of a house on a teal background"`.
+# more castle than house for CLIP. If the curves are flat from some strength on, more strength
+# changes nothing. Where it is depends on the model, the scheduler, and on how far apart the two
+# prompts are: try `NEW_PROMPT = "a flat sticker of a house on a teal background"`.
 #
 # ### What the encoder loses
 #
@@ -361,8 +362,8 @@ print(f"{3 * portrait.width * portrait.height:,} numbers in the picture, {latent
 print(f"the latents; PSNR {psnr(again, portrait):.1f} dB")
 
 # %% [markdown]
-# What changes most? Usually edges and small features: eyes, a mouth, letters. A whole latent has to
-# describe a square of pixels, 8 × 8 of them in Stable Diffusion. So whatever you do to a picture in
+# What changes most? Usually edges and small features: eyes, a mouth, letters. Each place of the
+# latents, four numbers, describes a square of 8 × 8 pixels. So whatever you do to a picture in
 # latent space, it loses some of its details. (**PSNR** is a measure of nearness from lesson 09:
 # higher is nearer, and 6 dB more is half the error.)
 
@@ -443,13 +444,14 @@ def keep_outside(latents, original, mask):
 # %% [markdown]
 # Now let your line work inside the ordinary pipeline. After each step, `callback_on_step_end` may
 # replace the latents. `scheduler.add_noise` gives the old picture the noise of the next timestep;
-# after the last step there is none. The mask is a rectangle around the house, made as small as the
-# latents.
+# after the last step there is none. The mask is a rectangle over most of the picture, made as small
+# as the latents. What of the house lies outside of it stays.
 
 # %% picture="13.by_hand"
 width, height = house.size
 mask = Image.new("L", house.size, "black")
-ImageDraw.Draw(mask).rectangle([width // 10, height // 10, width * 9 // 10, height * 9 // 10], 255)
+left, top, right, bottom = width // 8, height // 8, width * 7 // 8 - 1, height * 7 // 8 - 1
+ImageDraw.Draw(mask).rectangle([left, top, right, bottom], 255)  # on the borders of latents
 
 
 def inpaint_by_hand(prompt, picture, mask, seed):
@@ -466,22 +468,23 @@ def inpaint_by_hand(prompt, picture, mask, seed):
 
 
 INSIDE = "a 3d sticker of a fox on a teal background"
+repainted = {"given": house}
 if keep_outside(torch.ones(1), torch.zeros(1), torch.ones(1)) is ...:
     print("First solve exercise 3.")
 else:
-    by_hand = inpaint_by_hand(INSIDE, house, mask, seed=1)
+    repainted["by hand"] = inpaint_by_hand(INSIDE, house, mask, seed=1)
     labels = ["given", "mask", "by hand"]
-    show([house, mask.convert("RGB"), by_hand], labels, cols=3)
-    print("repainted, same size:", by_hand.size == house.size)
+    show([house, mask.convert("RGB"), repainted["by hand"]], labels, cols=3)
+    print("repainted, same size:", repainted["by hand"].size == house.size)
 
 # %% [markdown]
 # diffusers has a pipeline that does the same: `StableDiffusionInpaintPipeline`. Let us give it the
-# same noise. The two pictures need not be equal to the last bit, since it draws the latents of the
-# old picture a little differently; but they should be close.
+# same noise. The two pictures are close, not equal: the pipeline *samples* the latents of the old
+# picture from what the VAE says of them, where ours takes the most likely ones.
 #
 # There are also models that were *trained* to inpaint. Their U-Net reads 9 channels instead of 4:
 # the noisy latents, the latents of the masked picture (4 more), and the mask. They see the
-# surroundings from the first step on, and fit better to photographs. With a GPU and a network, put
+# surroundings from the first step on, and usually blend in better. With a GPU and a network, put
 # one in place of `None`: `"stable-diffusion-v1-5/stable-diffusion-inpainting"`. The same call works
 # with both kinds.
 
@@ -504,8 +507,8 @@ def inpaint_with(prompt, picture, mask, seed=1):
     ).images[0]  # fmt: skip
 
 
-by_pipeline = inpaint_with(INSIDE, house, mask)
-show([house, by_pipeline], ["given", "by the pipeline"])
+repainted["by the pipeline"] = inpaint_with(INSIDE, house, mask)
+show(list(repainted.values()), repainted, cols=3)
 print("channels that the U-Net reads:", inpaint.unet.config.in_channels)
 
 # %% [markdown]
@@ -528,10 +531,10 @@ show(pictures, ["given", "mask", *scenes], cols=3)
 print(f"{len(moved)} new backgrounds")
 
 # %% [markdown]
-# Look at the border of the mask. The latents are coarse, so it cannot be followed exactly, and a
-# little of the old background stays around the house. And is the house itself unchanged? It went
-# through the VAE. Where every pixel outside of the mask must stay, paste the old picture back at
-# the end: `Image.composite(new, old, mask)`.
+# Look at the border of the mask. The latents are coarse, so it cannot be followed exactly: an edge
+# may fray, and a little of the old background may stay around the house. And is the house itself
+# unchanged? It went through the VAE. Where every pixel outside of the mask must stay, paste the old
+# picture back at the end: `Image.composite(new, old, mask)`.
 #
 # *This is the end of the core path. The rest is for those who have time.*
 #
@@ -663,8 +666,10 @@ else:
 
 # %% [markdown]
 # The model was trained on square pictures of one size, each with one subject. At other sizes it
-# works with what it learned there. That is why wide pictures so often show twins. If you get them,
-# name only the scene in the prompt, or put the subject into the negative prompt.
+# works with what it learned there. Look at the seams: does the horizon go on, do the colors match?
+# Then draw a wide picture from nothing, `pipe(prompt, width=192, height=128)`. A model that learned
+# one subject in each square picture tends to put a second one there; if you get twins, name only
+# the scene in the prompt.
 #
 # ## 6 · Enlarging (more)
 #
@@ -700,12 +705,12 @@ for name, image in list(enlarged.items())[1:]:
 #
 # - *Stretched latents* are not the latents of a large picture. The VAE has never seen such smooth
 #   ones, and what it makes of them is blurred or has a pattern.
-# - *Image-to-image* does add detail, its own. The stronger it is, the further it moves from the
-#   truth. And at twice the size the model is out of its depth: it learned what a face looks like at
-#   one size, so it may put a second, smaller one into the first. Real workflows use a low strength,
-#   and repeat it on overlapping tiles of the trained size.
+# - *Image-to-image* replaces detail by its own. Even at a low strength everything went through the
+#   VAE, and the model draws at a size that it never learned: it may draw several small faces in
+#   place of a large one. Real workflows use a low strength, and repeat it on overlapping tiles of
+#   the trained size.
 # - The *restorer* was trained on pairs of small and large portraits, so on portraits it is nearest.
-#   It is useless for anything else.
+#   On other pictures it does little more than clean up and interpolate.
 #
 # A picture can look sharp and be wrong. Whoever enlarges a face does not find out what it looked
 # like; the model makes up what is likely.

@@ -188,7 +188,7 @@ else:
 # smaller and finds out *what* is there; its way up makes it larger again. On each level a **skip
 # connection** hands what was seen on the way down to the way up, so that no detail is lost. Each
 # level consists of **residual blocks**: a block computes a change and *adds* it to its input, which
-# lets many blocks learn at once. The timestep goes into every block, since the network has to know
+# makes deep networks trainable. The timestep goes into every block, since the network has to know
 # how much noise to expect.
 #
 # The numbers below say how wide the levels are. (`norm_num_groups` must divide each of them.) The
@@ -216,12 +216,12 @@ print("in", list(training[:2].shape), "out", list(network(training[:2], 500).sam
 # | `prediction_type` | the network predicts | used by |
 # | --- | --- | --- |
 # | `"epsilon"` | the noise | [DDPM](https://arxiv.org/abs/2006.11239), Stable Diffusion 1.x |
-# | `"v_prediction"` | the velocity, a mixture of both | our sticker model |
+# | `"v_prediction"` | the velocity, a mixture of noise and picture | our sticker model |
 # | `"sample"` | the clean picture | this lesson |
 #
 # They learn at different speeds. A narrow network has to carry every grain of noise from its input
 # to its output to predict the noise exactly; the clean picture has no grain and is easier to say.
-# So in a minute of training, `"sample"` gives the cleanest pictures. Try the others afterward:
+# So in our trials of a minute, `"sample"` gave the cleanest pictures. Try the others afterward:
 # change `PREDICTION`, and run all cells again. What the network *should* say, the target, follows
 # from the kind of prediction:
 
@@ -517,8 +517,8 @@ else:
     print("First solve exercises 2 and 3.")
 
 # %% [markdown]
-# From gray fog to colors, to blobs, to things that have a name. Not all of them: some are stuck
-# between two subjects, and these would need more training.
+# From colored noise to blobs, to shapes. Count those that you can name. The others are stuck
+# between two subjects; they need more training.
 #
 # Now the curve. The gray dots are the losses of single steps. They jump, because each batch has
 # other pictures and other timesteps, and a batch that is nearly all noise is hard. The line is the
@@ -553,7 +553,8 @@ if is_solved:
 #   and it may skip most of the timesteps.
 #
 # Each row has the same four starting noises, left with DDPM, right with DDIM; the number of steps
-# grows downward. Where do few steps hurt less?
+# grows downward. Compare each row with the one below: on which side does the picture stay the same
+# when steps are added? Why not on the other?
 
 # %% picture="14.schedulers"
 rows, names = [], []
@@ -579,7 +580,7 @@ for scheduler_of_row in [scheduler, ddim]:
 # ### You have built a pipeline
 #
 # A network and a scheduler are all that the oldest pipeline of diffusers has. Below are its parts,
-# and those of the model that you used in the other lessons. What do yours lack? A text encoder to
+# and those of the model that you used in the other lessons. What does yours lack? A text encoder to
 # be told what to draw, and a VAE to draw large pictures.
 
 # %%
@@ -707,7 +708,7 @@ def drop_labels(labels, chance, generator=None):
 # No need to start from nothing again. The conditional network takes over all parameters, and the
 # new table begins with zeros, so at first it draws exactly as before. Then it is trained further,
 # now with labels. The loss, the training and the sampling are yours from above; `with_labels` only
-# hands the labels on. Expect a column for each of the first subjects, twice without a label.
+# hands the labels on. Expect one column for each of the six subjects, and two without a label.
 
 # %% picture="14.labels" tags=["nbval-ignore-output"]
 LABEL_STEPS = 400
@@ -769,6 +770,7 @@ def share_right(pictures, wanted):
 
 if is_trained:
     print(f"validation pictures: {share_right(validation, validation_labels):.0%} right")
+    print(f"by chance: {1 / NO_LABEL:.0%}")
     wanted = torch.arange(NO_LABEL).repeat(8)
     generator = torch.Generator().manual_seed(7)
     noise = torch.randn((len(wanted), *training.shape[1:]), generator=generator)
@@ -780,9 +782,11 @@ if is_trained:
     display(show(torch.cat(rows), labels=[SMALL_SUBJECTS[label] for label in wanted[:12]] * 3))
 
 # %% [markdown]
-# The rows have guidance 0, 1 and 3, from the same noise. Without a label, the model is right as
-# often as chance has it, about one time in six. Stable Diffusion does the same; its label is a
-# whole sentence, which a text encoder has turned into vectors.
+# The rows have guidance 0, 1 and 3, from the same noise. Guidance 0 is the model without a label,
+# so only chance makes it right. Each share is that of 48 pictures, with a standard error of about 6
+# points (lesson 11): is the difference between guidance 1 and 3 larger than that? Look at the rows,
+# too: what has guidance changed in the colors? Stable Diffusion does the same; its label is a whole
+# sentence, which a text encoder has turned into vectors.
 #
 # ## 7 · New, or copied? (more)
 #
@@ -799,10 +803,11 @@ print(f"nearest training picture: {distances.mean():.1f} from the model's pictur
 print(f"{nearest(validation)[1].mean():.1f} from validation pictures")
 
 # %% [markdown]
-# The nearest ones usually show the same *drawing*: with 24 of them, there is little else to learn.
-# What is new is the place and the size, and now and then a mixture of two subjects, or a failure.
-# To invent, a model needs many different examples. Large models copy, too: from Stable Diffusion
-# [researchers got back](https://arxiv.org/abs/2301.13188) about a hundred of its training
+# Where the model drew something with a name, the nearest picture often shows the same *drawing*:
+# with 24 of them, there is little else to learn. What is new is the place and the size. A large
+# distance alone does not prove invention: a picture that failed is far from everything. So look at
+# both rows. To invent, a model needs many different examples. Large models copy, too: from Stable
+# Diffusion [researchers got back](https://arxiv.org/abs/2301.13188) about a hundred of its training
 # pictures, by asking for those that were in its data most often.
 #
 # ## What you learned
@@ -812,7 +817,7 @@ print(f"{nearest(validation)[1].mean():.1f} from validation pictures")
 #   change its parameters so that the **loss** falls. The **validation loss** shows whether it
 #   learns more than its own pictures.
 # - A network may predict the noise, the velocity or the clean picture; each tells the others.
-# - **DDPM** adds fresh noise in each step, **DDIM** does not, and needs fewer steps.
+# - **DDPM** adds fresh noise in each step, **DDIM** does not, and may skip most timesteps.
 # - A label makes the model **conditional**. **Label dropout** teaches it to draw without one as
 #   well, and that is what guidance needs.
 #

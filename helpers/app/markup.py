@@ -277,9 +277,7 @@ def sweep_table(axes: Axes, shown: dict[tuple, Shown], errors: dict[tuple, str])
     head = "".join(f'<th scope="col">{_value(value)}</th>' for value in columns)
     lines = []
     for row in rows:
-        fields = "".join(
-            f"<td>{_field(axes, (row, column), shown, errors)}</td>" for column in columns
-        )
+        fields = "".join(f"<td>{_field((row, column), shown, errors)}</td>" for column in columns)
         lines.append(f'<tr><th scope="row">{_value(row)}</th>{fields}</tr>')
     caption = f"Rows: {AXIS_NAMES[rows_name]}. Columns: {AXIS_NAMES[columns_name]}."
     return (
@@ -289,7 +287,7 @@ def sweep_table(axes: Axes, shown: dict[tuple, Shown], errors: dict[tuple, str])
     )
 
 
-def _field(axes: Axes, position: tuple, shown: dict, errors: dict) -> str:
+def _field(position: tuple, shown: dict, errors: dict) -> str:
     if position in shown:
         return _opened(shown[position])
     if position in errors:

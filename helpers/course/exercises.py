@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from helpers.course import progress
-from helpers.course.checks import CannotCheck, Outcome, Wrong, check, judge, lesson_checks
-
-__all__ = ["CannotCheck", "Exercise", "Note", "Outcome", "Result", "Wrong", "check", "exercise"]
+from helpers.course.checks import Outcome, judge, lesson_checks
 
 CATALOGUE = Path(__file__).with_name("exercises.json")
 

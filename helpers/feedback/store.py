@@ -330,7 +330,7 @@ class Feedback:
         return rating
 
     def delete(self, rating_id: str) -> bool:
-        """Delete a rating; False if there is none.
+        """Delete a rating; False if there was no such rating.
 
         Its picture goes if no other rating needs it. If this was the last rating by a maker of the
         picture, the others' ratings of it go as well: it is not theirs to show. The text is
@@ -370,7 +370,7 @@ class Feedback:
         return list(pictures.values())
 
     def find(self, picture_id: str, hidden: bool = False) -> RatedPicture | None:
-        """A picture that the class may see, or one that was hidden; None if there is none."""
+        """A picture that the class may see, or one that was hidden; None for another id."""
         ratings = self._ratings("class", hidden, "picture_id = ?", picture_id)
         return RatedPicture(self.pictures_folder / ratings[0].picture, ratings) if ratings else None
 

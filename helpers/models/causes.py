@@ -5,13 +5,12 @@ that is itself broken. To delete a whole model and fetch it again would help in 
 """
 
 import errno
-from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
 from safetensors import SafetensorError
 
-from helpers.models.hub import first_line
+from helpers.models.hub import causes_of, first_line
 from helpers.models.main_memory import main_memory
 
 FULL = ("out of memory", "allocate memory", "enough memory", "bad_alloc")
@@ -29,7 +28,7 @@ def other_cause(error: Exception, what: str, smaller: str = "") -> Exception | N
     Returns:
         A MemoryError, an ImportError or an OSError with the cause and one remedy; else None.
     """
-    for cause in _chain(error):
+    for cause in causes_of(error):
         if is_out_of_memory(cause):
             room = main_memory()
             told = f"There is not enough memory for {what} ({room}). {room.remedy} {smaller}"
@@ -67,22 +66,15 @@ def torchvision_fault(error: BaseException) -> str:
 
 
 def _broken_library(error: Exception, what: str) -> str:
-    told = [str(cause) for cause in _chain(error)]
+    told = [str(cause) for cause in causes_of(error)]
     if any("torchvision" in text for text in told):
-        fault = torchvision_fault(list(_chain(error))[-1])
+        fault = torchvision_fault(causes_of(error)[-1])
         return f"{what} cannot be loaded, and not by its own fault: {fault}."
     return (
         f"{what} cannot be loaded, because a library is missing or broken: "
-        f"{first_line(list(_chain(error))[-1])}. Install what it names; python -m helpers doctor "
+        f"{first_line(causes_of(error)[-1])}. Install what it names; python -m helpers doctor "
         "says whether the course's own libraries are in order."
     )
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those that led to it, the first one last."""
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _version(name: str) -> str:

@@ -153,7 +153,7 @@ class Repository:
 
         hub_id, instead = self.hub_id, self.instead()
 
-        causes = _causes(error)
+        causes = causes_of(error)
 
         def caused_by(*kinds: type[BaseException]) -> bool:
             return any(isinstance(cause, kinds) for cause in causes)
@@ -236,7 +236,7 @@ def _is_disk_full(error: BaseException) -> bool:
     return is_out_of_space or "No space left on device" in str(error)
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def causes_of(error: BaseException) -> list[BaseException]:
     """The error, what caused it, and so on down to the first."""
     chain = [error]
     while following := chain[-1].__cause__ or chain[-1].__context__:

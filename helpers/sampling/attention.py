@@ -173,7 +173,8 @@ class _Recorder:
 def heat_map(image: Image.Image, heat: torch.Tensor, strength: float = 0.6) -> Image.Image:
     """A picture in grey with a map, (height, width) from 0 to 1, laid over it in colour.
 
-    Dark violet is 0 and yellow is 1. `strength` from 0 to 1 says how much the map covers.
+    Black is 0 and yellow is 1, with violet and orange between them. `strength` from 0 to 1 says how
+    much the map covers.
     """
     if heat.ndim != 2:
         raise ValueError(f"heat must have two dimensions; got shape {tuple(heat.shape)}")

@@ -47,6 +47,7 @@ if "COLAB_RELEASE_TAG" in os.environ:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, "-e", course]
         subprocess.run(pip, check=True)
     sys.path.insert(0, course)
+    os.environ["PYTHONPATH"] = course  # for `!python -m helpers …`, too
     os.chdir(f"{{course}}/{folder}")"""
 
 

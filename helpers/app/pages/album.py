@@ -1,7 +1,5 @@
 """The Album page: all of a visitor's pictures, to keep, to mark and to delete."""
 
-from dataclasses import dataclass
-
 import gradio as gr
 
 from helpers.app import markup
@@ -15,14 +13,7 @@ EMPTY = markup.empty(
 )
 
 
-@dataclass
-class AlbumPage:
-    """What other pages change on this one."""
-
-    pictures: gr.HTML
-
-
-def build(studio: Studio, tab: gr.Tab) -> AlbumPage:
+def build(studio: Studio, tab: gr.Tab) -> None:
     """Lay out the page inside the current tab and connect it."""
     gr.HTML(markup.heading("Your album"))
     with gr.Row(elem_classes="actions"):
@@ -34,7 +25,6 @@ def build(studio: Studio, tab: gr.Tab) -> AlbumPage:
     connect(studio, tab.select, fill, only, [pictures, note], **private)
     connect(studio, only.input, fill, only, [pictures, note], **private)
     connect(studio, pictures.click, change, only, [pictures, note], **private)
-    return AlbumPage(pictures)
 
 
 def fill(studio: Studio, only, request: gr.Request):

@@ -33,7 +33,6 @@ class Generate:
     """What other pages change on this one."""
 
     settings: Settings
-    status: gr.HTML
     pictures: gr.HTML
 
 
@@ -79,7 +78,7 @@ def build(studio: Studio) -> Generate:
         note=again_note,
         api_name="settings_of_file",
     )
-    return Generate(settings, status, pictures)
+    return Generate(settings, pictures)
 
 
 async def generate(studio: Studio, asked: Asked, images, request: gr.Request):

@@ -55,12 +55,12 @@ def build(studio: Studio, tab: gr.Tab) -> Rate:
             )
             pictures = gr.HTML(elem_id="rate-pictures", js_on_load=markup.CHOOSING)
         with gr.Column(scale=2, min_width=300, elem_classes="controls"):
-            gr.HTML(markup.heading("Your word"))
+            gr.HTML(markup.heading("Your rating"))
             vote = gr.Radio([UP, DOWN], label="Your vote", elem_id="rate-vote")
-            tags = gr.CheckboxGroup(list(TAGS), label="What is so about it", elem_id="rate-tags")
+            tags = gr.CheckboxGroup(list(TAGS), label="What is true of it?", elem_id="rate-tags")
             comment = gr.Textbox(
                 label="Comment",
-                info="Please write nothing that tells who anybody is",
+                info="Please write nothing that identifies a person",
                 lines=2,
                 max_length=LIMITS.comment,
                 elem_id="rate-comment",
@@ -68,8 +68,8 @@ def build(studio: Studio, tab: gr.Tab) -> Rate:
             consent = gr.Radio(
                 CONSENT_CHOICES,
                 label="What may be done with the picture and your rating?",
-                info="Nothing is stored without your consent, and never who you are. A picture of "
-                "somebody else stays what they allow",
+                info="Nothing is stored without your consent, and never who you are. For "
+                "somebody else's picture, what its maker allowed is the limit",
                 elem_id="rate-consent",
             )
             with gr.Row(elem_classes="actions after-all"):

@@ -99,5 +99,5 @@ def _pictures(studio: Studio) -> list[str]:
 
     return [
         cards(False, "hide", "The class has shared no pictures yet."),
-        cards(True, "show", "None is hidden."),
+        cards(True, "show", "No picture is hidden."),
     ]

@@ -27,6 +27,8 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from importlib import import_module
 
+from helpers.vocabulary import with_article
+
 
 class Outcome(StrEnum):
     """What a check can say."""
@@ -130,12 +132,11 @@ def describe(value: object) -> str:
     if value is None:
         return "`None`"
     name = type(value).__name__
-    article = "an" if name[0].lower() in "aeiou" else "a"
     if isinstance(value, list | tuple | dict | set):
-        return f"{article} {name} with {len(value)} item{'s' * (len(value) != 1)}"
+        return f"{with_article(name)} with {len(value)} item{'s' * (len(value) != 1)}"
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
-        return f"{article} {name} of shape {tuple(shape)}"
+        return f"{with_article(name)} of shape {tuple(shape)}"
     if isinstance(value, bool | int | float):
         return f"the {name} {value}"
     if isinstance(value, str) and not value:
@@ -144,7 +145,7 @@ def describe(value: object) -> str:
         return f"the text {textwrap.shorten(repr(value), 60, placeholder='…')}"
     if isinstance(value, types.FunctionType | types.MethodType):
         return f"the function `{value.__name__}`"
-    return f"{article} {name}"
+    return with_article(name)
 
 
 def _home(function: Callable) -> str:

@@ -527,7 +527,7 @@ outside = Image.fromarray(background.astype(numpy.uint8) * 255)
 scenes = ["a house in the snow", "a house at night", "a house on a yellow background"]
 moved = [inpaint_with(scene, house, outside) for scene in scenes]
 pictures = [house, outside.convert("RGB"), *moved]
-show(pictures, ["given", "mask", *scenes], cols=3)
+display(image_grid(pictures, rows=1, labels=["given", "mask", *scenes]))
 print(f"{len(moved)} new backgrounds")
 
 # %% [markdown]

@@ -1,6 +1,7 @@
 """The set-up cell for Colab: what it runs there, and that it is silent elsewhere."""
 
 import subprocess
+import os
 import sys
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -34,6 +35,12 @@ def cell(notebook, monkeypatch):
         return commands, folders
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def colabs_own_path(monkeypatch):
+    """What Colab has set; afterward the tests' own setting is back, since the cell changes it."""
+    monkeypatch.setenv("PYTHONPATH", "/env/python")
 
 
 def test_the_cell_follows_the_first_and_the_link_opens_this_lesson(notebook):
@@ -85,6 +92,8 @@ def test_on_colab_another_package_of_that_name_is_in_nobodys_way(cell, monkeypat
     (pip,), _ = cell()
     assert "-e" in pip  # nothing is copied beside the other package
     assert sys.path[0] == "/content/stable-diffusion-course"  # and ours is found first
+    # A command that a notebook runs finds it first, too, and still what Colab has there.
+    assert os.environ["PYTHONPATH"] == "/content/stable-diffusion-course:/env/python"
 
 
 def test_on_colab_a_second_run_fetches_nothing(cell, monkeypatch):

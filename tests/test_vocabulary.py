@@ -11,6 +11,7 @@ from helpers.vocabulary import (
     SUBJECTS,
     unknown_words,
     was_held_out,
+    with_article,
     words_of,
 )
 from training.data import (
@@ -60,3 +61,8 @@ def test_the_combinations_that_were_held_out_stay_the_same():
     assert held_out[0] == ("airplane", "cartoon", "yellow")
     assert held_out[-1] == ("whale", "simple", "night")
     assert held_out == [parts for parts in combinations if Sticker(*parts).held_out]
+
+
+@pytest.mark.parametrize("words", ["an owl", "a fox", "an ice cream", "a unicorn", "an Image"])
+def test_article(words):
+    assert with_article(words.partition(" ")[2]) == words

@@ -47,7 +47,8 @@ if "COLAB_RELEASE_TAG" in os.environ:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", *kept, "-e", course]
         subprocess.run(pip, check=True)
     sys.path.insert(0, course)
-    os.environ["PYTHONPATH"] = course  # for `!python -m helpers …`, too
+    known = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = f"{{course}}:{{known}}".rstrip(":")  # for `!python -m helpers …`
     os.chdir(f"{{course}}/{folder}")"""
 
 

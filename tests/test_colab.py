@@ -1,7 +1,7 @@
 """The set-up cell for Colab: what it runs there, and that it is silent elsewhere."""
 
-import subprocess
 import os
+import subprocess
 import sys
 from importlib.metadata import version
 from types import SimpleNamespace

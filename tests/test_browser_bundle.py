@@ -7,12 +7,9 @@ import subprocess
 from dataclasses import replace
 
 import numpy
-import onnx
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, LCMScheduler
-from onnx import TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from tests.browser_pages import BROWSER, need_browser_tools
 from tests.pipelines import tiny_sd_pipeline, tiny_sdxl_pipeline
@@ -20,6 +17,10 @@ from tests.pipelines import tiny_sd_pipeline, tiny_sdxl_pipeline
 pytestmark = pytest.mark.slow
 
 need_browser_tools()
+
+import onnx  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 from helpers.models.catalogue import MODELS  # noqa: E402
 from helpers.sampling.schedulers import build_scheduler  # noqa: E402

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import diffusers
 import numpy
+import pytest
 import torch
 from diffusers import (
     AutoencoderKL,
@@ -41,6 +42,14 @@ MAX_TOKENS = 32
 
 REAL_MAX_TOKENS = 77
 """The limit of Stable Diffusion 1.x and 2.x."""
+
+QUICK_SCHEDULERS = {"ddim", "dpm++", "euler ancestral"}
+"""One without memory, one that looks back, one that draws noise: what the quick part tries."""
+
+EVERY_SCHEDULER = [
+    name if name in QUICK_SCHEDULERS else pytest.param(name, marks=pytest.mark.slow)
+    for name in sorted(SHORT_NAMES)
+]
 
 
 class QuickUnet(UNet2DConditionModel):

@@ -9,8 +9,8 @@ from PIL import Image
 from helpers.sampling.beginning import Beginning
 from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import Denoiser
-from helpers.sampling.schedulers import SHORT_NAMES, build_scheduler, fresh_copy
-from tests.pipelines import tiny_sd_pipeline, tiny_sdxl_pipeline
+from helpers.sampling.schedulers import build_scheduler, fresh_copy
+from tests.pipelines import EVERY_SCHEDULER, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 KINDS = {
     "sd": (tiny_sd_pipeline, diffusers.StableDiffusionImg2ImgPipeline),
@@ -42,7 +42,7 @@ def image():
     return Image.fromarray(numpy.dstack([across, down, across // 2]).astype("uint8"))
 
 
-@pytest.mark.parametrize("scheduler", sorted(SHORT_NAMES))
+@pytest.mark.parametrize("scheduler", EVERY_SCHEDULER)
 def test_it_draws_what_image_to_image_draws(pipes, image, scheduler):
     pipe, other = pipes
     cell, strength = Cell("a fox", "blue", 5, 6, 4.0, scheduler), 0.5

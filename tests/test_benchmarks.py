@@ -13,6 +13,8 @@ from benchmarks.contest import Timing, contest, plain_loop, swept
 from benchmarks.random_models import random_sd15, random_sdxl
 from benchmarks.work import evaluations_and_rows, flops_of_a_row, matmul_peak, shares
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "prompt": "a fox",
     "seed": [1, 2],

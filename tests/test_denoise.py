@@ -20,14 +20,13 @@ from helpers.sampling.cpu_workers import Workers
 from helpers.sampling.denoiser import Denoiser
 from helpers.sampling.schedulers import SHORT_NAMES, scheduler_class, scheduler_name
 from helpers.sampling.stages import TRUNCATION_LOGGERS
-from tests.pipelines import plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
+from tests.pipelines import EVERY_SCHEDULER, plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:diffusers", "ignore::DeprecationWarning:numpy"
 )
 
 MAKERS = {"sd": tiny_sd_pipeline, "sdxl": tiny_sdxl_pipeline}
-EVERY_SCHEDULER = sorted(SHORT_NAMES)
 
 
 @pytest.fixture(scope="module", params=MAKERS)
@@ -90,7 +89,7 @@ def test_exact_mode_equals_pipe_bit_by_bit(pipe, scheduler):
 
 
 def test_batched_mode_is_at_most_one_level_away(pipe):
-    cells = [cell for scheduler in EVERY_SCHEDULER for cell in cells_of(scheduler)]
+    cells = [cell for scheduler in sorted(SHORT_NAMES) for cell in cells_of(scheduler)]
     for trajectory in finished(Denoiser(pipe), cells):
         assert_close(pipe, trajectory)
 

@@ -202,6 +202,7 @@ print(tool.trajectory.state)
 ]
 
 
+@pytest.mark.slow
 def test_in_a_notebook_the_thread_replaces_the_picture_of_the_cell():
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, KERNEL_CELLS)))
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}})

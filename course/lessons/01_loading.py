@@ -619,11 +619,13 @@ unipc = UniPCMultistepScheduler.from_config(dict(pipe.scheduler.config))
 quick = draw_with(unipc, prompt=prompt, num_inference_steps=8, guidance_scale=5.0)
 
 # %% right="01.scheduler"
-unipc = UniPCMultistepScheduler(**{
-    name: value
-    for name, value in pipe.scheduler.config.items()
-    if name in inspect.signature(UniPCMultistepScheduler).parameters and name != "solver_type"
-})  # fmt: skip
+unipc = UniPCMultistepScheduler(
+    **{
+        name: value
+        for name, value in pipe.scheduler.config.items()
+        if name in inspect.signature(UniPCMultistepScheduler).parameters and name != "solver_type"
+    }
+)
 quick = draw_with(unipc, prompt, seed=5, num_inference_steps=8)
 
 # %% right="01.scheduler"
@@ -638,8 +640,10 @@ quick = draw_with(unipc, prompt, **(USUAL | {"num_inference_steps": 8}))
 
 # %% tags=["nbval-ignore-output"]
 finished = numpy.asarray(by_scheduler[0], dtype=float)
-in_eight = {name: draw_with(scheduler, prompt, num_inference_steps=8)
-            for name, scheduler in zip(labels, schedulers, strict=True)}  # fmt: skip
+in_eight = {
+    name: draw_with(scheduler, prompt, num_inference_steps=8)
+    for name, scheduler in zip(labels, schedulers, strict=True)
+}
 if quick is not ...:
     in_eight["UniPC, yours"] = quick
 for name, picture in in_eight.items():
@@ -823,6 +827,33 @@ pair = plain(["a fox", "an owl"], num_inference_steps=8).images
 print(len(pair), "pictures, decoded one after the other")
 
 # %% [markdown]
+# ## More · When a picture is black
+#
+# Half precision cannot hold a number above 65504. What is larger becomes infinite, infinite minus
+# infinite is **NaN**, *not a number*, and from there on every sum with it is NaN, too. A picture of
+# NaN is drawn as black. So is a picture that a **safety checker** hides, and the finished picture
+# no longer says which of the two it was.
+#
+# We make one on purpose. Single precision ends near 3.4 · 10³⁸, so a guidance scale of 10³⁸ is too
+# much even there. `why_black` takes the same call, draws once more, looks at the latents after
+# every step, and says where the first NaN came from:
+
+# %% tags=["nbval-ignore-output"]
+import warnings
+
+from helpers import why_black
+
+extreme = {"num_inference_steps": 8, "guidance_scale": 1e38}
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # numpy says so, too, when it turns NaN into a color
+    black = pipe(prompt, generator=torch.Generator().manual_seed(5), **extreme).images[0]
+    print("all black:", black.getbbox() is None)
+    print(why_black(pipe, prompt, generator=torch.Generator().manual_seed(5), **extreme))
+
+# %% [markdown]
+# With a real model on a GPU the usual cause is the VAE in half precision, and the advice then names
+# the cure.
+#
 # ## What you learned
 #
 # - A Stable Diffusion **pipeline** is a tokenizer, a text encoder, a U-Net, a scheduler and a VAE.

@@ -446,9 +446,12 @@ neighbour_seed = 6421725739674010
 generator = torch.Generator()
 neighbour_latents = torch.randn(shape, generator=generator.manual_seed(neighbour_seed))
 output = pipe(
-    prompt=neighbour_prompt, latents=neighbour_latents.to(pipe.device, pipe.dtype),
-    num_inference_steps=25, guidance_scale=5.0, output_type="np",
-)  # fmt: skip
+    prompt=neighbour_prompt,
+    latents=neighbour_latents.to(pipe.device, pipe.dtype),
+    num_inference_steps=25,
+    guidance_scale=5.0,
+    output_type="np",
+)
 neighbour = pipe.numpy_to_pil(output.images)[0]
 
 # %% [markdown]

@@ -196,9 +196,16 @@ def draw_steps(pipe, latents, num_inference_steps):
 def draw_steps(pipe, latents, num_inference_steps):
     same_noise = seeded_latents(pipe, 5) * 0 + latents
     images, _ = pipe(
-        prompt, None, None, num_inference_steps, None, None, 5.0, latents=same_noise,
+        prompt,
+        None,
+        None,
+        num_inference_steps,
+        None,
+        None,
+        5.0,
+        latents=same_noise,
         return_dict=False,
-    )  # fmt: skip
+    )
     return images[0]
 
 
@@ -511,9 +518,13 @@ exercise("03.eight_steps").check(at_eight=at_eight, by_steps=by_steps, scheduler
 # %% wrong="03.eight_steps" says="`seed` is 0"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
 at_eight = sweep(
-    pipe, prompt=prompt, guidance_scale=5.0, num_inference_steps=1, scheduler=schedulers,
+    pipe,
+    prompt=prompt,
+    guidance_scale=5.0,
+    num_inference_steps=1,
+    scheduler=schedulers,
     progress=False,
-)  # fmt: skip
+)
 
 # %% wrong="03.eight_steps" says="`guidance_scale` is 7.5"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
@@ -524,16 +535,26 @@ at_eight = sweep(
 # %% wrong="03.eight_steps" says="`num_inference_steps` is 1"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
 at_eight = sweep(
-    pipe, prompt=prompt, seed=5, guidance_scale=5.0, num_inference_steps=1,
-    scheduler=schedulers, progress=False,
-)  # fmt: skip
+    pipe,
+    prompt=prompt,
+    seed=5,
+    guidance_scale=5.0,
+    num_inference_steps=1,
+    scheduler=schedulers,
+    progress=False,
+)
 
 # %% wrong="03.eight_steps" says="varies as well"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
 at_eight = sweep(
-    pipe, prompt=prompt, seed=5, guidance_scale=5.0, num_inference_steps=[1, 2],
-    scheduler="ddim", progress=False,
-)  # fmt: skip
+    pipe,
+    prompt=prompt,
+    seed=5,
+    guidance_scale=5.0,
+    num_inference_steps=[1, 2],
+    scheduler="ddim",
+    progress=False,
+)
 
 # %% wrong="03.eight_steps" says="should vary"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
@@ -544,30 +565,48 @@ at_eight = sweep(
 # %% wrong="03.eight_steps" says="Missing: 'pndm', 'dpm++', 'unipc', 'heun'"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
 at_eight = sweep(
-    pipe, prompt=prompt, seed=5, guidance_scale=5.0, num_inference_steps=1,
-    scheduler=schedulers[:2], progress=False,
-)  # fmt: skip
+    pipe,
+    prompt=prompt,
+    seed=5,
+    guidance_scale=5.0,
+    num_inference_steps=1,
+    scheduler=schedulers[:2],
+    progress=False,
+)
 
 # %% wrong="03.eight_steps" says="a list with one value"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
 at_eight = sweep(
-    pipe, prompt=prompt, seed=[5], guidance_scale=5.0, num_inference_steps=1,
-    scheduler=schedulers, progress=False,
-)  # fmt: skip
+    pipe,
+    prompt=prompt,
+    seed=[5],
+    guidance_scale=5.0,
+    num_inference_steps=1,
+    scheduler=schedulers,
+    progress=False,
+)
 
 # %% right="03.eight_steps"
 schedulers = ("ddim", "euler", "pndm", "dpm++", "unipc", "heun")
 at_eight = sweep(
-    pipe, scheduler=schedulers, prompt=prompt, seed=5, guidance_scale=5, num_inference_steps=8,
+    pipe,
+    scheduler=schedulers,
+    prompt=prompt,
+    seed=5,
+    guidance_scale=5,
+    num_inference_steps=8,
     progress=False,
-)  # fmt: skip
+)
 
 # %% right="03.eight_steps"
 schedulers = ["ddim", "euler", "pndm", "dpm++", "unipc", "heun"]
 at_eight = sweep(
-    pipe, scheduler=schedulers, progress=False, eta=0.0,
+    pipe,
+    scheduler=schedulers,
+    progress=False,
+    eta=0.0,
     **{"prompt": prompt, "seed": 5, "guidance_scale": 5.0, "num_inference_steps": 8},
-)  # fmt: skip
+)
 
 # %% [markdown]
 # Who won? The smaller the distance to the picture of 96 steps, the closer a scheduler came. Each

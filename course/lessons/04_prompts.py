@@ -198,9 +198,14 @@ films = {
 }
 films |= {"Peak": "a mountain in a snowy landscape, simple style"}
 posters = sweep(
-    pipe, prompt=[*films.values()], seed=7, num_inference_steps=16, guidance_scale=5,
-    negative_prompt=None, progress=False,
-)  # fmt: skip
+    pipe,
+    prompt=[*films.values()],
+    seed=7,
+    num_inference_steps=16,
+    guidance_scale=5,
+    negative_prompt=None,
+    progress=False,
+)
 
 # %% [markdown]
 # With their titles they can go up on the wall. (Until the exercise is solved, the cell only says
@@ -439,10 +444,12 @@ matrix = tuple(pattern.format(style, subject) for subject in subjects for style 
 # %% right="04.matrix"
 subjects = ["cat", "rose"]
 matrix = sum(
-    ([f"a {style} sticker of a {subject} on a yellow background" for style in STYLES]
-     for subject in subjects),
+    (
+        [f"a {style} sticker of a {subject} on a yellow background" for style in STYLES]
+        for subject in subjects
+    ),
     [],
-)  # fmt: skip
+)
 
 # %% [markdown]
 # For the sweep this is one long list of prompts; we lay the pictures out as the table that they
@@ -546,9 +553,12 @@ proof = sweep(pipe, prompt=["a house", f"a house, not {seen}"], seed=seeds, num_
 
 # %% wrong="04.negative" says="the thing itself"
 proof = sweep(
-    pipe, prompt="a house", negative_prompt=[None, f"not {seen}"], seed=seeds,
+    pipe,
+    prompt="a house",
+    negative_prompt=[None, f"not {seen}"],
+    seed=seeds,
     num_inference_steps=1,
-)  # fmt: skip
+)
 
 # %% wrong="04.negative" says="take all three"
 proof = sweep(
@@ -557,9 +567,13 @@ proof = sweep(
 
 # %% wrong="04.negative" says="guidance"
 proof = sweep(
-    pipe, prompt="a house", negative_prompt=[None, seen], seed=seeds, guidance_scale=1.0,
+    pipe,
+    prompt="a house",
+    negative_prompt=[None, seen],
+    seed=seeds,
+    guidance_scale=1.0,
     num_inference_steps=1,
-)  # fmt: skip
+)
 
 # %% wrong="04.negative" says="without them"
 proof = sweep(
@@ -576,9 +590,15 @@ proof = sweep(pipe, prompt="a house", negative_prompt=["", seen], seed=tuple(see
 
 # %% right="04.negative"
 proof = sweep(
-    pipe, negative_prompt=(None, seen), seed=list(seeds), prompt="a house",
-    num_inference_steps=16, guidance_scale=5, progress=False, mode="exact",
-)  # fmt: skip
+    pipe,
+    negative_prompt=(None, seen),
+    seed=list(seeds),
+    prompt="a house",
+    num_inference_steps=16,
+    guidance_scale=5,
+    progress=False,
+    mode="exact",
+)
 
 # %% [markdown]
 # Go through the columns. Only those count whose control shows the place: has it gone there? And

@@ -115,9 +115,14 @@ by_guidance = sweep(pipe, prompt=poster, seed=7, guidance_scale=numpy.arange(2, 
 
 # %% right="05.sweep"
 by_guidance = sweep(
-    pipe, guidance_scale=[2.0, 5.0, 8.0, 11.0, 14.0, 17.0, 20.0], seed=7, prompt=poster,
-    num_inference_steps=16, negative_prompt=None, progress=False,
-)  # fmt: skip
+    pipe,
+    guidance_scale=[2.0, 5.0, 8.0, 11.0, 14.0, 17.0, 20.0],
+    seed=7,
+    prompt=poster,
+    num_inference_steps=16,
+    negative_prompt=None,
+    progress=False,
+)
 
 # %% [markdown]
 # All seven started from the same noise, so you should recognize one scene in most of them. From
@@ -369,51 +374,84 @@ exercise("05.off").check(off=off)
 
 # %% wrong="05.off" says="`guidance_scale` should vary"
 off = sweep(
-    pipe, prompt="a house", guidance_scale=5, negative_prompt=[None, "at night"], seed=1,
+    pipe,
+    prompt="a house",
+    guidance_scale=5,
+    negative_prompt=[None, "at night"],
+    seed=1,
     num_inference_steps=1,
-)  # fmt: skip
+)
 
 # %% wrong="05.off" says="`negative_prompt` should vary"
 off = sweep(
-    pipe, prompt="a house", guidance_scale=[1, 5], negative_prompt="at night", seed=1,
+    pipe,
+    prompt="a house",
+    guidance_scale=[1, 5],
+    negative_prompt="at night",
+    seed=1,
     num_inference_steps=1,
-)  # fmt: skip
+)
 
 # %% wrong="05.off" says="`seed` varies as well"
 off = sweep(
-    pipe, prompt="a house", guidance_scale=[1, 5], negative_prompt=[None, "at night"], seed=[1, 2],
+    pipe,
+    prompt="a house",
+    guidance_scale=[1, 5],
+    negative_prompt=[None, "at night"],
+    seed=[1, 2],
     num_inference_steps=1,
-)  # fmt: skip
+)
 
 # %% wrong="05.off" says="Missing: 1"
 off = sweep(
-    pipe, prompt="a house", guidance_scale=[2, 5], negative_prompt=[None, "at night"], seed=1,
+    pipe,
+    prompt="a house",
+    guidance_scale=[2, 5],
+    negative_prompt=[None, "at night"],
+    seed=1,
     num_inference_steps=1,
-)  # fmt: skip
+)
 
 # %% wrong="05.off" says="little was steered"
 off = sweep(
-    pipe, prompt="a house", guidance_scale=[1, 5], negative_prompt=[None, "at night"], seed=1,
+    pipe,
+    prompt="a house",
+    guidance_scale=[1, 5],
+    negative_prompt=[None, "at night"],
+    seed=1,
     num_inference_steps=1,
-)  # fmt: skip
+)
 
 # %% wrong="05.off" says="without them"
 off = sweep(
-    pipe, prompt="a house", guidance_scale=[1, 5], negative_prompt=["None", "at night"], seed=1,
+    pipe,
+    prompt="a house",
+    guidance_scale=[1, 5],
+    negative_prompt=["None", "at night"],
+    seed=1,
     num_inference_steps=1,
-)  # fmt: skip
+)
 
 # %% right="05.off"
 off = sweep(
-    pipe, guidance_scale=(1.0, 5.0), negative_prompt=("", "at night"), prompt="a house", seed=1,
-    mode="exact", **SETTINGS,
-)  # fmt: skip
+    pipe,
+    guidance_scale=(1.0, 5.0),
+    negative_prompt=("", "at night"),
+    prompt="a house",
+    seed=1,
+    mode="exact",
+    **SETTINGS,
+)
 
 # %% right="05.off"
 off = sweep(
-    pipe, prompt="a house", guidance_scale=range(1, 6, 4), negative_prompt=[None, "at night"],
-    seed=1, **SETTINGS,
-)  # fmt: skip
+    pipe,
+    prompt="a house",
+    guidance_scale=range(1, 6, 4),
+    negative_prompt=[None, "at night"],
+    seed=1,
+    **SETTINGS,
+)
 
 # %% [markdown]
 # The control may show no night, so that you can't see one disappear: the claim is only that the

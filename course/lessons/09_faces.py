@@ -38,6 +38,7 @@ from helpers import (
     from_base64,
     image_grid,
     improve_face,
+    improve_faces,
     load_pipeline,
     psnr,
     ssim,
@@ -753,6 +754,25 @@ print(f"PSNR between the enlarged and the repaired portrait: {psnr(star, enlarge
 before_after(poster(portrait, "MIDNIGHT RED"), poster(star, "MIDNIGHT RED"))
 
 # %% [markdown]
+# ## More · Many pictures at once
+#
+# A hundred faces one after the other take a hundred times as long as one, and most of that time
+# your program waits. `improve_faces` sends a few at the same time (`at_once`), notes what became
+# of each, and goes on where one fails, as your function of exercise 4 did. It takes a list of
+# pictures, or a whole `sweep` of lesson 03. Here are the four
+# people of section 7, small:
+
+# %% picture="09.many" tags=["nbval-ignore-output"]
+small_ones = [thumbnail(person, 64) for person in people]
+many = improve_faces(small_ones, factor=2, url=service.url, at_once=2, progress=False)
+display(many.table)
+print("failed:", len(many.failed))
+display(image_grid(small_ones + many.images, rows=2, min_width=256))
+
+# %% [markdown]
+# The upper row is what the service was given, the lower one its answers. The table says how long
+# each call took, and `failed` would list what to send again.
+#
 # Stop every server that you start:
 
 # %%

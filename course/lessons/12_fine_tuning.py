@@ -47,6 +47,7 @@ from helpers import (
     read_pictures,
     save_lora,
     seeded_latents,
+    show_images,
     unknown_words,
 )
 
@@ -792,6 +793,16 @@ for seed, (image, prompt) in enumerate(zip(drawn[last_row], PROMPTS, strict=Fals
 exported = feedback.export_images(tempfile.mkdtemp(), consent="training", minimum_score=1)
 liked = read_pictures(exported)
 print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(memorizing, liked)))
+
+# %% [markdown]
+# Before you train, look at every picture with its caption: one wrong caption in 24 teaches the
+# model something that you will look for in vain later. `show_images` (by the library ipyplot) lays
+# out any number of pictures; a click enlarges one.
+
+# %% picture="12.look" tags=["nbval-ignore-output"]
+show_images(
+    [picture.image for picture in liked], labels=[picture.prompt for picture in liked], img_width=180
+)
 
 # %% [markdown]
 # How many pictures? DreamBooth (section 6) needs three to five of one object; our 24 for *golden*

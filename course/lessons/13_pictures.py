@@ -88,9 +88,7 @@ def show(images, labels=None, cols=None):
 
 
 house = pipe(OLD_PROMPT, generator=seeded(3), **SETTINGS).images[0]
-castle = img2img(
-    NEW_PROMPT, image=house, strength=0.4, generator=seeded(1), **SETTINGS
-).images[0]  # fmt: skip
+castle = img2img(NEW_PROMPT, image=house, strength=0.4, generator=seeded(1), **SETTINGS).images[0]
 show([house, castle], ["given", "strength 0.4"])
 print("same size:", house.size == castle.size)
 
@@ -199,9 +197,13 @@ def draw_and_count(strength):
         return tensors
 
     output = img2img(
-        NEW_PROMPT, image=house, strength=strength, generator=seeded(1),
-        callback_on_step_end=after_step, **SETTINGS,
-    )  # fmt: skip
+        NEW_PROMPT,
+        image=house,
+        strength=strength,
+        generator=seeded(1),
+        callback_on_step_end=after_step,
+        **SETTINGS,
+    )
     return output.images[0], len(calls)
 
 
@@ -307,9 +309,12 @@ rows = []
 for strength in [0.1, 0.15, *STRENGTHS] if distance(house, castle) is not None else []:
     generators = [seeded(seed) for seed in SEEDS]
     images = img2img(
-        [NEW_PROMPT] * len(SEEDS), image=[house] * len(SEEDS), strength=strength,
-        generator=generators, **SETTINGS,
-    ).images  # fmt: skip
+        [NEW_PROMPT] * len(SEEDS),
+        image=[house] * len(SEEDS),
+        strength=strength,
+        generator=generators,
+        **SETTINGS,
+    ).images
     cosine = ranker.scores(images, [OLD_PROMPT, NEW_PROMPT]).cosine.mean(dim=0)
     far = numpy.mean([distance(image, house) for image in images])
     rows.append([strength, far, *cosine.tolist()])
@@ -502,9 +507,16 @@ inpaint.set_progress_bar_config(disable=True)
 def inpaint_with(prompt, picture, mask, seed=1):
     width, height = picture.size
     return inpaint(
-        prompt, image=picture, mask_image=mask, width=width, height=height, strength=1.0,
-        latents=seeded_latents(pipe, seed, height, width), generator=seeded(seed), **SETTINGS,
-    ).images[0]  # fmt: skip
+        prompt,
+        image=picture,
+        mask_image=mask,
+        width=width,
+        height=height,
+        strength=1.0,
+        latents=seeded_latents(pipe, seed, height, width),
+        generator=seeded(seed),
+        **SETTINGS,
+    ).images[0]
 
 
 repainted["by the pipeline"] = inpaint_with(INSIDE, house, mask)
@@ -694,7 +706,7 @@ enlarged = {"ground truth": truth, "bicubic": bicubic, "latents, stretched": dec
 for strength in [0.1, 0.4]:
     enlarged[f"image-to-image {strength}"] = img2img(
         "a portrait of a woman", image=bicubic, strength=strength, generator=seeded(1), **SETTINGS
-    ).images[0]  # fmt: skip
+    ).images[0]
 enlarged["restorer"] = Restorer.from_pretrained().improve(small, factor=2)
 show(list(enlarged.values()), enlarged, cols=3)
 for name, image in list(enlarged.items())[1:]:

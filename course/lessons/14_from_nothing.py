@@ -730,10 +730,12 @@ def loss_with_labels(clean, noise, timesteps, labels):
 is_trained = is_solved and drop_labels(labels, 0.5) is not None
 if is_trained:
     train(
-        conditional, loss_with_labels, LABEL_STEPS,
+        conditional,
+        loss_with_labels,
+        LABEL_STEPS,
         draw=lambda: generate(with_labels(conditional, columns), ddim, start, 20),
         change_labels=lambda labels, generator: drop_labels(labels, 0.2, generator),
-    )  # fmt: skip
+    )
 else:
     print("First solve exercises 2, 3 and 4.")
 

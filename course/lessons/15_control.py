@@ -384,8 +384,10 @@ else:
 
 # %% picture="15.used"
 PLACES = ["in a meadow", "at night", "on the beach", "on a red background"]
-rows = {word: draw(pipe, [f"a {word} {place}" for place in PLACES])
-        for word in (START_WORD, TOKEN, SECRET)}  # fmt: skip
+rows = {
+    word: draw(pipe, [f"a {word} {place}" for place in PLACES])
+    for word in (START_WORD, TOKEN, SECRET)
+}
 show([image for images in rows.values() for image in images], PLACES * len(rows))
 print("rows:", ", ".join(rows))
 
@@ -526,9 +528,11 @@ controlled_pipe = diffusers.StableDiffusionControlNetPipeline(
 )
 controlled_pipe.set_progress_bar_config(disable=True)
 controlled = controlled_pipe(
-    "a house in a meadow", image=control.to(device, dtype), latents=seeded_latents(pipe, [1]),
+    "a house in a meadow",
+    image=control.to(device, dtype),
+    latents=seeded_latents(pipe, [1]),
     **SETTINGS,
-).images  # fmt: skip
+).images
 distance = numpy.abs(numpy.asarray(plain[0], int) - numpy.asarray(controlled[0], int)).max()
 show(plain + controlled, ["U-Net alone", "with an untrained ControlNet"], cols=2)
 share = controlnet.num_parameters() / pipe.unet.num_parameters()

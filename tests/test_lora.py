@@ -3,8 +3,10 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import safetensors
 import torch
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
@@ -72,6 +74,26 @@ def test_a_lora_alone_goes_onto_the_model_that_it_fits(as_stickers, lora_path, a
     assert any(pipe.get_list_adapters().values())
 
 
+@pytest.mark.parametrize("as_file", [True, False])
+def test_the_header_of_a_lora_alone_is_read_once(as_stickers, lora_path, as_file, monkeypatch):
+    opened, safe_open = [], safetensors.safe_open
+
+    def counting(file, *arguments, **options):
+        opened.append(Path(file))
+        return safe_open(file, *arguments, **options)
+
+    monkeypatch.setattr(safetensors, "safe_open", counting)
+    with pytest.warns(UserWarning, match="is a LoRA"):
+        load_pipeline(lora_path if as_file else lora_path.parent, device="cpu")
+    assert opened.count(lora_path) == 1  # the weights themselves diffusers opens its own way
+
+
+def test_the_file_with_diffusers_name_is_taken_before_others(lora_path, tmp_path):
+    for name in ("a.safetensors", lora.STANDARD_NAME):
+        shutil.copy(lora_path, tmp_path / name)
+    assert lora.lora_in(tmp_path).path == tmp_path / lora.STANDARD_NAME
+
+
 @pytest.fixture
 def tuned(monkeypatch, saved_model, lora_path):
     """A model of the catalogue that is another one with a LoRA."""
@@ -127,14 +149,14 @@ def test_a_lora_of_an_unknown_model(lora_path, monkeypatch):
 
 
 def test_the_width_tells_the_family(lora_path, tmp_path):
-    assert lora.text_width(lora_path) == TEXT_WIDTH
-    assert lora.text_width(save_lora(tiny_sdxl_pipeline(), tmp_path)) == 2 * TEXT_WIDTH
+    assert lora.read_lora(lora_path).text_width == TEXT_WIDTH
+    sdxl = save_lora(tiny_sdxl_pipeline(), tmp_path)
+    assert lora.read_lora(sdxl).text_width == 2 * TEXT_WIDTH
     kohya = {
         "lora_unet_down_blocks_0_attentions_0_attn2_to_k.lora_down.weight": torch.zeros(4, 768)
     }
     save_file(kohya, tmp_path / "kohya.safetensors")
-    assert lora.is_lora(tmp_path / "kohya.safetensors")
-    assert lora.text_width(tmp_path / "kohya.safetensors") == 768
+    assert lora.read_lora(tmp_path / "kohya.safetensors").text_width == 768
 
 
 def test_a_lora_of_another_model_is_refused(saved_model, tmp_path):

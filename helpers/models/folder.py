@@ -1,6 +1,6 @@
 """Model folders in diffusers' layout: is everything there, and is it safe to read?
 
-The checks look at names and at the heads of files only, so they take no time. They run before
+The checks look at names and at the headers of files only, so they take no time. They run before
 the libraries do, which would report the same faults in words that help nobody.
 """
 
@@ -35,7 +35,7 @@ class WholeModel:
         folder: It holds model_index.json and a folder for each part, or for some.
         base: The folder that the other parts are taken from; as a rule `folder` itself.
         variant: "fp16" for its files in half precision, `None` for the ordinary ones.
-        parameters: How many numbers the safetensors weights of each part hold.
+        parameters: How many the safetensors weights of each part hold.
     """
 
     folder: Path
@@ -112,7 +112,7 @@ def _is_part(name: str, origin: object) -> bool:
 
 
 def _part_parameters(part: Path, origin: list[str], variant: str | None, allow_pickle: bool) -> int:
-    """How many numbers a part's weights hold; Fault if the part is not whole."""
+    """How many parameters a part's weights hold; Fault if the part is not whole."""
     if not part.is_dir():
         raise Fault(f"model_index.json names the part {part.name!r}, but there is no folder {part}")
     if found := pointer_fault([*part.glob("*.json"), *part.glob("*.txt")]):
@@ -148,18 +148,17 @@ def tokenizer_fault(folder: Path) -> str | None:
 
 
 def count_parameters(file: Path) -> int:
-    """How many numbers a safetensors file holds. Only its head is read.
+    """How many parameters a safetensors file holds. Only its header is read.
 
     Raises Fault, which says what to do, for a file that cannot be used, and MemoryError where
     there is not even room to look at it.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
         if found := pointer_fault([file]):
             raise Fault(found)
-        with safe_open(file, framework="numpy") as weights:
-            return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
+        return sum(map(math.prod, weight_shapes(file).values()))
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise MemoryError(f"there is no memory to open {file} ({main_memory()})") from error
@@ -169,6 +168,14 @@ def count_parameters(file: Path) -> int:
             f"{file} is damaged or cut short, perhaps by an interrupted download ({error}). "
             "Delete it and fetch it again"
         ) from error
+
+
+def weight_shapes(file: Path) -> dict[str, list[int]]:
+    """Names and shapes of a safetensors file's weights, from its header; raises as the library."""
+    from safetensors import safe_open
+
+    with safe_open(file, framework="numpy") as weights:
+        return {name: weights.get_slice(name).get_shape() for name in weights.keys()}
 
 
 def pointer_fault(files: Iterable[Path]) -> str | None:

@@ -21,7 +21,7 @@ from helpers.models.catalogue import GIB, MODELS, Model
 from helpers.models.find import find_model, instead, is_here
 from helpers.models.folder import WholeModel, weight_files
 from helpers.models.hub import Repository, first_line
-from helpers.models.lora import is_lora, load_lora, lora_file, loras_in, text_width
+from helpers.models.lora import LoraFile, load_lora, lora_file, lora_in, read_lora
 from helpers.models.main_memory import main_memory
 from helpers.models.shared_parts import own_parts
 
@@ -78,19 +78,20 @@ def load_pipeline(
 
     device = checked_device(device)
     _check_type(name_or_path)
-    alone = _lora_alone(name_or_path)
-    if alone is not None and lora is None:
-        name_or_path, lora = _base_of(alone), alone
+    extra = _lora_alone(name_or_path) if lora is None else None
+    if extra is not None:
+        name_or_path = _base_of(extra)
     model = MODELS.get(name_or_path) if isinstance(name_or_path, str) else None
     dtype = checked_dtype(_default_dtype(model, device) if dtype is None else dtype, device)
-    loras = [lora_file(lora, instead)] if lora is not None else []
+    if lora is not None:
+        extra = lora_file(lora, instead)
     found = find_model(name_or_path, dtype.itemsize == 2, allow_pickle)
     _check_main_memory(str(name_or_path), found, dtype)
     vae = _fp16_vae(model, dtype)
     pipe = _load_folder(found, dtype, allow_pickle, vae)
     if model is not None and model.lora is not None:
-        loras.insert(0, lora_file(model.lora))
-    for extra in loras:
+        load_lora(pipe, lora_file(model.lora))
+    if extra is not None:
         load_lora(pipe, extra)
     pipe = _place(pipe, device, str(name_or_path))
     pipe.set_progress_bar_config(disable=model is not None and model.is_embedded)
@@ -100,29 +101,29 @@ def load_pipeline(
 # --- A LoRA ----------------------------------------------------------------------------------
 
 
-def _lora_alone(name_or_path: str | Path) -> Path | None:
-    """The LoRA file that was given in the place of a model, if one was."""
+def _lora_alone(name_or_path: str | Path) -> LoraFile | None:
+    """The LoRA that was given in the place of a model, if one was."""
     place = usable_path(name_or_path)
     if name_or_path in MODELS or place is None or not place.exists():
         return None
+    if place.is_file():
+        return read_lora(place)
     is_model = (place / "model_index.json").exists() or (place / "config.json").exists()
-    if is_lora(place):
-        return place
-    return None if is_model or not loras_in(place) else lora_file(place)
+    return None if is_model else lora_in(place)
 
 
-def _base_of(file: Path) -> str:
+def _base_of(lora: LoraFile) -> str:
     """The model of the catalogue that a LoRA seems to belong to, with a word to the learner."""
-    width = text_width(file)
-    base = next((name for name in LORA_BASES if width == _text_width(MODELS[name])), None)
+    widths = {name: _text_width(MODELS[name]) for name in LORA_BASES}
+    base = next((name for name, width in widths.items() if width == lora.text_width), None)
     if base is None:
         raise ValueError(
-            f"name_or_path: {file} is a LoRA, and nothing in it tells which model it belongs to. "
-            "Name that model: load_pipeline('sd-v1-5', lora=...)"
+            f"name_or_path: {lora.path} is a LoRA, and nothing in it tells which model it belongs "
+            "to. Name that model: load_pipeline('sd-v1-5', lora=...)"
         )
     warn_learner(
-        f"{file} is a LoRA, so it is put on a model that it fits: {base!r}. Was it trained with "
-        "another one? Then write load_pipeline(that_one, lora=...)."
+        f"{lora.path} is a LoRA, so it is put on a model that it fits: {base!r}. Was it trained "
+        "with another one? Then write load_pipeline(that_one, lora=...)."
     )
     return base
 
@@ -137,9 +138,7 @@ def _text_width(model: Model) -> int | None:
 # --- From a folder to a pipeline -----------------------------------------------------------------
 
 
-def _load_folder(
-    found: WholeModel, dtype: torch.dtype | None, allow_pickle: bool, vae: Path | None
-):
+def _load_folder(found: WholeModel, dtype: torch.dtype, allow_pickle: bool, vae: Path | None):
     """The pipeline in main memory. Nothing is looked up on the network."""
     with quiet(progress_bars=False):
         import diffusers
@@ -170,7 +169,7 @@ def _load_folder(
             ) from error
 
 
-def _fp16_vae(model: Model | None, dtype: torch.dtype | None) -> Path | None:
+def _fp16_vae(model: Model | None, dtype: torch.dtype) -> Path | None:
     """The folder of a VAE that survives float16, where the model's own does not.
 
     SDXL's own VAE overflows in float16. diffusers therefore runs it in float32, which takes twice
@@ -193,7 +192,7 @@ def _fp16_vae(model: Model | None, dtype: torch.dtype | None) -> Path | None:
         return None
 
 
-def _place(pipe: DiffusionPipeline, device: str | torch.device | None, name: str):
+def _place(pipe: DiffusionPipeline, device: torch.device, name: str):
     """The pipeline on its device, as far as memory allows."""
     import torch
 
@@ -208,7 +207,7 @@ def _place(pipe: DiffusionPipeline, device: str | torch.device | None, name: str
         ) from error
 
 
-def _check_main_memory(name: str, found: WholeModel, dtype: torch.dtype | None) -> None:
+def _check_main_memory(name: str, found: WholeModel, dtype: torch.dtype) -> None:
     """Raise MemoryError before a load that cannot end well: weights pass through main memory."""
     room = main_memory()
     needed = sum(found.parameters.values()) * dtype.itemsize
@@ -232,7 +231,7 @@ def _smaller(free: int = 0) -> str:
     return f"These need less: {', '.join(map(repr, fitting))}."
 
 
-def _default_dtype(model: Model | None, device: str | torch.device | None):
+def _default_dtype(model: Model | None, device: torch.device) -> torch.dtype | None:
     """What the catalogue says for this kind of device; `None` leaves it to the device."""
     import torch
 

@@ -8,12 +8,13 @@ trained with.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from helpers.base.paths import usable_path
 from helpers.base.quiet import quiet
-from helpers.models.folder import pointer_fault
+from helpers.models.folder import pointer_fault, weight_shapes
 from helpers.models.hub import HUB_ID, Repository, first_line
 
 if TYPE_CHECKING:
@@ -26,8 +27,22 @@ class Misfit(ValueError):
     """A LoRA that was made for another kind of model."""
 
 
-def lora_file(path: str | Path, instead: Callable[[], str] = str) -> Path:
-    """The safetensors file of a LoRA.
+@dataclass(frozen=True)
+class LoraFile:
+    """A safetensors file with LoRA weights.
+
+    Attributes:
+        path: Where it is.
+        text_width: Width of the encoder hidden states that its cross-attention reads; `None` if it
+            does not change that.
+    """
+
+    path: Path
+    text_width: int | None
+
+
+def lora_file(path: str | Path, instead: Callable[[], str] = str) -> LoraFile:
+    """The LoRA that a learner names.
 
     Args:
         path: The file; a folder that holds it; or a repository on the hub.
@@ -45,47 +60,62 @@ def lora_file(path: str | Path, instead: Callable[[], str] = str) -> Path:
         raise FileNotFoundError(f"lora: there is no file or folder {str(path)!r:.80}")
     if not place.exists() and isinstance(path, str) and HUB_ID.fullmatch(path):
         place = Repository(path, instead=instead).download_files(["*.safetensors"])
-    candidates = [place] if place.is_file() else sorted(place.glob("*.safetensors"))
-    if found := pointer_fault(candidates):
-        raise ValueError(f"lora: {found}")
-    if place.is_file():
-        if not is_lora(place):
-            raise ValueError(f"lora: {place} is no safetensors file with LoRA weights")
-        return place
-    if not place.is_dir():
+    if place.is_dir():
+        if found := lora_in(place):
+            return found
+        raise ValueError(
+            f"lora must be a folder with one LoRA file (.safetensors); it has none: {place}"
+        )
+    if not place.is_file():
         raise FileNotFoundError(
             f"lora: there is no file or folder {str(path)!r} (looked for {place.absolute()})"
         )
-    files = [place / STANDARD_NAME] if is_lora(place / STANDARD_NAME) else loras_in(place)
-    if len(files) != 1:
-        found = f"it has {len(files)}: give one of the files" if files else "it has none"
+    if found := pointer_fault([place]):
+        raise ValueError(f"lora: {found}")
+    if found := read_lora(place):
+        return found
+    raise ValueError(f"lora: {place} is no safetensors file with LoRA weights")
+
+
+def lora_in(folder: Path) -> LoraFile | None:
+    """The LoRA of a folder: the file with diffusers' name, or the only one; `None` without any.
+
+    Raises ValueError if there are several, or a pointer of Git LFS in the place of a file.
+    """
+    files = [file for file in sorted(folder.glob("*.safetensors")) if file.is_file()]
+    if found := pointer_fault(files):
+        raise ValueError(f"lora: {found}")
+    loras = [found for file in files if (found := read_lora(file))]
+    loras = [one for one in loras if one.path.name == STANDARD_NAME] or loras
+    if len(loras) > 1:
         raise ValueError(
-            f"lora must be a folder with one LoRA file (.safetensors); {found}: {place}"
+            f"lora must be a folder with one LoRA file (.safetensors); it has {len(loras)}: give "
+            f"one of the files: {folder}"
         )
-    return files[0]
+    return loras[0] if loras else None
 
 
-def loras_in(folder: Path) -> list[Path]:
-    """The LoRA files of a folder."""
-    return [file for file in sorted(folder.glob("*.safetensors")) if is_lora(file)]
+def read_lora(file: Path) -> LoraFile | None:
+    """What a safetensors file's header says of a LoRA, in the names of diffusers or kohya.
 
-
-def is_lora(file: Path) -> bool:
-    """Whether it is a safetensors file with LoRA weights, in the names of diffusers or kohya."""
-    return file.is_file() and any("lora" in name for name in _shapes(file))
-
-
-def text_width(file: Path) -> int | None:
-    """Width of the text states that the LoRA's cross-attention reads, if it changes that."""
-    for name, shape in _shapes(file).items():
+    `None` if the file holds none, or is no such file.
+    """
+    try:
+        shapes = weight_shapes(file)
+    except Exception:  # safetensors has a class of its own, the file system others
+        return None
+    if not any("lora" in name for name in shapes):
+        return None
+    for name, shape in shapes.items():
         thin_end = "lora_A" in name or "lora.down" in name or "lora_down" in name
         if "attn2" in name and "to_k" in name and thin_end and len(shape) > 1:
-            return shape[1]
-    return None
+            return LoraFile(file, shape[1])
+    return LoraFile(file, None)
 
 
-def load_lora(pipe: DiffusionPipeline, file: Path) -> None:
+def load_lora(pipe: DiffusionPipeline, lora: LoraFile) -> None:
     """Load a LoRA on top of a pipeline; Misfit if it was made for another kind of model."""
+    file = lora.path
     with quiet(progress_bars=False):  # it speaks of parts that the LoRA leaves as they are
         try:
             pipe.load_lora_weights(str(file.parent), weight_name=file.name, local_files_only=True)
@@ -107,14 +137,3 @@ def _misfit(pipe: DiffusionPipeline, file: Path, reason: str) -> str:
         f"lora: {file} does not fit on this {type(pipe).__name__} ({reason}). Load the model that "
         "it was trained with as name_or_path."
     )
-
-
-def _shapes(file: Path) -> dict[str, list[int]]:
-    """Names and shapes of a safetensors file's weights; none if it is no such file."""
-    from safetensors import safe_open
-
-    try:
-        with safe_open(file, framework="numpy") as weights:
-            return {name: weights.get_slice(name).get_shape() for name in weights.keys()}
-    except Exception:  # safetensors has a class of its own, the file system others
-        return {}

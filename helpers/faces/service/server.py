@@ -18,7 +18,7 @@ served. Nothing is reported to anybody.
 """
 
 import asyncio
-import contextlib
+import functools
 import html
 import inspect
 import logging
@@ -40,7 +40,7 @@ from fastapi.responses import JSONResponse
 from PIL import Image
 
 from helpers.base.web_guard import Guard
-from helpers.faces.contract import FACTORS, NAME, PORT
+from helpers.faces.contract import FACTORS, NAME, PORT, checked_factor
 from helpers.faces.service.jobs import GivenUp, Job, JobQueue, Refused
 from helpers.faces.service.listeners import Listeners, Listening
 from helpers.faces.service.web_server import WebServer
@@ -116,7 +116,7 @@ class FaceImprover:
         `source` is base64 or a file's bytes. As soon as `is_gone()`, the work ends: nobody would
         take its result.
         """
-        factor = checked_factor(factor)
+        factor = read_factor(factor)
         image = await asyncio.to_thread(self._read, source)
         pixels = image.width * image.height * factor**2
         if pixels > self.limits.result_pixels:
@@ -161,14 +161,15 @@ class FaceImprover:
         self._queue.close()
 
 
-def checked_factor(factor: object) -> int:
+def read_factor(sent: object) -> int:
     """The factor as a whole number. A demo's slider sends 2.0, and an old form "2"."""
-    with contextlib.suppress(TypeError, ValueError, OverflowError):
-        number = float(factor) if isinstance(factor, int | float | str) else 0
-        if number in FACTORS and not isinstance(factor, bool):
-            return int(number)
-    allowed = ", ".join(map(str, FACTORS))
-    raise Refused(f"The factor must be one of {allowed}; got {str(factor)[:40]!r}.")
+    try:
+        number = float(sent) if isinstance(sent, str) else sent
+        whole = isinstance(number, float) and number.is_integer()
+        return checked_factor(int(number) if whole else number)
+    except ValueError:
+        allowed = ", ".join(map(str, FACTORS))
+        raise Refused(f"The factor must be one of {allowed}; got {str(sent)[:40]!r}.") from None
 
 
 # --- The language of Gradio 3 --------------------------------------------------------------------
@@ -176,31 +177,33 @@ def checked_factor(factor: object) -> int:
 
 def add_classic_routes(app: fastapi.FastAPI, improver: FaceImprover) -> None:
     """`POST /api/predict` and `/run/predict`, as Gradio 3 had them."""
-
-    async def predict(request: fastapi.Request) -> JSONResponse:
-        began = time.perf_counter()
-        try:
-            try:
-                body = await request.json()
-            except (ValueError, RecursionError):
-                raise Refused("The body of the call is no JSON.", 400) from None
-            source, factor = classic_arguments(body)
-            improved = await improver.improve(source, factor, to_data_url, request.is_disconnected)
-        except Refused as refused:
-            headers = {"Retry-After": "2"} if refused.status == 503 else None
-            return JSONResponse({"error": str(refused)}, refused.status, headers)
-        seconds = time.perf_counter() - began
-        return JSONResponse(
-            {
-                "data": [improved],
-                "is_generating": False,
-                "duration": seconds,
-                "average_duration": seconds,
-            }
-        )
-
+    answer = functools.partial(classic_predict, improver)
     for path in ("/api/predict", "/api/predict/", "/run/predict", "/run/predict/"):
-        app.add_api_route(path, predict, methods=["POST"])
+        app.add_api_route(path, answer, methods=["POST"])
+
+
+async def classic_predict(improver: FaceImprover, request: fastapi.Request) -> JSONResponse:
+    """Answer one call, with the improved picture or with the reason why not."""
+    began = time.perf_counter()
+    try:
+        try:
+            body = await request.json()
+        except (ValueError, RecursionError):
+            raise Refused("The body of the call is no JSON.", 400) from None
+        source, factor = classic_arguments(body)
+        improved = await improver.improve(source, factor, to_data_url, request.is_disconnected)
+    except Refused as refused:
+        headers = {"Retry-After": "2"} if refused.status == 503 else None
+        return JSONResponse({"error": str(refused)}, refused.status, headers)
+    seconds = time.perf_counter() - began
+    return JSONResponse(
+        {
+            "data": [improved],
+            "is_generating": False,
+            "duration": seconds,
+            "average_duration": seconds,
+        }
+    )
 
 
 def classic_arguments(body: object) -> tuple[str, object]:
@@ -267,33 +270,41 @@ def _kept(picture: Image.Image) -> str:
     return str(folder / "improved.png")
 
 
-def build_page(improver: FaceImprover, listeners: Listeners) -> gradio.Blocks:
-    """The page in the browser, and the endpoints `predict` and `improve`."""
+class ModernCalls:
+    """The endpoints `improve` and `predict`; Gradio takes their parameters' names for its API."""
+
+    def __init__(self, improver: FaceImprover, listeners: Listeners):
+        self._improver, self._listeners = improver, listeners
 
     async def improve(
-        image: str | bytes | None, factor: object = 2, request: gradio.Request = None
+        self, image: str | bytes | None, factor: object = 2, request: gradio.Request = None
     ) -> str:
         session = request.session_hash
-        listeners.expect(session)
+        self._listeners.expect(session)
 
         async def is_gone() -> bool:
-            return listeners.have_left(session)
+            return self._listeners.have_left(session)
 
         try:
-            return await improver.improve(image, factor, _kept, is_gone)
+            return await self._improver.improve(image, factor, _kept, is_gone)
         except Refused as refused:
             # The page shows the message as HTML, and it may quote what the caller sent.
             told = html.escape(str(refused), quote=False)
             raise gradio.Error(told, print_exception=False) from refused
 
     async def predict(
+        self,
         image: str | bytes | None,
         version: object = VERSIONS[-1],
         factor: object = 2,
         request: gradio.Request = None,
     ) -> str:
-        return await improve(image, factor, request)
+        """`improve` with the arguments of the GFP-GAN demos, for code that was written for them."""
+        return await self.improve(image, factor, request)
 
+
+def build_page(calls: ModernCalls) -> gradio.Blocks:
+    """The page in the browser, and its endpoints."""
     with gradio.Blocks(
         title="Face service", analytics_enabled=False, delete_cache=(600, 3600)
     ) as page:
@@ -314,9 +325,8 @@ def build_page(improver: FaceImprover, listeners: Listeners) -> gradio.Blocks:
             visible=False,
         )
         button = gradio.Button("Improve", variant="primary")
-        button.click(improve, [image, factor], result, api_name="improve")
-        # The order of the GFP-GAN demos, for code that was written for them.
-        gradio.on([], predict, [image, version, factor], result, api_name="predict")
+        button.click(calls.improve, [image, factor], result, api_name="improve")
+        gradio.on([], calls.predict, [image, version, factor], result, api_name="predict")
     # All calls wait in one line, which is ours; gradio's own lets everybody through to it.
     page.queue(max_size=None, default_concurrency_limit=None, api_open=False)
     return page
@@ -333,7 +343,7 @@ def build_app(improver: FaceImprover) -> fastapi.FastAPI:
     app.add_middleware(Guard, max_bytes=lambda path: improver.limits.body_bytes)
     app.add_api_route("/about", lambda: {"name": NAME})
     add_classic_routes(app, improver)
-    page = build_page(improver, listeners)
+    page = build_page(ModernCalls(improver, listeners))
     # Gradio 6.31 looks at the paths in a call only if this is set, which launch() does and
     # mount_gradio_app() forgets: any file of the host could be named as an input.
     page.has_launched = True

@@ -3,6 +3,7 @@
 import html
 
 from helpers.models.catalogue import MODELS
+from helpers.models.tokens import prompt_tokens
 from helpers.vocabulary import unknown_words
 
 
@@ -24,11 +25,5 @@ def tokens_of(pipe, prompt: str) -> tuple[int, int, str]:
 
     The start token and the end token are not counted.
     """
-    tokenizer = pipe.tokenizer
-    encoded = tokenizer(prompt, return_offsets_mapping=tokenizer.is_fast, verbose=False)
-    count, most = len(encoded.input_ids) - 2, tokenizer.model_max_length - 2
-    if count <= most:
-        return count, most, ""
-    if not tokenizer.is_fast:
-        return count, most, "the last words"
-    return count, most, prompt[encoded.offset_mapping[most + 1][0] :]
+    count, limit, cut = prompt_tokens(pipe.tokenizer, prompt)
+    return count - 2, limit - 2, cut

@@ -29,6 +29,7 @@ from helpers.models.causes import other_cause
 from helpers.models.devices import checked_device
 from helpers.models.folder import pointer_fault, tokenizer_fault
 from helpers.models.hub import HUB_ID, Repository, cached_folders, first_line
+from helpers.models.tokens import prompt_tokens
 from helpers.pictures.check import checked_images, upright
 from helpers.ranking.sticker_clip import SIDE, StickerClip, check_weights
 
@@ -290,10 +291,9 @@ def _reading(folder: Path) -> Iterator[None]:
 
 def _tokens(tokenizer: CLIPTokenizer, texts: list[str]):
     """Token ids and mask, padded to the tokenizer's limit; warns of words beyond it."""
-    limit = tokenizer.model_max_length
     for text in texts:
-        count = len(tokenizer(text, verbose=False).input_ids)
-        if count > limit:
+        count, limit, cut = prompt_tokens(tokenizer, text)
+        if cut:
             warn_learner(
                 f"a prompt has {count} tokens, and this CLIP reads the first {limit}: {text!r}"
             )

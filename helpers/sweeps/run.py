@@ -22,6 +22,7 @@ from helpers.base.warn import warn_learner
 from helpers.models.fingerprint import model_fingerprint
 from helpers.models.sizes import native_size
 from helpers.models.switches import switched_on
+from helpers.models.tokens import prompt_tokens
 from helpers.sampling.cell import Cell
 from helpers.sampling.denoiser import MAX_ROWS, Denoiser
 from helpers.sampling.schedulers import SchedulerSetting, scheduler_label, scheduler_record
@@ -216,15 +217,14 @@ def _header(axes: Axes, outcomes: dict[tuple, Outcome], mode: str) -> Settings:
 
 
 def _warn_of_dropped_words(pipe: DiffusionPipeline, axes: Axes) -> None:
-    limit = pipe.tokenizer.model_max_length
     for name in ("prompt", "negative_prompt"):
         for text in axes.values.get(name, (axes.fixed.get(name),)):
-            known = isinstance(text, str)
-            tokens = pipe.tokenizer(text, verbose=False).input_ids if known else []
-            if len(tokens) > limit:
-                dropped = pipe.tokenizer.decode(tokens[limit - 1 : -1])
-                cut = dropped if len(dropped) <= MAX_DROPPED else dropped[:MAX_DROPPED] + "..."
+            if not isinstance(text, str):
+                continue
+            count, limit, cut = prompt_tokens(pipe.tokenizer, text)
+            if cut:
+                shown = cut if len(cut) <= MAX_DROPPED else cut[:MAX_DROPPED] + "..."
                 warn_learner(
-                    f"{name} has {len(tokens)} tokens, and the model reads {limit}. "
-                    f"It does not see: {cut!r}"
+                    f"{name} has {count} tokens, and the model reads {limit}. "
+                    f"It does not see: {shown!r}"
                 )

@@ -48,8 +48,8 @@ class Model:
             From the public configurations, or from the sizes that the hub lists for the files.
         dtypes: The dtype on a kind of device, by name; float32 where nothing stands.
         fp16_vae: A VAE that survives float16, for a model whose own does not.
-        text_width: Width of the text states that its cross-attention reads. A LoRA tells by it
-            which family it belongs to.
+        text_width: Width of the encoder hidden states that its cross-attention reads. A LoRA tells
+            by it which family it belongs to.
         lora: The folder of this package with a LoRA to put on top of `source`.
     """
 
@@ -96,8 +96,9 @@ class Model:
         """An estimate of the memory that a picture of the native size takes."""
         if self.parameters is None:
             return None
-        width = 2 if half else 4
-        return self.parameters * width + decoding_bytes(self.size, self.size, width) + SPARE
+        itemsize = 2 if half else 4
+        decoding = decoding_bytes(self.size, self.size, itemsize)
+        return self.parameters * itemsize + decoding + SPARE
 
 
 SPARE = GIB
@@ -107,14 +108,14 @@ DECODER_CHANNELS = 256
 """Channels of the widest layer that works at full size in the VAE of Stable Diffusion."""
 
 
-def decoding_bytes(height: int, width: int, number: int, channels: int = DECODER_CHANNELS) -> int:
+def decoding_bytes(height: int, width: int, itemsize: int, channels: int = DECODER_CHANNELS) -> int:
     """Estimate of what the VAE takes while it decodes a picture.
 
     Four tensors of its widest layer at full size are alive at once: a residual block's input, its
-    normalised copy, the convolution's output and its working space. `number` is the size of one
-    number in bytes.
+    normalised copy, the convolution's output and its working space. `itemsize` is the size of one
+    value in bytes.
     """
-    return 4 * channels * height * width * number
+    return 4 * channels * height * width * itemsize
 
 
 STICKERS = Model(
@@ -282,6 +283,17 @@ MODELS = {
         text_width=768,
     ),
 }
+
+
+def starting_values(name: object) -> dict[str, float]:
+    """Steps and guidance to begin with: the model's own, or usual ones for an unknown model."""
+    model = MODELS.get(name) if isinstance(name, str) else None
+    if model is None:
+        return {"num_inference_steps": 25, "guidance_scale": 7.5}
+    return {
+        "num_inference_steps": model.num_inference_steps,
+        "guidance_scale": model.guidance_scale,
+    }
 
 
 def shipped_models() -> list[str]:

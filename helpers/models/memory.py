@@ -52,8 +52,8 @@ def need_of(pipe: DiffusionPipeline) -> Need:
     parts = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
     sizes = [sum(w.numel() * w.element_size() for w in part.parameters()) for part in parts]
     channels = pipe.vae.config.block_out_channels
-    number = next(pipe.vae.parameters()).element_size()
-    decoding = decoding_bytes(*native_size(pipe), number, channels[min(1, len(channels) - 1)])
+    itemsize = next(pipe.vae.parameters()).element_size()
+    decoding = decoding_bytes(*native_size(pipe), itemsize, channels[min(1, len(channels) - 1)])
     return Need(sum(sizes), max(sizes), decoding)
 
 

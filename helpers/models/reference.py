@@ -2,7 +2,7 @@
 
 SDXL base and SSD-1B, which was distilled from it; Stable Diffusion 1.4 and bk-sdm-small, which
 was distilled from that. Their sizes follow from their configurations alone: diffusers builds the
-real classes on torch's "meta" device, where a tensor has a shape and no numbers, so that neither
+real classes on torch's "meta" device, where a tensor has a shape and no values, so that neither
 a download nor memory is needed.
 
     count_parameters("sdxl")       # 2567463684
@@ -17,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from helpers.base.quiet import quiet
 from helpers.models.catalogue import MODELS
+from helpers.models.sizes import parameter_count
 
 SD = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
 XL = {
@@ -98,8 +99,8 @@ PUBLISHED_QUALITY = Published(
 
 
 def count_parameters(name: str) -> int:
-    """How many numbers the U-Net of one of the four models learned. Raises LookupError."""
-    return sum(weights.numel() for weights in _meta_unet(name).parameters())
+    """How many parameters the U-Net of one of the four models has. Raises LookupError."""
+    return parameter_count(_meta_unet(name).parameters())
 
 
 def count_macs(name: str) -> int:

@@ -32,9 +32,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from helpers.base.counts import checked_count
-from helpers.models.catalogue import GIB, MODELS
+from helpers.models.catalogue import GIB, starting_values
 from helpers.models.devices import release_cached_memory
 from helpers.models.load import load_pipeline
+from helpers.models.sizes import parameter_count
 from helpers.ranking.ranker import Ranker, r_precision
 from helpers.sampling.cell import Cell
 from helpers.sampling.latents import seeded_latents
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes as MatplotlibAxes
 
 WARM_UP_STEPS = 2
-STEPS, GUIDANCE_SCALE = 25, 7.5  # of a model that is not in the catalogue
 
 Loader = Callable[[], object]
 
@@ -73,7 +73,7 @@ class Contender:
     """What is compared: a model, and the settings that it was asked to draw with.
 
     Attributes:
-        unet_parameters, parameters: Numbers in the U-Net's weights, and in those of all parts.
+        unet_parameters, parameters: How many the U-Net has, and all parts together.
         num_inference_steps, guidance_scale: As given to the pipeline.
         images: One picture per prompt. They are the same in every round.
         clip_score: Mean cosine of a picture and its own prompt; `None` without a ranker.
@@ -235,7 +235,8 @@ def compare(
     with stage, bar:
         for number in range(rounds):
             for name in list(loaders) if number % 2 == 0 else reversed(loaders):
-                settings = _own_settings(models, name) | given
+                source = models[name] if isinstance(models, Mapping) else name
+                settings = starting_values(source) | given
                 draw = _Drawing(prompts, seed, batch_size, settings)
                 pipe = stage.bring(name, warm_up=draw.warm_up)
                 images, seconds, memory = _timed(pipe, draw)
@@ -320,11 +321,11 @@ def _timed(pipe: DiffusionPipeline, draw: _Drawing) -> tuple[list[Image.Image], 
 
 
 def _sizes(pipe: DiffusionPipeline) -> dict[str, int]:
-    def count(part: torch.nn.Module) -> int:
-        return sum(weights.numel() for weights in part.parameters())
-
     networks = [part for part in pipe.components.values() if isinstance(part, torch.nn.Module)]
-    return {"unet_parameters": count(pipe.unet), "parameters": sum(map(count, networks))}
+    return {
+        "unet_parameters": parameter_count(pipe.unet.parameters()),
+        "parameters": sum(parameter_count(network.parameters()) for network in networks),
+    }
 
 
 def _quality(images: list[Image.Image], prompts: list[str], ranker: Ranker | None) -> dict:
@@ -336,18 +337,6 @@ def _quality(images: list[Image.Image], prompts: list[str], ranker: Ranker | Non
         "images": images,
         "clip_score": scores.cosine.diagonal().mean().item(),
         "r_precision": r_precision(scores) if several else None,
-    }
-
-
-def _own_settings(models: object, name: str) -> dict:
-    """Steps and guidance of a model of the catalogue, or the usual ones."""
-    source = models[name] if isinstance(models, Mapping) else name
-    model = MODELS.get(source) if isinstance(source, str) else None
-    if model is None:
-        return {"num_inference_steps": STEPS, "guidance_scale": GUIDANCE_SCALE}
-    return {
-        "num_inference_steps": model.num_inference_steps,
-        "guidance_scale": model.guidance_scale,
     }
 
 

@@ -8,7 +8,7 @@ from helpers.app import limits, words
 from helpers.app.answers import connect
 from helpers.app.limits import LIMITS, SCHEDULERS
 from helpers.app.studio import WITH, Studio
-from helpers.models.catalogue import MODELS
+from helpers.models import catalogue
 from helpers.sampling.cell import Cell
 from helpers.vocabulary import STYLES
 
@@ -210,8 +210,8 @@ def count_words(studio: Studio, prompt, style, model) -> str:
 
 def starting_values(model: str) -> tuple[float, int]:
     """Guidance and steps to begin with."""
-    known = MODELS.get(model)
-    return (known.guidance_scale, known.num_inference_steps) if known else (7.5, 25)
+    values = catalogue.starting_values(model)
+    return values["guidance_scale"], values["num_inference_steps"]
 
 
 def asked_for(studio: Studio, asked: Asked, images: object = 1) -> tuple[str, list[Cell]]:

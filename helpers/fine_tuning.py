@@ -27,9 +27,10 @@ from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from helpers.base.counts import checked_count
+from helpers.base.files import write_whole
 from helpers.base.quiet import quiet
 from helpers.models.lora import STANDARD_NAME
-from helpers.models.sizes import native_size
+from helpers.models.sizes import native_size, parameter_count
 from helpers.models.switches import own_scale
 from helpers.pictures.check import upright
 from helpers.pictures.encoded import from_bytes
@@ -137,7 +138,7 @@ def add_lora(
         config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(layers))
         pipe.unet.add_adapter(config)
     cast_training_params(pipe.unet, torch.float32)  # small steps would be lost in float16
-    return sum(weights.numel() for weights in _trained(pipe.unet))
+    return parameter_count(_trained(pipe.unet))
 
 
 class TrainingSet:
@@ -186,11 +187,11 @@ class TrainingSet:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         chosen = torch.tensor([self._picture(step * batch_size + i) for i in range(batch_size)])
         unconditional = torch.rand(batch_size, generator=generator) < self.empty_share
-        states = self.encoder_hidden_states[chosen]
-        states[unconditional] = self.empty
+        encoder_hidden_states = self.encoder_hidden_states[chosen]
+        encoder_hidden_states[unconditional] = self.empty
         count = self.scheduler.config.num_train_timesteps
         timesteps = torch.randint(0, count, (batch_size,), generator=generator)
-        return self._noisy(self.latents[chosen], timesteps, states, generator)
+        return self._noisy(self.latents[chosen], timesteps, encoder_hidden_states, generator)
 
     @torch.no_grad()
     def validation_loss(self, pipe: DiffusionPipeline) -> float:
@@ -218,13 +219,14 @@ class TrainingSet:
         self,
         latents: torch.Tensor,
         timesteps: torch.Tensor,
-        states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
         generator: torch.Generator,
     ) -> Batch:
         noise = torch.randn(latents.shape, generator=generator).to(latents)
         timesteps = timesteps.to(latents.device)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
-        return Batch(noisy, timesteps, states, target_of(self.scheduler, latents, noise, timesteps))
+        target = target_of(self.scheduler, latents, noise, timesteps)
+        return Batch(noisy, timesteps, encoder_hidden_states, target)
 
 
 def target_of(
@@ -334,9 +336,11 @@ def save_lora(pipe: DiffusionPipeline, folder: str | Path, adapter_name: str | N
         for part_name, part in parts.items()
         if name in (getattr(part, "peft_config", None) or {})
     }
-    folder = Path(folder).expanduser()
-    type(pipe).save_lora_weights(folder, **layers)
-    return folder / STANDARD_NAME
+
+    def write(file: Path) -> None:
+        type(pipe).save_lora_weights(file.parent, weight_name=file.name, **layers)
+
+    return write_whole(Path(folder).expanduser() / STANDARD_NAME, write)
 
 
 def _adapter_to_save(pipe: DiffusionPipeline, wanted: str | None) -> str:
@@ -389,11 +393,11 @@ def encode_pictures(pipe: DiffusionPipeline, images: Sequence[Image.Image]) -> t
 @torch.no_grad()
 def encode_prompts(pipe: DiffusionPipeline, prompts: Sequence[str]) -> torch.Tensor:
     """The encoder hidden states of each prompt, (prompts, tokens, width)."""
-    states = [
+    encoder_hidden_states = [
         pipe.encode_prompt(prompt, pipe.device, 1, do_classifier_free_guidance=False)[0]
         for prompt in prompts
     ]
-    return torch.cat(states)
+    return torch.cat(encoder_hidden_states)
 
 
 def _loss(unet: UNet2DConditionModel, batch: Batch) -> torch.Tensor:

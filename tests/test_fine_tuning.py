@@ -1,8 +1,10 @@
 """Fine-tuning on a tiny random pipeline: the pictures, the batches, the training, the file."""
 
 import json
+from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from accelerate import cpu_offload
 from diffusers import DDPMScheduler
@@ -46,9 +48,9 @@ def pipe():
 def prediction(pipe):
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(1, 4, 16, 16, generator=generator)
-    states = torch.randn(1, 5, TEXT_WIDTH, generator=generator)
+    encoder_hidden_states = torch.randn(1, 5, TEXT_WIDTH, generator=generator)
     with torch.no_grad():
-        return pipe.unet(latents, 500, states).sample
+        return pipe.unet(latents, 500, encoder_hidden_states).sample
 
 
 # ------------------------------------------------------------------------------- the pictures
@@ -180,11 +182,11 @@ def test_another_prediction_type_is_refused():
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
 def test_a_share_of_the_captions_is_empty(pipe, share):
     training_set = TrainingSet(pipe, pictures()[:1], empty_share=share)
-    states = torch.cat([training_set.batch(step, 20).encoder_hidden_states for step in range(20)])
-    empty = (states == training_set.empty).flatten(1).all(1)
+    drawn = torch.cat([training_set.batch(step, 20).encoder_hidden_states for step in range(20)])
+    empty = (drawn == training_set.empty).flatten(1).all(1)
     assert empty.float().mean().item() == pytest.approx(share, abs=0.07)
     own = fine_tuning.encode_prompts(pipe, [PROMPTS[0]])
-    torch.testing.assert_close(states[~empty], own.expand_as(states[~empty]))
+    torch.testing.assert_close(drawn[~empty], own.expand_as(drawn[~empty]))
 
 
 def test_a_validation_loss_can_be_repeated_and_counts_every_picture_alike(pipe):
@@ -362,6 +364,21 @@ def test_a_saved_lora_loads_again_and_its_weight_can_be_turned(pipe, tmp_path, f
 def test_without_a_lora_there_is_nothing_to_save(pipe, tmp_path):
     with pytest.raises(ValueError, match="no LoRA to save"):
         save_lora(pipe, tmp_path)
+
+
+def test_a_save_that_fails_leaves_the_file_before_it(pipe, tmp_path, monkeypatch):
+    add_lora(pipe)
+    file = save_lora(pipe, tmp_path)
+    before = file.read_bytes()
+
+    def full(weights, path, metadata):
+        Path(path).write_bytes(b"half of it")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(OSError, match="disk is full"):
+        save_lora(pipe, tmp_path)
+    assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
 
 
 def foreign_lora(pipe, folder, layers):

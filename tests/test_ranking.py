@@ -13,6 +13,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPVisionConfig
 from helpers import load_ranker
 from helpers.base.quiet import quiet
 from helpers.models.hub import Repository
+from helpers.ranking import sticker_clip
 from helpers.ranking.ranker import STICKERS_CLIP, Scores, r_precision
 from helpers.ranking.sticker_clip import StickerClip
 from tests.pipelines import tiny_text_config, tiny_tokenizer
@@ -287,6 +288,22 @@ def test_a_folder_that_is_no_sticker_clip(tmp_path, damage, words):
         (folder / "tokenizer.json").unlink()
     with pytest.raises(ValueError, match=f"holds no whole CLIP model .*{words}"):
         load_ranker(folder, device="cpu")
+
+
+def test_a_save_that_fails_leaves_the_weights_before_it(tmp_path, monkeypatch):
+    model = StickerClip.from_pretrained(STICKERS_CLIP)
+    model.save_pretrained(tmp_path)
+    before = (tmp_path / "vision.safetensors").read_bytes()
+
+    def full(tensors, file):
+        file.write_bytes(b"half of it")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(sticker_clip, "save_file", full)
+    with pytest.raises(OSError, match="disk is full"):
+        model.save_pretrained(tmp_path)
+    assert (tmp_path / "vision.safetensors").read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["text", "vision.safetensors"]
 
 
 def test_a_missing_folder_is_not_looked_for_on_the_hub(monkeypatch):

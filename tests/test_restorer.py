@@ -136,6 +136,20 @@ def test_a_saved_restorer_comes_back(busy, tmp_path):
     assert np.abs(one - other).mean() < 2  # the file is in half precision
 
 
+def test_a_save_that_fails_leaves_the_restorer_before_it(busy, tmp_path, monkeypatch):
+    busy.save_pretrained(tmp_path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(tensors, file):
+        file.write_bytes(b"half of it")
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(module, "save_file", full)
+    with pytest.raises(OSError, match="disk is full"):
+        Restorer(RestorerNetwork(8, ((8, 1), (8, 4)))).save_pretrained(tmp_path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
 def test_a_folder_without_a_restorer_is_one_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="must hold config.json"):
         Restorer.from_pretrained(tmp_path)

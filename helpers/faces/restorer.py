@@ -19,6 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from helpers.base.files import write_whole
 from helpers.faces.contract import FACTORS, checked_factor
 from helpers.models.catalogue import WEIGHTS
 from helpers.models.causes import other_cause
@@ -54,9 +55,11 @@ def convolution(inputs: int, outputs: int, size: int, gain: float = 2**0.5, **op
     return layer
 
 
-class Look(nn.Module):
-    """A residual block that looks at `scale` x `scale` pixels at once, (n, channels, h, w) in and
-    out."""
+class ResidualBlock(nn.Module):
+    """A residual block that looks at `scale` x `scale` pixels at once.
+
+    (n, channels, height, width) in and out.
+    """
 
     def __init__(self, channels: int, wide: int, scale: int) -> None:
         super().__init__()
@@ -78,7 +81,7 @@ class Look(nn.Module):
 
 
 class Gate(nn.Module):
-    """(n, channels, h, w) -> (n, 1, h, w) from 0 to 1: how much of the change to let through.
+    """How much of the change to let through, from 0 to 1: (n, channels, h, w) -> (n, 1, h, w).
 
     The ends are a little beyond what the sigmoid reaches, so that the gate can close completely.
     """
@@ -116,7 +119,7 @@ class RestorerNetwork(nn.Module):
             convolution(channels, channels, 3, padding=1),
             nn.ReLU(),
         )
-        self.looks = nn.Sequential(*[Look(channels, wide, scale) for wide, scale in looks])
+        self.looks = nn.Sequential(*[ResidualBlock(channels, wide, scale) for wide, scale in looks])
         self.last = nn.Sequential(convolution(channels, channels, 3, padding=1), nn.ReLU())
         self.gate = Gate(channels)
         self.tails = nn.ModuleDict(
@@ -183,11 +186,9 @@ class Restorer:
     def save_pretrained(self, folder: str | Path) -> None:
         """Write config.json and, in half precision, model.safetensors into a folder."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.network.config, indent=2) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8")
+        write_whole(folder / "config.json", json.dumps(self.network.config, indent=2) + "\n")
         tensors = {name: t.half().contiguous() for name, t in self.network.state_dict().items()}
-        save_file(tensors, folder / "model.safetensors")
+        write_whole(folder / "model.safetensors", lambda file: save_file(tensors, file))
 
     @torch.inference_mode()
     def improve(

@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import CLIPTextModelWithProjection
 
+from helpers.base.files import write_whole
+
 SIDE = 64  # pixels: what the picture tower looks at
 
 
-class Residual(nn.Module):
-    """Two 3 x 3 convolutions around a shortcut; (n, channels, height, width) in and out."""
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions and a skip connection; (n, channels, height, width) in and out."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -38,7 +40,7 @@ class StickerVision(nn.Module):
         super().__init__()
         steps: list[nn.Module] = [nn.Conv2d(3, channels[0], 6, stride=4, padding=1)]
         for wide, wider in zip(channels, (*channels[1:], None), strict=True):
-            steps.append(Residual(wide))
+            steps.append(ResidualBlock(wide))
             if wider:
                 steps.append(nn.Conv2d(wide, wider, 4, stride=2, padding=1))
         self.features = nn.Sequential(*steps)
@@ -73,7 +75,7 @@ class StickerClip(nn.Module):
         """Writes the text tower as transformers does, and the rest beside it."""
         self.text.save_pretrained(Path(folder) / "text")
         rest = {k: v for k, v in self.state_dict().items() if not k.startswith("text.")}
-        save_file(rest, Path(folder) / "vision.safetensors")
+        write_whole(Path(folder) / "vision.safetensors", lambda file: save_file(rest, file))
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> "StickerClip":

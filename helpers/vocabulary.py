@@ -25,11 +25,7 @@ SUBJECTS = _phrases(
     """
 )
 STYLES = ("3d", "flat", "cartoon", "simple")
-COLOURS = _phrases(
-    """
-    red, orange, yellow, green, teal, blue, purple, pink, white, grey, black
-    """
-)
+COLOURS = _phrases("red, orange, yellow, green, teal, blue, purple, pink, white, grey, black")
 SCENES = {
     "beach": ("on the beach", "at the beach"),
     "night": ("under the night sky", "at night"),

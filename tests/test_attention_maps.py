@@ -60,14 +60,14 @@ def test_a_picture_of_another_size_has_maps_of_its_shape(tiny_pipe, height, widt
 
 def test_the_shares_are_the_softmax_of_query_and_key(tiny_pipe):
     layer = tiny_pipe.unet.down_blocks[0].attentions[0].transformer_blocks[0].attn2
-    states = torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0))
+    encoder_hidden_states = torch.randn(1, 32, 32, generator=torch.Generator().manual_seed(0))
     hidden = torch.randn(1, 256, 16, generator=torch.Generator().manual_seed(1))
     draw(tiny_pipe, guidance_scale=1.0)  # so that the pipeline knows of no guidance
     with watch_attention(tiny_pipe) as attention:
-        layer(hidden, encoder_hidden_states=states)
+        layer(hidden, encoder_hidden_states=encoder_hidden_states)
     query, key = (
         projected.unflatten(-1, (layer.heads, -1)).transpose(1, 2)
-        for projected in (layer.to_q(hidden), layer.to_k(states))
+        for projected in (layer.to_q(hidden), layer.to_k(encoder_hidden_states))
     )
     expected = (query @ key.mT / query.shape[-1] ** 0.5).softmax(-1).mean(1)[0]
     torch.testing.assert_close(attention.maps[0].flatten(1).T, expected)

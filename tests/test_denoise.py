@@ -698,7 +698,7 @@ def test_scheduler_names_go_both_ways():
 def test_a_worker_that_does_not_begin_is_an_error_and_no_endless_wait(monkeypatch, two_threads):
     """As where the system allows no further thread."""
     pool = cpu_workers.ThreadPoolExecutor
-    monkeypatch.setattr(cpu_workers, "PATIENCE", 0.1)
+    monkeypatch.setattr(cpu_workers, "START_TIMEOUT", 0.1)
     monkeypatch.setattr(cpu_workers, "ThreadPoolExecutor", lambda count, *rest: pool(1, *rest))
     with pytest.raises(BrokenExecutor):
         Workers()

@@ -9,7 +9,7 @@ FOLDER = WEIGHTS / "stickers-faces" / "examples"
 
 
 def example_portrait(skin: str = "brown") -> Image.Image:
-    """A portrait composed from drawings, 256 x 256 pixels RGB: a truth to compare with.
+    """A portrait composed from drawings, 256 x 256 pixels RGB: a ground truth.
 
     Drawn by `training/restorer.py` from parts of "Personas" by Draftbit (CC BY 4.0, changed).
 

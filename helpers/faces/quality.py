@@ -1,4 +1,4 @@
-"""How near a picture is to the truth: two measures that papers on repairing pictures give."""
+"""How near a picture is to the ground truth: two measures that papers on restoration give."""
 
 import math
 

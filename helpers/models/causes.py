@@ -14,6 +14,7 @@ from helpers.models.hub import causes_of, first_line
 from helpers.models.main_memory import main_memory
 
 FULL = ("out of memory", "allocate memory", "enough memory", "bad_alloc")
+BROKEN_LIBRARY = ("Failed to import", "torchvision::")
 UNREADABLE = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE)
 
 
@@ -33,9 +34,8 @@ def other_cause(error: Exception, what: str, smaller: str = "") -> Exception | N
             room = main_memory()
             told = f"There is not enough memory for {what} ({room}). {room.remedy} {smaller}"
             return MemoryError(told.strip())
-        if isinstance(cause, ImportError) or "Failed to import" in str(cause):
-            return ImportError(_broken_library(error, what))
-        if "torchvision::" in str(cause):
+        is_broken = any(words in str(cause) for words in BROKEN_LIBRARY)
+        if isinstance(cause, ImportError) or is_broken:
             return ImportError(_broken_library(error, what))
         if isinstance(cause, OSError) and cause.errno in UNREADABLE:
             return OSError(cause.errno, f"{what} cannot be read: {cause.strerror}", cause.filename)

@@ -1,4 +1,4 @@
-"""Which device computes, and in which numbers."""
+"""Which device computes, and in which dtype."""
 
 import torch
 

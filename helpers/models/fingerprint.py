@@ -9,7 +9,7 @@ from diffusers import DiffusionPipeline
 from helpers.models.switches import switches
 
 SAMPLES = 64
-"""Numbers read of each tensor. Training, or loading a LoRA into it, moves nearly all of them."""
+"""Values read of each tensor. Training, or loading a LoRA into it, moves nearly all of them."""
 
 NOISE = (
     "num_train_timesteps",
@@ -35,8 +35,7 @@ def model_fingerprint(pipe: DiffusionPipeline) -> str:
         if isinstance(part, torch.nn.Module):
             for key, tensor in part.state_dict().items():
                 digest.update(f"{name}.{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
-                numbers = _kept(part, key) if tensor.is_meta else tensor
-                flat = numbers.flatten()
+                flat = (_kept(part, key) if tensor.is_meta else tensor).flatten()
                 samples = flat[:: max(1, len(flat) // SAMPLES)][:SAMPLES]
                 digest.update(samples.to("cpu", torch.float32).numpy().tobytes())
     for switch in switches(pipe):
@@ -48,7 +47,7 @@ def _kept(part: torch.nn.Module, key: str) -> torch.Tensor:
     """The weights behind a placeholder on the device "meta".
 
     Where the layers take turns on a GPU (`helpers.models.memory.Plan.BY_LAYER`), accelerate's hooks
-    keep the numbers in main memory.
+    keep the weights in main memory.
     """
     path, _, name = key.rpartition(".")
     hook = part.get_submodule(path)._hf_hook

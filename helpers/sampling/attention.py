@@ -161,10 +161,13 @@ class _Recorder:
 
     @torch.no_grad()
     def record(
-        self, attn: torch.nn.Module, hidden_states: torch.Tensor, states: torch.Tensor
+        self,
+        attn: torch.nn.Module,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
     ) -> None:
         query = attn.head_to_batch_dim(attn.to_q(hidden_states[-1:]))
-        key = attn.head_to_batch_dim(attn.to_k(states[-1:]))
+        key = attn.head_to_batch_dim(attn.to_k(encoder_hidden_states[-1:]))
         shares = attn.get_attention_scores(query, key).mean(0)  # (places, tokens)
         size = self.call.map_size(len(shares))
         self.attention.maps.append(shares.T.unflatten(1, size).float().cpu())

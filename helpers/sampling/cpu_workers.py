@@ -14,7 +14,7 @@ import torch
 MOST = 4
 """More workers would have too few rows each, and wait for Python's one lock."""
 
-PATIENCE = 60
+START_TIMEOUT = 60
 """Seconds until a worker that does not begin is an error."""
 
 
@@ -24,7 +24,7 @@ class Workers:
     def __init__(self):
         threads = torch.get_num_threads()
         self.count = min(MOST, threads)
-        everybody = threading.Barrier(self.count, timeout=PATIENCE)
+        everybody = threading.Barrier(self.count, timeout=START_TIMEOUT)
 
         def begin() -> None:
             torch.get_num_threads()  # torch sets a thread up when it is first asked; then we may

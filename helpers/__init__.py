@@ -51,6 +51,7 @@ _NAMES = {
     "sampling.diagnose": ["why_black"],
     "sampling.latents": ["interpolate", "seeded_latents"],
     "sampling.cell": ["Cell"],
+    "sweeps.folder": ["save_sweep"],
     "sweeps.run": ["sweep"],
     "vocabulary": [
         "BACKGROUNDS",

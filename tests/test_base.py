@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from helpers import load_ranker
-from helpers.base.files import temporary_beside, write_whole
+from helpers.base.files import temporary_beside, whole_folder, write_whole
 from helpers.base.warn import warn_learner
 
 
@@ -51,6 +51,32 @@ def test_the_content_is_on_the_disk_before_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr("os.replace", lambda *paths: (done.append("rename"), replace(*paths)))
     write_whole(tmp_path / "file", "whole")
     assert done[:2] == ["sync", "rename"]
+
+
+def test_a_file_may_take_another_name_so_that_it_replaces_none(tmp_path):
+    old = write_whole(tmp_path / "file", "old")
+    beside = write_whole(old, "new", lambda temporary, path: temporary.rename(f"{path}-2"))
+    assert beside == tmp_path / "file-2" and beside.read_text(encoding="utf-8") == "new"
+    assert old.read_text(encoding="utf-8") == "old"
+
+
+def test_a_folder_takes_the_place_of_the_old_one_as_a_whole(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    for content in ("old", "new"):
+        with whole_folder(folder) as part:
+            (part / content).touch()
+            assert not folder.exists() or os.listdir(folder) == ["old"]
+    assert os.listdir(folder) == ["new"] and os.listdir(folder.parent) == ["folder"]
+
+
+def test_an_error_while_a_folder_is_filled_leaves_the_old_one_and_nothing_else(tmp_path):
+    folder = tmp_path / "folder"
+    write_whole(folder / "file", "old")
+    with pytest.raises(OSError, match="disk full"):
+        with whole_folder(folder) as part:
+            (part / "half").touch()
+            raise OSError("disk full")
+    assert os.listdir(folder) == ["file"] and os.listdir(tmp_path) == ["folder"]
 
 
 def test_two_temporary_names_differ(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import helpers
 
 HELPERS = Path(helpers.__file__).parent
+LESSONS = sorted((HELPERS.parent / "course" / "lessons").glob("*.py"))
 
 FLOORS = (
     {"base", "vocabulary"},
@@ -83,6 +84,27 @@ def test_no_module_imports_itself_by_a_detour():
         assert free, f"circles of imports among {sorted(below)}"
         for name in free:
             del below[name]
+
+
+def test_what_a_sweep_gives_back_knows_nothing_of_its_folder():
+    """Not within its functions either: the folder knows results, and nothing goes back."""
+    names = [n for line in ast.walk(MODULES["sweeps.result"]) for n in imported(line, "result")]
+    assert "sweeps.plan" in names and "sweeps.folder" not in names
+
+
+def test_lessons_import_from_the_face_of_the_package_alone():
+    """`from helpers import …`: what is behind it may move."""
+    assert len(LESSONS) >= 15
+    for path in LESSONS:
+        for statement in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(statement, ast.ImportFrom):
+                names = [statement.module]
+            elif isinstance(statement, ast.Import):
+                names = [alias.name for alias in statement.names]
+            else:
+                continue
+            inside = [name for name in names if name.startswith("helpers.")]
+            assert not inside, f"{path.name}, line {statement.lineno}: {', '.join(inside)}"
 
 
 def test_every_room_says_what_it_is():

@@ -20,7 +20,14 @@ from helpers.pictures.files import image_settings, save_image
 from helpers.sampling.cell import Cell
 from helpers.sweeps import folder as sweep_folder
 from helpers.sweeps.contact_sheet import contact_sheet
-from helpers.sweeps.folder import HEADER_NAME, MANIFEST_NAME, SHEET_NAME, SweepFolder, settings_key
+from helpers.sweeps.folder import (
+    HEADER_NAME,
+    MANIFEST_NAME,
+    SHEET_NAME,
+    SweepFolder,
+    save_sweep,
+    settings_key,
+)
 from helpers.sweeps.plan import find_axes
 from helpers.sweeps.run import sweep
 from tests.pipelines import MAX_TOKENS, plain_call, tiny_sd_pipeline, tiny_sdxl_pipeline
@@ -327,7 +334,7 @@ def test_two_schedulers_of_one_class_are_told_apart(tiny_pipe, tmp_path):
         "DPMSolverMultistepScheduler",
         "DPMSolverMultistepScheduler(use_karras_sigmas=True)",
     ]
-    files = {path.name for path in result.save(tmp_path).glob("scheduler-*.png")}
+    files = {path.name for path in save_sweep(result, tmp_path).glob("scheduler-*.png")}
     assert len([name for name in files if "use-karras-sigmas-true" in name]) == 1 < len(files)
 
 
@@ -550,7 +557,7 @@ def test_showing_indexing_measuring_and_saving(tiny_pipe, tmp_path):
     assert distances[1] == 0 and min(distances[0], *distances[2:]) > 0
     with pytest.raises(LookupError, match="seed: 1, 2; guidance_scale: 1, 4, 7.5.* got 3"):
         result[3]
-    folder = result.save(tmp_path / "saved")
+    folder = save_sweep(result, tmp_path / "saved")
     assert {path.name for path in folder.iterdir()} >= {HEADER_NAME, MANIFEST_NAME, SHEET_NAME}
     assert len(list(Path(folder).glob("seed-*.png"))) == 6
 

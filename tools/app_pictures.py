@@ -11,11 +11,13 @@ import io
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from helpers.base.files import write_whole
 from tools.notebooks.rules import check_call
 from tools.notebooks.scripts import read_lesson
 
@@ -110,9 +112,9 @@ def photograph(
     use(page)
     page.wait_for_timeout(1000)  # the pictures are there; let them be painted
     with Image.open(io.BytesIO(page.screenshot(full_page=True))) as shot:
-        shot.convert("RGB").save(path, optimize=True)
+        pixels = shot.convert("RGB")
     page.close()
-    return path
+    return write_whole(path, partial(pixels.save, format="PNG", optimize=True))
 
 
 if __name__ == "__main__":

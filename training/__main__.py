@@ -18,6 +18,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 from transformers import CLIPTokenizer
 
 from helpers import load_pipeline, load_ranker
+from helpers.base.files import put_back
 from helpers.faces.restorer import Restorer
 from helpers.ranking.sticker_clip import StickerClip
 from training.card import hardware, write_card
@@ -33,7 +34,6 @@ from training.export import (
     export_clip,
     export_pipeline,
     export_unet,
-    put_back,
 )
 from training.golden import write_golden
 from training.loop import Loop, hand_over

@@ -1,7 +1,6 @@
 """Writes the trained parts as folders that the real classes load, in half precision."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from diffusers import PNDMScheduler, StableDiffusionPipeline
 from transformers import CLIPTextModel
 
-from helpers.base.files import write_whole
+from helpers.base.files import whole_folder, write_whole
 from helpers.ranking.sticker_clip import StickerClip
 from training.unet import SCHEDULE
 
@@ -18,33 +17,17 @@ WEIGHTS = Path(__file__).resolve().parents[1] / "helpers" / "weights"
 
 
 def replaced(folder: Path, write) -> None:
-    """Writes a folder under a temporary name, then puts it in the place of the old one.
+    """Writes a model's folder whole, in the place of the old one.
 
     A card that was made from figures goes with them: they were those of the old weights.
     """
-    temporary, old = (folder.with_name(f"{folder.name}.{end}") for end in ("part", "old"))
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    write(temporary)
-    for file in temporary.rglob("config.json"):
-        forget_origin(file)
-    if folder.exists():
+    with whole_folder(folder) as part:
+        write(part)
+        for file in part.rglob("config.json"):
+            forget_origin(file)
         card = folder / "README.md"
         if card.exists() and not (folder / "figures.json").exists():
-            shutil.copy(card, temporary)
-        os.replace(folder, old)
-    os.replace(temporary, folder)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def put_back(folder: Path) -> None:
-    """Mends what a kill between the two renames of `replaced` left in a folder of models."""
-    for old in folder.glob("*.old"):
-        model = old.with_suffix("")
-        if model.exists():
-            shutil.rmtree(old)
-        else:
-            os.replace(old, model)
+            shutil.copy(card, part)
 
 
 def forget_origin(file: Path) -> None:

@@ -12,13 +12,12 @@ LoRA had learned of them would have looked melted too. Smooth shades of one colo
 
 import json
 import random
-import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from helpers.base.files import write_whole
+from helpers.base.files import whole_folder, write_whole
 from helpers.vocabulary import SUBJECTS
 from training.data import STEP, Sticker, background, icons
 from training.evaluate import prompt
@@ -67,15 +66,14 @@ def picture(about: Sticker, draw: random.Random) -> Image.Image:
 
 
 def write_golden(folder: Path = GOLDEN) -> None:
-    """Draws all pictures anew, with their captions."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    lines = []
-    for number, about in enumerate(abouts()):
-        name = f"{about.subject.replace(' ', '_')}.png"
-        picture(about, random.Random(f"{SEED}/{number}")).save(folder / name, optimize=True)
-        lines.append(json.dumps({"file_name": name, "prompt": prompt(about)}) + "\n")
-    write_whole(folder / "metadata.jsonl", "".join(lines))
+    """Draws all pictures again, with their captions."""
+    with whole_folder(folder) as part:
+        lines = []
+        for number, about in enumerate(abouts()):
+            name = f"{about.subject.replace(' ', '_')}.png"
+            picture(about, random.Random(f"{SEED}/{number}")).save(part / name, optimize=True)
+            lines.append(json.dumps({"file_name": name, "prompt": prompt(about)}) + "\n")
+        write_whole(part / "metadata.jsonl", "".join(lines))
 
 
 def golden_share(pixels: np.ndarray) -> float:

@@ -4,12 +4,14 @@ Nothing is picked: the prompts and seeds are fixed below, whatever they give.
 """
 
 import random
+from functools import partial
 from pathlib import Path
 
 import torch
 from PIL import Image
 
 from helpers import image_grid
+from helpers.base.files import write_whole
 from helpers.vocabulary import STYLES, SUBJECTS
 from training.data import PLACES, Sticker, background, icons
 from training.evaluate import prompt, wanted
@@ -129,7 +131,6 @@ def schedulers(pipe) -> Image.Image:
 
 def write_pictures(pipe, folder: Path = GRIDS) -> None:
     """All grids, as PNG files in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = draw_all(pipe)
     grids = {
         "stickers": lambda: image_grid(draw(pipe, HERO, [*range(len(HERO))]), cols=6),
@@ -144,5 +145,5 @@ def write_pictures(pipe, folder: Path = GRIDS) -> None:
         "schedulers": lambda: schedulers(pipe),
     }
     for name, make in grids.items():
-        make().save(folder / f"{name}.png", optimize=True)
+        write_whole(folder / f"{name}.png", partial(make().save, format="PNG", optimize=True))
         print(f"{name}.png", flush=True)

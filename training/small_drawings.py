@@ -28,4 +28,4 @@ def _smaller(icon: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    np.savez_compressed(FILE, drawings=drawings())
+    sprites.write_arrays(FILE, drawings=drawings())

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from helpers.base.files import write_whole
 from helpers.vocabulary import STYLES, SUBJECTS
 
 FILE = Path(__file__).with_name("sprites.npz")
@@ -264,13 +265,20 @@ def draw_layers(packages: Path, scale: int = 1) -> tuple[list[str], np.ndarray]:
     return names, np.stack(pixels)
 
 
+def write_arrays(file: Path, **arrays: np.ndarray) -> None:
+    """Arrays by name as one compressed file, which `np.load` reads."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_whole(file, buffer.getvalue())
+
+
 def main() -> None:
     if len(sys.argv) != 2:
         sys.exit("usage: python -m training.sprites NODE_MODULES")
     packages = Path(sys.argv[1]).resolve()
     names, layers = draw_layers(packages)
-    np.savez_compressed(FILE, icons=draw_icons(packages), layers=layers, layer_names=names)
-    np.savez_compressed(LARGE_FILE, layers=draw_layers(packages, LARGE)[1])
+    write_arrays(FILE, icons=draw_icons(packages), layers=layers, layer_names=names)
+    write_arrays(LARGE_FILE, layers=draw_layers(packages, LARGE)[1])
     for file in (FILE, LARGE_FILE):
         print(f"{file.name}: {file.stat().st_size / 2**20:.1f} MiB, {len(names)} portrait layers")
 

@@ -1,10 +1,12 @@
 """A byte-level BPE of our own captions, as a real `CLIPTokenizer`."""
 
+import json
 from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
+from helpers.base.files import whole_folder
 from training.data import Dataset
 
 VOCABULARY_SIZE = 1000
@@ -37,14 +39,13 @@ def train_tokenizer(folder: Path, captions: int, seed: int = 0) -> CLIPTokenizer
         unk_token=END,
         model_max_length=MAX_LENGTH,
     )
-    tokenizer.save_pretrained(folder)
+    with whole_folder(folder) as part:
+        tokenizer.save_pretrained(part)
     return tokenizer
 
 
 def merges(learner: Tokenizer) -> list[list[str]]:
-    import json
-
-    return [list(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
+    return json.loads(learner.to_str())["model"]["merges"]
 
 
 def learned_words(learner: Tokenizer, alphabet: list[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Whole numbers from 1, as rows, steps and batch sizes are."""
 
-from numbers import Integral
+from helpers.base.values import is_whole_number, shown
 
 
 def checked_count(name: str, count: object, most: int | None = None) -> int:
@@ -10,8 +10,8 @@ def checked_count(name: str, count: object, most: int | None = None) -> int:
         TypeError: It is not a whole number. Neither is `True`.
         ValueError: It is below 1 or above `most`. Both messages call it `name`.
     """
-    if isinstance(count, bool) or not isinstance(count, Integral):
-        raise TypeError(f"{name} must be a whole number; got {count!r} ({type(count).__name__})")
+    if not is_whole_number(count):
+        raise TypeError(f"{name} must be a whole number; got {shown(count)}")
     if count < 1 or (most is not None and count > most):
         rule = "at least 1" if most is None else f"between 1 and {most}"
         raise ValueError(f"{name} must be {rule}; got {count}")

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the room for them."""
+"""Files and folders that are written whole or not at all, and the room for them."""
 
 import os
 import shutil
@@ -8,7 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> Path:
+def write_whole(
+    path: Path,
+    content: bytes | str | Callable[[Path], object],
+    rename: Callable[[Path, Path], Path] = Path.replace,
+) -> Path:
     """Write a file so that nobody ever sees half of it, and make its folder if need be.
 
     It is written under a temporary name in the same folder, then renamed; on return it is on the
@@ -17,9 +21,11 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
     Args:
         path: Where; what is there is replaced.
         content: Bytes, text (as UTF-8), or a function that writes to the path that it is given.
+        rename: Gives the finished file, whose temporary name it gets first, its name, and returns
+            that; another one than `path` if it must not replace what is there.
 
     Returns:
-        `path`.
+        The file's name, as a rule `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with temporary_beside(path) as temporary:
@@ -28,9 +34,39 @@ def write_whole(path: Path, content: bytes | str | Callable[[Path], object]) -> 
         else:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         keep(temporary)
-        os.replace(temporary, path)
+        path = rename(temporary, path)
     keep(path.parent)
     return path
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `folder` when the block ends without error.
+
+    Nobody ever sees it half filled, and after an error nothing of it is left. A kill while it
+    takes its place can leave the old folder as NAME.old: `put_back` mends that.
+    """
+    old = folder.with_name(f"{folder.name}.old")
+    temporary = folder.with_name(f".saving-{uuid.uuid4().hex}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(temporary, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)  # still there only if something failed
+
+
+def put_back(parent: Path) -> None:
+    """Mend what a kill between the two renames of `whole_folder` left in the folder `parent`."""
+    for old in parent.glob("*.old"):
+        folder = old.with_suffix("")
+        if folder.exists():
+            shutil.rmtree(old)
+        else:
+            os.replace(old, folder)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Set
 from numbers import Integral
 
-from helpers.base.values import is_iterable, shown
+from helpers.base.values import is_iterable, is_whole_number, shown
 
 LARGEST_SEED = 2**63 - 1  # the largest whole number that tables, databases and torch all hold
 
@@ -26,7 +26,7 @@ def checked_seeds(seed_or_seeds: int | Iterable[int]) -> list[int]:
 
 def checked_seed(name: str, seed: object) -> int:
     """`seed` as an int; TypeError or ValueError, which call it `name`, if it is no seed."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral):
+    if not is_whole_number(seed):
         raise TypeError(f"{name} must be a whole number such as 42; got {shown(seed)}{_slip(seed)}")
     if not 0 <= seed <= LARGEST_SEED:
         raise ValueError(f"{name} must be between 0 and 2**63 - 1 ({LARGEST_SEED}); got {seed}")

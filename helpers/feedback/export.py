@@ -5,12 +5,11 @@ import io
 import json
 import re
 import shutil
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from helpers.base.files import write_whole
+from helpers.base.files import whole_folder, write_whole
 from helpers.base.warn import warn_learner
 
 if TYPE_CHECKING:
@@ -70,18 +69,12 @@ def write_image_folder(folder: str | Path, pictures: Iterable) -> Path:
             f"folder must be new or empty, so that no picture of another export is taken for one "
             f"of this; {folder} holds files"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".saving-{uuid.uuid4().hex}")
-    temporary.mkdir()
-    try:
+    with whole_folder(target) as part:
         if target.exists():
-            shutil.copymode(target, temporary)  # what only its owner may read stays so
-        missing = _fill(temporary, pictures)
+            shutil.copymode(target, part)  # what only its owner may read stays so
+        missing = _fill(part, pictures)
         if target.exists():
-            target.rmdir()  # Windows renames to no name that is taken
-        temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)  # still there only if something failed
+            target.rmdir()  # which fails if somebody put a file there meanwhile
     if missing:
         warn_learner(f"{folder} lacks {missing} of the pictures: their files are missing")
     return folder

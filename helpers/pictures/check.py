@@ -7,6 +7,8 @@ from contextlib import suppress
 import numpy
 from PIL import Image, ImageOps
 
+from helpers.base.values import shown
+
 
 def checked_images(images: Iterable[Image.Image]) -> list[Image.Image]:
     """The pictures as a list; TypeError or ValueError if `check_image` refuses one of them."""
@@ -58,7 +60,7 @@ def checked_labels(labels: object, count: int) -> list[str]:
         labels = list(labels)
     except TypeError:
         raise TypeError(
-            f"labels must be a list, one label a picture; got {labels!r} ({type(labels).__name__})"
+            f"labels must be a list, one label a picture; got {shown(labels)}"
         ) from None
     if len(labels) != count:
         raise ValueError(

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
-from helpers.base.files import keep, temporary_beside
+from helpers.base.files import write_whole
 from helpers.base.paths import usable_path
+from helpers.base.values import is_whole_number, shortened, shown
 from helpers.pictures.check import check_image, upright
 from helpers.pictures.parameters import PARAMETERS_KEY, parameters_text
 
@@ -71,10 +72,11 @@ def save_image(
         text.add_itxt(PARAMETERS_KEY, parameters)
     pixels = upright(image)
     pixels.info.clear()  # or notes of a camera would follow
-    with temporary_beside(folder / stem) as temporary:
-        pixels.save(temporary, format="PNG", pnginfo=text)
-        keep(temporary)
-        return _move_to_free_name(temporary, folder, stem)
+    return write_whole(
+        folder / f"{stem}.png",
+        lambda part: pixels.save(part, format="PNG", pnginfo=text),
+        _move_to_free_name,
+    )
 
 
 def image_settings(path: str | Path) -> dict[str, object]:
@@ -126,10 +128,10 @@ def alt_text(settings: Mapping[str, object]) -> str:
         for name, value in settings.items()
         if name not in UNSPOKEN and value is not None and value != ""
     ]
-    sentence = f'Generated picture for the prompt "{_shortened(prompt, MAX_ALT_TEXT // 2)}"'
+    sentence = f'Generated picture for the prompt "{shortened(prompt, MAX_ALT_TEXT // 2)}"'
     if not prompt:
         sentence = "Generated picture"
-    return _shortened(", ".join([sentence, *others]), MAX_ALT_TEXT)
+    return shortened(", ".join([sentence, *others]), MAX_ALT_TEXT)
 
 
 def _prompt(settings: Mapping[str, object]) -> str:
@@ -154,7 +156,7 @@ def _settings_json(settings: dict[str, object]) -> str:
         except (TypeError, ValueError) as error:
             raise type(error)(
                 f"settings[{name!r}] must be text, a finite number, True, False, None, or a list "
-                f"or dict of these; got {_shortened(repr(value), 60)} ({error})"
+                f"or dict of these; got {shortened(repr(value), 60)} ({error})"
             ) from error
     return json.dumps(settings, default=plain_number)
 
@@ -163,7 +165,7 @@ def _folder_and_stem(folder_or_path: str | Path, settings: dict[str, object]) ->
     if not isinstance(folder_or_path, str | Path):
         raise TypeError(
             "folder_or_path must be a folder or a path that ends in .png; "
-            f"got {folder_or_path!r} ({type(folder_or_path).__name__})"
+            f"got {shown(folder_or_path)}"
         )
     text, path = str(folder_or_path), Path(folder_or_path)
     suffix = path.suffix.lower()
@@ -179,8 +181,7 @@ def _folder_and_stem(folder_or_path: str | Path, settings: dict[str, object]) ->
             )
         return folder, path.stem if _is_safe(path.stem) else safe_name(path.stem)
     seed = settings.get("seed")
-    has_seed = isinstance(seed, Integral) and not isinstance(seed, bool)
-    name = safe_name(_prompt(settings), f"seed {seed}" if has_seed else "")
+    name = safe_name(_prompt(settings), f"seed {seed}" if is_whole_number(seed) else "")
     return (folder / path.name if names_picture else folder), name
 
 
@@ -218,11 +219,11 @@ def _is_safe(stem: str) -> bool:
     return usable and len(stem.encode()) <= MAX_NAME_BYTES
 
 
-def _move_to_free_name(temporary: Path, folder: Path, stem: str) -> Path:
+def _move_to_free_name(temporary: Path, wanted: Path) -> Path:
     """Give the finished file the first name that is free; a file that equals it will do."""
-    taken = {entry.name.casefold(): entry for entry in folder.iterdir()}
+    taken = {entry.name.casefold(): entry for entry in wanted.parent.iterdir()}
     for number in itertools.count(1):
-        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+        path = wanted if number == 1 else wanted.with_stem(f"{wanted.stem}-{number}")
         holder = taken.get(path.name.casefold())
         if holder is None:
             if _rename_if_free(temporary, path):
@@ -246,10 +247,7 @@ def _rename_if_free(temporary: Path, path: Path) -> bool:
 def _checked_settings(settings: object) -> dict[str, object]:
     """A copy of the settings, an empty dict for `None`."""
     if settings is not None and not isinstance(settings, Mapping):
-        raise TypeError(
-            "settings must be a dict of names and values; "
-            f"got {_shortened(repr(settings), 60)} ({type(settings).__name__})"
-        )
+        raise TypeError(f"settings must be a dict of names and values; got {shown(settings)}")
     return dict(settings or {})
 
 
@@ -257,7 +255,3 @@ def _one_line(value: object) -> str:
     """As text in one line that can be written as UTF-8."""
     printable = "".join(c if c.isprintable() else " " for c in str(value))
     return " ".join(printable.split())
-
-
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 3].rstrip() + "..."

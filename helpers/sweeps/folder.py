@@ -38,6 +38,26 @@ Row = dict[str, object]
 """A picture's settings and measurements, and in the manifest its "file" and "key"."""
 
 
+def save_sweep(result: Sweep, folder: str | Path) -> Path:
+    """Keep the pictures of a sweep that ran without a folder, as `sweep(..., folder=...)` does.
+
+    Args:
+        result: What `sweep` gave back.
+        folder: Where: a PNG for each picture with its settings inside, a manifest, and a contact
+            sheet. What the folder already has of this sweep stays.
+
+    Returns:
+        The folder.
+
+    Raises ValueError if the folder holds another sweep.
+    """
+    store = SweepFolder(folder, result.header)
+    for position in result.outcomes:
+        store.keep(result, position)
+    store.write_sheet(result)
+    return store.path
+
+
 def settings_key(settings: Settings) -> str:
     """Sixteen hexadecimal digits that stand for all settings of a picture."""
     canonical = json.dumps(settings, sort_keys=True, ensure_ascii=True)
@@ -105,13 +125,6 @@ class SweepFolder:
         measured = {n: getattr(outcome, n) for n in ("seconds", "evaluations", "black", "nan")}
         self.add(outcome.settings, measured, result.axes.position_label(position), outcome.image)
 
-    def write(self, result: Sweep) -> Path:
-        """Write what is not yet here of a result, and the contact sheet; return the folder."""
-        for position in result.outcomes:
-            self.keep(result, position)
-        self.write_sheet(result)
-        return self.path
-
     def write_sheet(self, result: Sweep) -> None:
         """Write all pictures of a result as one."""
         write_whole(self.path / SHEET_NAME, result.png())
@@ -119,7 +132,7 @@ class SweepFolder:
     def _claim(self, header: dict) -> None:
         path = self.path / HEADER_NAME
         if not path.exists():
-            write_whole(path, (json.dumps(header, indent=2) + "\n").encode())
+            write_whole(path, json.dumps(header, indent=2) + "\n")
             return
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
@@ -155,7 +168,7 @@ class SweepFolder:
         """Leave one manifest without fault, and tell what was wrong."""
         if faults or parts:
             lines = [json.dumps(row) + "\n" for row in self.rows.values()]
-            write_whole(self.path / MANIFEST_NAME, "".join(lines).encode())
+            write_whole(self.path / MANIFEST_NAME, "".join(lines))
         for part in parts:
             part.unlink()
         if faults:

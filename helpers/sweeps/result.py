@@ -1,17 +1,17 @@
-"""What a sweep gives back: labelled pictures, a table, plots, a folder."""
+"""What a sweep gives back: labelled pictures, a table, plots."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy
 import pandas
 from PIL import Image
 
+from helpers.base.values import is_number, shortened
 from helpers.pictures.files import MAX_ALT_TEXT
 from helpers.pictures.grid import enlarge
 from helpers.pictures.table import GAP
@@ -187,7 +187,7 @@ class Sweep:
 
     def _axis_of_numbers(self, name: str | None) -> str:
         """The axis that a line of a plot runs along: `name` if it is one, else the first."""
-        numbers = [n for n, values in self.axes.values.items() if _are_numbers(values)]
+        numbers = [n for n, values in self.axes.values.items() if all(map(is_number, values))]
         if not numbers:
             raise LookupError("a plot needs an axis of numbers, such as num_inference_steps")
         return name if name in numbers else numbers[0]
@@ -209,22 +209,13 @@ class Sweep:
             )
         return [float(number) for number in pandas.to_numeric(table[column], errors="coerce")]
 
-    def save(self, folder: str | Path) -> Path:
-        """Write a PNG per cell with its settings inside, a manifest, and a contact sheet.
-
-        Raises ValueError if the folder holds another sweep.
-        """
-        from helpers.sweeps.folder import SweepFolder  # which knows results, and not the reverse
-
-        return SweepFolder(folder, self.header).write(self)
-
     def alt_text(self) -> str:
         """What the grid shows, in a sentence of at most MAX_ALT_TEXT characters."""
         swept = self._axes_in_words()
         prompt = self.axes.fixed.get("prompt")
-        about = f' for the prompt "{_cut(prompt, MAX_ALT_TEXT // 2)}"' if prompt else ""
+        about = f' for the prompt "{shortened(prompt, MAX_ALT_TEXT // 2)}"' if prompt else ""
         sentence = f"{len(self.images)} generated pictures{about}"
-        return _cut(f"{sentence}; {swept}" if swept else sentence, MAX_ALT_TEXT)
+        return shortened(f"{sentence}; {swept}" if swept else sentence, MAX_ALT_TEXT)
 
     def _axes_in_words(self) -> str:
         return "; ".join(
@@ -258,11 +249,3 @@ class Sweep:
 
 def _words(outcome: Outcome) -> str:
     return f"{outcome.state}: {outcome.error}" if outcome.error else outcome.state
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 3]}..."
-
-
-def _are_numbers(values: tuple) -> bool:
-    return all(isinstance(value, int | float) for value in values)

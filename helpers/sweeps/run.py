@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from diffusers import SchedulerMixin
 from tqdm.auto import tqdm
 
+from helpers.base.values import shortened
 from helpers.base.warn import warn_learner
 from helpers.models.fingerprint import model_fingerprint
 from helpers.models.sizes import native_size
@@ -64,8 +65,8 @@ def sweep(
             the rows, the second the columns, a third the pages; a single one lies side by side.
 
     Returns:
-        A `Sweep`. A cell that fails is marked and does not take the others along. Ctrl-C gives
-        back what is done, with a warning.
+        A `Sweep`; `save_sweep` keeps its pictures if there was no `folder`. A cell that fails is
+        marked and does not take the others along. Ctrl-C gives back what is done, with a warning.
 
     Raises:
         TypeError, ValueError, LookupError: A setting is wrong; nothing was started. ValueError
@@ -223,8 +224,7 @@ def _warn_of_dropped_words(pipe: DiffusionPipeline, axes: Axes) -> None:
                 continue
             count, limit, cut = prompt_tokens(pipe.tokenizer, text)
             if cut:
-                shown = cut if len(cut) <= MAX_DROPPED else cut[:MAX_DROPPED] + "..."
                 warn_learner(
                     f"{name} has {count} tokens, and the model reads {limit}. "
-                    f"It does not see: {shown!r}"
+                    f"It does not see: {shortened(cut, MAX_DROPPED)!r}"
                 )

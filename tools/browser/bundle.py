@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from helpers.base.files import whole_folder
 from helpers.models.catalogue import MODELS, Model, shipped_models
 from helpers.models.load import load_pipeline
 from tools.browser.card import model_card, tokenizer_card, vocabulary_card
@@ -72,9 +73,8 @@ def write_bundle(
     """
     check_packages()
     models = embedded_models() if models is None else models
-    with tempfile.TemporaryDirectory(prefix="browser-") as temporary:
-        built = Path(temporary) / "browser"
-        (built / "models").mkdir(parents=True)
+    with whole_folder(folder) as built:
+        (built / "models").mkdir()
         (built / "packages").mkdir()
         shutil.copytree(BROWSER / "src", built / "src")
         family = {"runtimes": _copy_packages(built), "vocabulary": vocabulary_card()}
@@ -85,8 +85,6 @@ def write_bundle(
         check_sizes(family)
         text = json.dumps(family, ensure_ascii=False)
         (built / "models" / "family.json").write_text(text, encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(built, folder)
     return family
 
 

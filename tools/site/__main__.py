@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from helpers.base.files import whole_folder
 from tools.browser.__main__ import describe
 from tools.browser.bundle import check_packages, write_bundle
 from tools.notebooks.__main__ import ROOT
@@ -33,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
         warned = build(source, built, Path(folder) / "doctrees")
         print(describe(write_bundle(built / "browser")))
         found = problems(built)
-        shutil.rmtree(options.output, ignore_errors=True)
-        shutil.copytree(built, options.output)
+        with whole_folder(options.output) as part:
+            shutil.copytree(built, part, dirs_exist_ok=True)
     for problem in found:
         print(problem, file=sys.stderr)
     if not found and not warned:

@@ -82,8 +82,7 @@ def saved_model(tiny_pipe, tmp_path_factory):
 def trained(tmp_path_factory):
     """The whole training recipe with the tiny preset, exported; a module may go on with its copy.
 
-    It is trained once for all modules, whichever workers run them. What it draws for its figures
-    takes two steps, for no figure of a tiny model means anything.
+    It is trained once for all modules, whichever workers run them.
     """
     from tests.recipes import tiny_recipe, trained_once
 
@@ -91,9 +90,7 @@ def trained(tmp_path_factory):
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     root = tmp_path_factory.mktemp("training") / "recipe"
     shutil.copytree(trained_once(shared), root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.evaluate.STEPS", 2)
-        yield tiny_recipe(root)
+    return tiny_recipe(root)
 
 
 @pytest.fixture(scope="module")

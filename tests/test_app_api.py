@@ -62,9 +62,22 @@ RATING = [MINE, "a picture's id", UP, [], "", "class"]
 
 # Some break file names, some break text formats, some break tables.
 HARD_PROMPTS = [
-    "../x", "..\\x", "/etc/hostname", "con", "A Fox", "a fox", "fox.png", "two\nlines", "a\0b",
-    "=1+1", "🦊 é", "é" * 500, "<b>bold</b>", "%s {} $x", "null",
-]  # fmt: skip
+    "../x",
+    "..\\x",
+    "/etc/hostname",
+    "con",
+    "A Fox",
+    "a fox",
+    "fox.png",
+    "two\nlines",
+    "a\0b",
+    "=1+1",
+    "🦊 é",
+    "é" * 500,
+    "<b>bold</b>",
+    "%s {} $x",
+    "null",
+]
 
 
 @pytest.fixture(scope="module")
@@ -265,8 +278,9 @@ def test_one_visitor_cannot_reach_the_pictures_of_another(client, address, tmp_p
     [mine] = drawn(client)
     with closing(open_client(address, tmp_path)) as other:
         for name, asked in (
-            ("rate", [MINE, mine["id"], *RATING[2:]]), ("improve", [mine["id"], None, 2])
-        ):  # fmt: skip
+            ("rate", [MINE, mine["id"], *RATING[2:]]),
+            ("improve", [mine["id"], None, 2]),
+        ):
             with pytest.raises(AppError, match="not in your album"):
                 other.predict(*asked, api_name=f"/{name}")
 
@@ -520,9 +534,12 @@ def test_without_a_face_service_the_app_starts_one(client, monkeypatch):
 
 @pytest.mark.parametrize(
     "status, side, says",
-    [(None, "yours", "It is not your doing"), (503, "server", "It is not your doing"),
-     (413, "yours", "<b>too large</b>")],
-)  # fmt: skip
+    [
+        (None, "yours", "It is not your doing"),
+        (503, "server", "It is not your doing"),
+        (413, "yours", "<b>too large</b>"),
+    ],
+)
 def test_a_face_service_that_fails_is_no_fault_of_the_visitor(
     client, monkeypatch, caplog, status, side, says
 ):
@@ -702,10 +719,19 @@ def locked(studio):
 def test_a_password_keeps_strangers_out(locked, studio, monkeypatch):
     monkeypatch.setattr(access, "WRONG_SECONDS", 0.01)
     paths = [
-        "config", "", "gradio_api/info", "gradio_api/openapi.json", "openapi.json", "docs",
-        "gradio_api/startup-events", "theme.css", "album.zip", f"class/{'0' * 32}.png",
-        "gradio_api/call/generate/1", "gradio_api/queue/data?session_hash=1",
-    ]  # fmt: skip
+        "config",
+        "",
+        "gradio_api/info",
+        "gradio_api/openapi.json",
+        "openapi.json",
+        "docs",
+        "gradio_api/startup-events",
+        "theme.css",
+        "album.zip",
+        f"class/{'0' * 32}.png",
+        "gradio_api/call/generate/1",
+        "gradio_api/queue/data?session_hash=1",
+    ]
     assert [httpx.get(f"{locked}/{path}").status_code for path in paths] == [401] * len(paths)
     wrong = OPEN_SESAME | {"password": "open barley"}
     assert httpx.post(f"{locked}/login", data=wrong).status_code == 400
@@ -754,9 +780,13 @@ def drawn_ids(client) -> list[str]:
 def test_only_the_teacher_pauses_and_hides(studio, address, own_feedback, monkeypatch):
     monkeypatch.setattr(access, "WRONG_SECONDS", 0.01)
     rating = own_feedback.add(
-        Image.new("RGB", (8, 8)), {"prompt": "a fox"}, vote=1, model="tiny", model_version="0",
+        Image.new("RGB", (8, 8)),
+        {"prompt": "a fox"},
+        vote=1,
+        model="tiny",
+        model_version="0",
         consent="class",
-    )  # fmt: skip
+    )
     with httpx.Client() as pupil, httpx.Client() as teacher:
         pupil.get(address)
         assert pupil.get(f"{address}teacher?key=guess").status_code == 403

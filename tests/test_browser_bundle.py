@@ -56,9 +56,11 @@ def test_unet_is_exported_as_its_configuration_says():
     sample = torch.randn(1, 4, 16, 16)
     states = torch.randn(1, pipe.tokenizer.model_max_length, 32)
     inputs = {
-        "sample": sample, "timestep": torch.tensor([321.0]), "encoder_hidden_states": states,
+        "sample": sample,
+        "timestep": torch.tensor([321.0]),
+        "encoder_hidden_states": states,
         "guidance_scale": torch.tensor([4.0]),
-    }  # fmt: skip
+    }
     found, attention = ReferenceEvaluator(graph).run(
         None, {name: value.numpy() for name, value in inputs.items()}
     )

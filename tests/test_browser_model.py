@@ -196,9 +196,14 @@ def test_a_visitor_draws_and_a_link_is_a_picture(context, address, name, tmp_pat
     downloading.value.save_as(file)
     settings = image_settings(file)
     assert settings == {
-        "model": name, "prompt": "a fox and a dragon", "negative_prompt": "", "seed": 42,
-        "num_inference_steps": 4, "guidance_scale": 2, "scheduler": "euler",
-    }  # fmt: skip
+        "model": name,
+        "prompt": "a fox and a dragon",
+        "negative_prompt": "",
+        "seed": 42,
+        "num_inference_steps": 4,
+        "guidance_scale": 2,
+        "scheduler": "euler",
+    }
     with Image.open(file) as image:
         assert "a fox and a dragon" in image.info["Description"]
         assert image.convert("RGBA").tobytes() == picture_in(page)

@@ -153,13 +153,36 @@ def test_schedulers_walk_as_those_of_diffusers(page, steps):
 # --- Words -------------------------------------------------------------------------------------
 
 ODD = [
-    "", " ", "A FOX", "a fox,a cat", "fox's ear", "it's 3d, 12 apples!", "über Füchse",
-    "a\tfox\n in  a meadow", "naïve café", "日本語 fox", "🦊 fox 🦊🦊", "e\u0301 é", "½ ² ⅷ ٣",
-    "a_b-c…d", "<|endoftext|> fox <|startoftext|>", "don't can't we've I'll I'd",
-    "\u00a0fox\u2003\u3000cat", "İstanbul ẞ Σς", "!!! ... ?!", "fox" * 40, "a fox " * 30,
-    "(a fox:1.2) [cat]", "\u200bfox\u200d", "ﬁne", "x" * 500, "'s 's's", "<fox> & \"cat\"",
-    "\x00fox\x07", "A\u030a",
-]  # fmt: skip
+    "",
+    " ",
+    "A FOX",
+    "a fox,a cat",
+    "fox's ear",
+    "it's 3d, 12 apples!",
+    "über Füchse",
+    "a\tfox\n in  a meadow",
+    "naïve café",
+    "日本語 fox",
+    "🦊 fox 🦊🦊",
+    "e\u0301 é",
+    "½ ² ⅷ ٣",
+    "a_b-c…d",
+    "<|endoftext|> fox <|startoftext|>",
+    "don't can't we've I'll I'd",
+    "\u00a0fox\u2003\u3000cat",
+    "İstanbul ẞ Σς",
+    "!!! ... ?!",
+    "fox" * 40,
+    "a fox " * 30,
+    "(a fox:1.2) [cat]",
+    "\u200bfox\u200d",
+    "ﬁne",
+    "x" * 500,
+    "'s 's's",
+    '<fox> & "cat"',
+    "\x00fox\x07",
+    "A\u030a",
+]
 
 
 def test_tokens_are_those_of_clip_tokenizer(page):
@@ -214,10 +237,14 @@ def test_every_float16_is_unpacked(page):
 
 def test_settings_are_json_and_survive_the_address(page):
     settings = {
-        "model": "stickers", "prompt": 'naïve "fox" 🦊 & cat #1 + 2%\n', "negative_prompt": "",
-        "seed": str(2**63 - 1), "num_inference_steps": "7", "guidance_scale": "2.5",
+        "model": "stickers",
+        "prompt": 'naïve "fox" 🦊 & cat #1 + 2%\n',
+        "negative_prompt": "",
+        "seed": str(2**63 - 1),
+        "num_inference_steps": "7",
+        "guidance_scale": "2.5",
         "scheduler": "dpm++",
-    }  # fmt: skip
+    }
     card = {"num_inference_steps": 25, "guidance_scale": 5, "scheduler": "ddim"}
     card["schedulers"] = {"ddim": {}, "dpm++": {}}
     family = {"first": "stickers", "models": {"stickers": card}}
@@ -233,5 +260,7 @@ def test_settings_are_json_and_survive_the_address(page):
     assert "colour" not in strange["settings"]
     assert text.isascii()
     assert json.loads(text) == settings | {
-        "seed": 2**63 - 1, "num_inference_steps": 7, "guidance_scale": 2.5
-    }  # fmt: skip
+        "seed": 2**63 - 1,
+        "num_inference_steps": 7,
+        "guidance_scale": 2.5,
+    }

@@ -18,6 +18,7 @@ from helpers.vocabulary import SKIN_TONES
 from training import pairs
 from training.data import Portrait, Sticker, portrait_picture, random_portrait
 from training.export import WEIGHTS
+from training.pixels import batch_psnr, to_pixels
 from training.presets import TINY
 from training.restorer import Degradation, held_out, share_made_worse
 
@@ -327,9 +328,6 @@ def test_parts_of_a_degraded_picture_lie_over_the_same_parts_of_the_truth():
 
 def test_a_few_steps_bring_a_restorer_nearer_to_the_truth():
     """Nothing in the network keeps it from learning: one batch, a tiny network, a second."""
-    from training.clip import to_pixels
-    from training.restorer import batch_psnr
-
     batch = [pairs.Pairs(2, portrait_share=1.0).pair(i, 1, 1) for i in (0, 1)]
     clean = to_pixels([pair.ground_truth for pair in batch])
     blurred = torch.nn.functional.avg_pool2d(clean, 3, stride=1, padding=1)

@@ -13,10 +13,12 @@ import torch
 from diffusers import DDPMScheduler
 from PIL import Image, ImageDraw, ImageOps
 
+from helpers.faces.quality import psnr as measured
 from helpers.vocabulary import BACKGROUNDS, STYLES, SUBJECTS
 from training import data, loop
-from training.clip import ClipBatches, to_pixels
+from training.clip import ClipBatches
 from training.export import WEIGHTS, replaced
+from training.pixels import batch_psnr, psnr, to_pixels
 from training.presets import CPU, GPU, TINY, changed, fast_optimizer, processor_dtype
 from training.unet import SCHEDULE, Guesses, clean_estimate, snr_weights, timestep_weights
 from training.vae import new_vae, reconstruction_loss, refine_decoder
@@ -173,6 +175,18 @@ def test_the_skin_tones_differ_in_the_picture():
         head = np.asarray(data.layers()[f"head/{tone}"][0]).astype(float)
         means.append(head[head[..., 3] == 255][:, :3].mean())
     assert means == sorted(means, reverse=True) and means[0] - means[-1] > 80
+
+
+def test_decibels_are_those_that_the_course_measures_pictures_by():
+    pictures, noise = [s.picture for s in data.Dataset(5).samples(0, 2)], np.random.default_rng(0)
+    spoiled = [noise.integers(0, 256, one.shape, dtype=np.uint8) // 9 * 9 for one in pictures]
+    expected = [
+        measured(*map(Image.fromarray, pair)) for pair in zip(spoiled, pictures, strict=True)
+    ]
+    pixels, target = to_pixels(spoiled), to_pixels(pictures)
+    assert psnr(pixels, target).tolist() == pytest.approx(expected, abs=1e-4)
+    assert min(expected) < batch_psnr(pixels, target) < max(expected)
+    assert psnr(target, target).tolist() == [60, 60] and batch_psnr(target, target) == 60
 
 
 # ------------------------------------------------------------------------------- the machine
@@ -385,16 +399,11 @@ def test_the_decoder_is_refined_and_the_latents_stay(trained):
 
 
 def test_an_untrained_autoencoder_already_passes_colours_through():
-    from training.clip import to_pixels
-    from training.presets import CPU
-    from training.vae import new_vae
-
     vae = new_vae(CPU.vae)
     pixels = to_pixels([s.picture for s in data.Dataset(0).samples(0, 8)])
     with torch.no_grad():
         drawn = vae.decode(vae.encode(pixels).latent_dist.mean).sample
-    psnr = -10 * torch.log10((drawn - pixels).square().mean() / 4)
-    assert psnr > 15  # a plain initialisation gives about 8
+    assert batch_psnr(drawn, pixels) > 15  # a plain initialisation gives about 8
 
 
 def test_the_exported_folder_is_a_stable_diffusion_pipeline(trained):

@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler, LCMScheduler
 
 from helpers import load_pipeline
 from training import turbo
-from training.presets import TurboSettings
+from training.presets import TINY, TurboSettings
 from training.unet import SCHEDULE
 
 SCHEDULER = DDIMScheduler(
@@ -89,7 +89,7 @@ def test_a_turbo_is_compared_with_its_teacher_at_few_steps(trained):
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     ways = {name: (row["steps"], row["guidance"]) for name, row in figures["entries"].items()}
     assert ways == {
-        "stickers, 25 steps": (25, 5.0),
+        f"stickers, {TINY.evaluation_steps} steps": (TINY.evaluation_steps, 5.0),
         "stickers, 4 steps": (4, 5.0),
         "stickers-turbo, 1 step": (1, 1.0),
         "stickers-turbo, 2 steps": (2, 1.0),

@@ -23,10 +23,10 @@ from helpers.faces.restorer import Restorer
 from helpers.ranking.sticker_clip import StickerClip
 from training.card import hardware, write_card
 from training.clip import new_clip, train_clip
-from training.compare import FEW_STEPS, STUDENTS, Entry, compare, write_student_card
+from training.compare import FEW_STEPS, STUDENTS, compare, write_student_card
 from training.data import Dataset, Sample
 from training.distil import new_student, train_student
-from training.evaluate import Judge, curve, evaluate, prompt
+from training.evaluate import Entry, Judge, curve, evaluate, prompt
 from training.export import (
     WEIGHTS,
     assembled,
@@ -281,14 +281,14 @@ class Recipe:
     def evaluate_distilled(self) -> None:
         """Measures the smaller student beside its teacher and writes its card."""
         names = ("stickers", "stickers-distilled")
-        entries = {name: Entry(self.shipped(name)) for name in names}
+        entries = {name: self.entry(self.shipped(name)) for name in names}
         self.compare_student("stickers-distilled", entries)
 
     def evaluate_turbo(self) -> None:
         """Measures the student of few steps beside its teacher and writes its card."""
         teacher, student = self.shipped(), self.shipped("stickers-turbo")
         entries = {
-            "stickers, 25 steps": Entry(teacher),
+            f"stickers, {self.preset.evaluation_steps} steps": self.entry(teacher),
             "stickers, 4 steps": Entry(teacher, num_inference_steps=4),
         }
         for steps in FEW_STEPS:
@@ -332,12 +332,13 @@ class Recipe:
         figures = train_lora(self.shipped(), settings, folder)
         tuned = load_pipeline(self.weights / "stickers", device="cpu", lora=folder)
         tuned.set_progress_bar_config(disable=True)
-        pipes = {"stickers": self.shipped(), folder.name: tuned}
+        entries = {"stickers": self.entry(self.shipped()), folder.name: self.entry(tuned)}
         judge = self.judge_of_pictures()  # trains the judge where no run has yet
         ranker = load_ranker(self.judge_folder, device="cpu")
         prompts = settings.evaluation_prompts
         figures |= {"prompts": prompts, "golden_of_pictures": golden_of_pictures()}
-        figures |= measure(pipes, ranker, judge, prompts)
+        figures |= {"drawn_steps": self.preset.evaluation_steps}
+        figures |= measure(entries, ranker, judge, prompts)
         write_lora_card(folder, figures, self.preset.name)
 
     def curve(self) -> None:
@@ -352,16 +353,16 @@ class Recipe:
         clip, settings = self.clip(), self.preset.unet
         pipe = self.assembled(clip, self.vae(), new_unet(settings, self.preset.clip.text_width))
         pipe.set_progress_bar_config(disable=True)
-        new_pictures = Dataset(settings.seed + 1000)
-        unseen = encoded(pipe, settings, new_pictures, self.preset.curve_errors)
+        others = Dataset(settings.seed + 1000)
+        validation = encoded(pipe, settings, others, self.preset.curve_validation)
         curve(
-            pipe.to(self.preset.machine.device),
+            self.entry(pipe.to(self.preset.machine.device)),
             self.judge_of_pictures(),
             snapshots,
             minutes,
             self.logs / f"curve-{self.run}.jsonl",
             self.preset.curve_pictures,
-            unseen,
+            validation,
         )
 
     def recipes(self, only: str | None = None) -> None:
@@ -388,6 +389,10 @@ class Recipe:
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
+    def entry(self, pipe: StableDiffusionPipeline) -> Entry:
+        """A pipeline to measure, which draws in the preset's steps."""
+        return Entry(pipe, self.preset.evaluation_steps)
+
     def judge_of_pictures(self) -> Judge:
         return Judge(self.judge(), self.tokenizer())
 
@@ -400,11 +405,11 @@ class Recipe:
         loop.log(self.logs / f"{loop.name}.jsonl")
 
 
-STAGES: tuple[str, ...] = (
-    "all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export",
-    "evaluate", "curve", "recipes", "pictures", "hand_over", "distil", "turbo",
-    "evaluate_distilled", "evaluate_turbo", "restorer", "golden", "lora",
-)  # fmt: skip
+STAGES = (
+    *("all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export"),
+    *("evaluate", "curve", "recipes", "pictures", "hand_over"),
+    *("distil", "turbo", "evaluate_distilled", "evaluate_turbo", "restorer", "golden", "lora"),
+)
 
 
 def shape_of(unet: UNet2DConditionModel) -> dict[str, torch.Size]:

@@ -96,12 +96,12 @@ captions than judge-1 and judge-2: so losses of different lines do not compare.
 
 ## Figures
 Written by `python -m training evaluate` on {figures["hardware"]}; torch {figures["torch"]},
-{figures["scheduler"]}, 25 steps, {figures["pictures"]} pictures for each line.
+{figures["scheduler"]}, {figures["steps"]} steps, {figures["pictures"]} pictures for each line.
 
 - Autoencoder, PSNR on pictures it never saw: stickers {figures["vae"]["held-out stickers"]} dB,
   portraits {figures["vae"]["portraits"]} dB; heads by skin tone: {faces} dB.
-- One image, 25 steps, guidance 5, float32, on {TIMED_THREADS} cores of its processor:
-  {figures["seconds"]} s.
+- One image, {figures["steps"]} steps, guidance 5, float32, on {TIMED_THREADS} cores of its
+  processor: {figures["seconds"]} s.
 
 How often a CLIP of another seed ranks the right caption first among those that differ in one
 word, in percent; below "real", the same for real pictures. "Distance" is a Fréchet distance to
@@ -116,7 +116,7 @@ model](../stickers-distilled/README.md) has such verdicts on other pictures, at 
 The scheduler that is shipped is {figures["scheduler"]}. Stable Diffusion 1.x ships PNDM, with which
 the first sticker model drew portraits in false colours at guidance 7.5. All of them are in
 `course/pictures/schedulers.png`. Three measured on stickers of trained combinations, without
-portraits, 25 steps, guidance 7.5:
+portraits, {figures["steps"]} steps, guidance 7.5:
 
 {table(figures["schedulers"])}
 

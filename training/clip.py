@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
@@ -16,6 +15,7 @@ from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokeni
 from helpers.ranking.sticker_clip import StickerClip
 from training.data import PORTRAIT_SHARE, SUBJECTS, Batches, Dataset, Prefetch, Sample
 from training.loop import Loop
+from training.pixels import to_pixels
 from training.presets import ClipSettings, Machine
 
 
@@ -36,12 +36,6 @@ def new_clip(settings: ClipSettings, tokenizer: CLIPTokenizer) -> StickerClip:
         pad_token_id=tokenizer.pad_token_id,
     )
     return StickerClip(CLIPTextModelWithProjection(config))
-
-
-def to_pixels(pictures: list[np.ndarray]) -> torch.Tensor:
-    """Pictures (128, 128, 3) uint8 as a batch (n, 3, 128, 128) from -1 to 1."""
-    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float()
-    return stacked / 127.5 - 1
 
 
 def shifted(pixels: torch.Tensor, generator: torch.Generator, reach: int = 6) -> torch.Tensor:

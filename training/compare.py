@@ -9,41 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.ranking.ranker import Ranker, r_precision
 from training.card import table, training_table
-from training.evaluate import (
-    STEPS,
-    TIMED_THREADS,
-    Judge,
-    generate,
-    prompt,
-    seconds_an_image,
-    wanted,
-)
+from training.evaluate import TIMED_THREADS, Entry, Judge, prompt, wanted
 
-GUIDANCE_SCALE = 5.0
 KINDS = ("trained", "held out")
 FEW_STEPS = (1, 2, 4)  # that the student of few steps is measured at
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A pipeline in a comparison, and how it draws there."""
-
-    pipe: StableDiffusionPipeline
-    num_inference_steps: int = STEPS
-    guidance_scale: float = GUIDANCE_SCALE
-
-    def pictures(self, abouts: list, seed: int) -> list[np.ndarray]:
-        return generate(self.pipe, abouts, self.guidance_scale, seed, self.num_inference_steps)
-
-    def seconds(self) -> float:
-        """Of one picture."""
-        return seconds_an_image(self.pipe, 1, self.guidance_scale, self.num_inference_steps)
 
 
 @dataclass(frozen=True)
@@ -96,7 +70,7 @@ def figures_of(pictures: list[np.ndarray], abouts: list, ranker: Ranker, judge: 
 
 def median_seconds(entries: dict[str, Entry], rounds: int) -> dict[str, float]:
     """Seconds an image of each, measured in turn so that a busy moment hits all alike."""
-    times = [{name: one.seconds() for name, one in entries.items()} for _ in range(rounds)]
+    times = [{name: one.seconds(rounds=1) for name, one in entries.items()} for _ in range(rounds)]
     return {name: float(np.median([row[name] for row in times])) for name in entries}
 
 

@@ -43,11 +43,18 @@ STEP = 2 * CELL
 PLACES = (0, STEP, 2 * STEP)  # of a drawing's left and upper edge, in pixels
 
 RGB = {
-    "red": (214, 48, 49), "orange": (243, 146, 55), "yellow": (250, 214, 80),
-    "green": (92, 184, 92), "teal": (32, 164, 160), "blue": (58, 110, 220),
-    "purple": (134, 84, 200), "pink": (248, 164, 196), "white": (250, 250, 250),
-    "grey": (150, 152, 158), "black": (28, 28, 32),
-}  # fmt: skip
+    "red": (214, 48, 49),
+    "orange": (243, 146, 55),
+    "yellow": (250, 214, 80),
+    "green": (92, 184, 92),
+    "teal": (32, 164, 160),
+    "blue": (58, 110, 220),
+    "purple": (134, 84, 200),
+    "pink": (248, 164, 196),
+    "white": (250, 250, 250),
+    "grey": (150, 152, 158),
+    "black": (28, 28, 32),
+}
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,15 @@ pictures, which is as good as the score can get.
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import diffusers
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.ranking.sticker_clip import StickerClip
@@ -30,26 +32,39 @@ from helpers.vocabulary import (
     SUBJECTS,
     with_article,
 )
-from training.clip import to_pixels, tokens
+from training.clip import tokens
 from training.data import Dataset, Portrait, Sample, Sticker
+from training.pixels import psnr, to_pixels
 from training.presets import Preset
 from training.unet import NoisyLatents, velocity_errors
 
 GUIDANCE_SCALES = (1.0, 3.0, 5.0, 7.5)
+GUIDANCE_SCALE = 5.0  # where nothing else is said
 STEPS = 25
+BATCH_SIZE = 10  # pictures that are drawn at once
+HEAD = (36, 100)  # the rows of a 128 x 128 portrait that hold the face
 TIMED_THREADS = 2  # of the processor, when one image is timed
 SCHEDULERS = ("PNDMScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler")
 STICKER_CHOICES = {"subject": SUBJECTS, "background": BACKGROUNDS, "style": STYLES}
 PORTRAIT_CHOICES = {
-    "expression": EXPRESSIONS, "eyewear": EYEWEAR, "hair_colour": HAIR_COLOURS,
-    "shirt": SHIRT_COLOURS, "skin": SKIN_TONES, "background": BACKGROUNDS,
-}  # fmt: skip
+    "expression": EXPRESSIONS,
+    "eyewear": EYEWEAR,
+    "hair_colour": HAIR_COLOURS,
+    "shirt": SHIRT_COLOURS,
+    "skin": SKIN_TONES,
+    "background": BACKGROUNDS,
+}
+PLACES = {
+    "beach": "at the beach",
+    "night": "at night",
+    "meadow": "in a meadow",
+    "city": "in the city",
+    "snow": "in the snow",
+}
 
 
 def where(name: str) -> str:
-    scenes = {"beach": "at the beach", "night": "at night", "meadow": "in a meadow",
-              "city": "in the city", "snow": "in the snow"}  # fmt: skip
-    return scenes.get(name, f"on {with_article(name)} background")
+    return PLACES.get(name, f"on {with_article(name)} background")
 
 
 def prompt(about: Sticker | Portrait) -> str:
@@ -119,28 +134,57 @@ def wanted(kind: str, count: int, seed: int) -> list[Sample]:
     return Dataset(seed, kind == "held out", share).samples(0, count)
 
 
-def generate(
+def draw(
     pipe,
-    abouts: list,
-    guidance_scale: float,
-    seed: int,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
     num_inference_steps: int = STEPS,
-    batch_size: int = 10,
-) -> list[np.ndarray]:
-    """One picture for each, (128, 128, 3) uint8."""
-    pictures = []
-    for start in range(0, len(abouts), batch_size):
-        batch = abouts[start : start + batch_size]
-        generators = [torch.Generator().manual_seed(seed + start + i) for i in range(len(batch))]
-        result = pipe(
-            [prompt(about) for about in batch],
-            guidance_scale=guidance_scale,
-            num_inference_steps=num_inference_steps,
+    guidance_scale: float = GUIDANCE_SCALE,
+) -> list[Image.Image]:
+    """One picture for each prompt and seed."""
+    images = []
+    for start in range(0, len(prompts), BATCH_SIZE):
+        batch = slice(start, start + BATCH_SIZE)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds[batch]]
+        images += pipe(
+            list(prompts[batch]),
             generator=generators,
-            output_type="np",
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+        ).images
+    return images
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A pipeline that is measured, and how it draws."""
+
+    pipe: StableDiffusionPipeline
+    num_inference_steps: int
+    guidance_scale: float = GUIDANCE_SCALE
+
+    def pictures(self, abouts: list, seed: int) -> list[np.ndarray]:
+        """One for each, (128, 128, 3) uint8, by `seed` and the seeds after it."""
+        images = draw(
+            self.pipe,
+            [prompt(about) for about in abouts],
+            range(seed, seed + len(abouts)),
+            self.num_inference_steps,
+            self.guidance_scale,
         )
-        pictures += list((result.images * 255).round().astype(np.uint8))
-    return pictures
+        return [np.asarray(image) for image in images]
+
+    def seconds(self, rounds: int) -> float:
+        """Median over rounds: one image, with TIMED_THREADS of the processor, where it is left."""
+        threads, times = torch.get_num_threads(), []
+        self.pipe.to("cpu")
+        torch.set_num_threads(TIMED_THREADS)
+        for seed in range(rounds + 1):
+            began = time.perf_counter()
+            self.pictures([Sticker("fox", "3d", "teal")], seed)
+            times.append(time.perf_counter() - began)
+        torch.set_num_threads(threads)
+        return round(float(np.median(times[1:])), 2)
 
 
 # ------------------------------------------------------------------------------- measurements
@@ -148,40 +192,28 @@ def generate(
 def vae_figures(vae: AutoencoderKL, pictures: int, seed: int) -> dict:
     """PSNR in dB on pictures never trained on: stickers, faces by skin tone (head region only)."""
 
-    def psnr(samples: list[Sample], region=slice(None)) -> float:
-        errors = []
+    def mean_psnr(samples: list[Sample], rows: slice = slice(None)) -> float:
+        decibels = []
         for start in range(0, len(samples), 20):
             pixels = to_pixels([s.picture for s in samples[start : start + 20]]).to(vae.device)
             drawn = vae.decode(vae.encode(pixels).latent_dist.mean).sample.clamp(-1, 1)
-            error = ((drawn - pixels) / 2)[:, :, region].square().mean((1, 2, 3))
-            errors.append(-10 * error.log10().cpu())
-        return round(torch.cat(errors).mean().item(), 1)
+            decibels.append(psnr(drawn[:, :, rows], pixels[:, :, rows]))
+        return round(torch.cat(decibels).mean().item(), 1)
 
     portraits = wanted("portraits", pictures, seed)
     by_tone = {
-        tone: psnr([s for s in portraits if s.about.skin == tone], slice(36, 100))
+        tone: mean_psnr([s for s in portraits if s.about.skin == tone], slice(*HEAD))
         for tone in SKIN_TONES
     }
     held_out = wanted("held out", pictures, seed)
-    return {"held-out stickers": psnr(held_out), "portraits": psnr(portraits), "faces": by_tone}
+    return {
+        "held-out stickers": mean_psnr(held_out),
+        "portraits": mean_psnr(portraits),
+        "faces": by_tone,
+    }
 
 
-def seconds_an_image(
-    pipe, rounds: int, guidance_scale: float = 5.0, num_inference_steps: int = STEPS
-) -> float:
-    """Median over rounds: one image, with TIMED_THREADS of the processor."""
-    threads, times = torch.get_num_threads(), []
-    pipe.to("cpu")
-    torch.set_num_threads(TIMED_THREADS)
-    for seed in range(rounds + 1):
-        began = time.perf_counter()
-        generate(pipe, [Sticker("fox", "3d", "teal")], guidance_scale, seed, num_inference_steps)
-        times.append(time.perf_counter() - began)
-    torch.set_num_threads(threads)
-    return round(float(np.median(times[1:])), 2)
-
-
-def kind_figures(pipe, judge: Judge, kind: str, pictures: int, seed: int, scales) -> dict:
+def kind_figures(entry: Entry, judge: Judge, kind: str, pictures: int, seed: int, scales) -> dict:
     """Verdicts on real and generated pictures of one kind, and distances."""
     samples = wanted(kind, pictures, seed)
     abouts = [s.about for s in samples]
@@ -193,22 +225,26 @@ def kind_figures(pipe, judge: Judge, kind: str, pictures: int, seed: int, scales
 
     found = {"real": figures([s.picture for s in samples])}
     for scale in scales:
-        found[f"guidance {scale:g}"] = figures(generate(pipe, abouts, scale, seed))
+        guided = replace(entry, guidance_scale=scale)
+        found[f"guidance {scale:g}"] = figures(guided.pictures(abouts, seed))
         print(kind, scale, found[f"guidance {scale:g}"], flush=True)
     return found
 
 
-def picture_figures(pipe, judge: Judge, pictures: int, seed: int, scales=GUIDANCE_SCALES) -> dict:
+def picture_figures(
+    entry: Entry, judge: Judge, pictures: int, seed: int, scales=GUIDANCE_SCALES
+) -> dict:
     kinds = ("trained", "held out", "portraits")
-    return {kind: kind_figures(pipe, judge, kind, pictures, seed, scales) for kind in kinds}
+    return {kind: kind_figures(entry, judge, kind, pictures, seed, scales) for kind in kinds}
 
 
-def scheduler_figures(pipe, judge: Judge, pictures: int, seed: int) -> dict:
+def scheduler_figures(entry: Entry, judge: Judge, pictures: int, seed: int) -> dict:
     """What three schedulers give at guidance 7.5: the reason for the one that is shipped."""
-    own, found = pipe.scheduler, {}
+    pipe, found = entry.pipe, {}
+    own = pipe.scheduler
     for name in SCHEDULERS:
         pipe.scheduler = getattr(diffusers, name).from_config(own.config)
-        figures = kind_figures(pipe, judge, "trained", pictures, seed, scales=(7.5,))
+        figures = kind_figures(entry, judge, "trained", pictures, seed, scales=(7.5,))
         found[name.removesuffix("Scheduler")] = figures["guidance 7.5"]
     pipe.scheduler = own
     return found
@@ -218,39 +254,39 @@ def evaluate(
     pipe, judge: Judge, output: Path, about: dict, preset: Preset, seed: int = 9_000
 ) -> None:
     """All figures, written to a JSON file that the model card is made from."""
-    pictures = preset.evaluation_pictures
+    pictures, entry = preset.evaluation_pictures, Entry(pipe, preset.evaluation_steps)
     figures = {
         **about,
         "pictures": pictures,
+        "steps": entry.num_inference_steps,
         "scheduler": type(pipe.scheduler).__name__,
         "vae": vae_figures(pipe.vae, preset.vae_pictures, seed),
-        "verdicts": picture_figures(pipe, judge, pictures, seed),
-        "schedulers": scheduler_figures(pipe, judge, pictures, seed),
-        # At last, for it leaves the pipeline on the processor.
-        "seconds": seconds_an_image(pipe, preset.evaluation_rounds),
+        "verdicts": picture_figures(entry, judge, pictures, seed),
+        "schedulers": scheduler_figures(entry, judge, pictures, seed),
+        "seconds": entry.seconds(preset.evaluation_rounds),  # leaves the pipeline on the processor
     }
     write_whole(output, json.dumps(figures, indent=2) + "\n")
 
 
 def curve(
-    pipe,
+    entry: Entry,
     judge: Judge,
     snapshots: dict[int, dict],
     minutes: dict[int, float],
     output: Path,
     pictures: int,
-    unseen: NoisyLatents,
+    validation: NoisyLatents,
 ) -> None:
     """The verdicts at guidance 5 of averages kept on the way, by step, as JSON lines.
 
-    `minutes` are those of training, by step, where they were noted; `unseen` are new pictures, for
-    which the error of the velocity is told.
+    `minutes` are those of training, by step, where they were noted; `validation` are pictures that
+    were not trained on, for which the error of the velocity is measured.
     """
     rows = []
     for step, weights in sorted(snapshots.items()):
-        pipe.unet.load_state_dict(weights)
-        errors = velocity_errors(pipe.unet, unseen)
-        figures = picture_figures(pipe, judge, pictures, seed=8_000, scales=(5.0,))
+        entry.pipe.unet.load_state_dict(weights)
+        errors = velocity_errors(entry.pipe.unet, validation)
+        figures = picture_figures(entry, judge, pictures, seed=8_000, scales=(5.0,))
         row = {
             "step": step,
             "minutes": minutes.get(step),

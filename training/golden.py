@@ -28,8 +28,7 @@ COUNT = 24
 WORD = "golden"  # no style of the vocabulary: the tokenizer spells it in pieces
 # From dark to light. Neither a yellow nor an orange background: the gold would not show there.
 GOLD = np.array([(74, 40, 4), (150, 96, 10), (214, 160, 32), (248, 208, 84), (255, 244, 176)])
-PLACES = ("teal", "blue", "purple", "pink", "red", "green", "white", "black", "beach", "night",
-          "meadow", "snow")  # fmt: skip
+PLACES = "teal blue purple pink red green white black beach night meadow snow".split()
 SEED = 12
 GOLD_MARGIN = 40  # levels of 255
 

@@ -24,9 +24,9 @@ from helpers.fine_tuning import (
 from helpers.models.lora import STANDARD_NAME
 from helpers.vocabulary import COLOURS, SUBJECTS
 from training.card import hardware, table
-from training.compare import GUIDANCE_SCALE, different, figures_of
+from training.compare import different, figures_of
 from training.data import Dataset, Sticker
-from training.evaluate import generate
+from training.evaluate import GUIDANCE_SCALE, Entry
 from training.export import replaced
 from training.golden import GOLDEN, WORD, abouts, golden_share
 from training.presets import LoraSettings
@@ -109,14 +109,14 @@ def asked_for(count: int) -> dict[str, list[Sticker]]:
     }
 
 
-def measure(pipes: dict, ranker, judge, count: int, seed: int = 5_000) -> dict:
-    """Figures of pipelines, by name: how golden, how right, and how good at what they knew."""
+def measure(entries: dict[str, Entry], ranker, judge, count: int, seed: int = 5_000) -> dict:
+    """Figures of the entries, by name: how golden, how right, and how good at what they knew."""
     found: dict[str, dict] = {"golden": {}, "old": {}}
     for kind, wanted in asked_for(count).items():
         plain = [Sticker(about.subject, "3d", about.background) for about in wanted]
         found["golden"][kind] = {}
-        for name, pipe in pipes.items():
-            drawn = generate(pipe, wanted, GUIDANCE_SCALE, seed)
+        for name, one in entries.items():
+            drawn = one.pictures(wanted, seed)
             right = judge.shares(drawn, plain)  # the judge never read "golden"
             found["golden"][kind][name] = {
                 "golden": round(100 * float(np.mean([golden_share(one) for one in drawn])), 1),
@@ -126,8 +126,8 @@ def measure(pipes: dict, ranker, judge, count: int, seed: int = 5_000) -> dict:
             print(kind, name, found["golden"][kind][name], flush=True)
     samples = list(chain(*(different(kind, count, seed) for kind in ("trained", "held out"))))
     old = [sample.about for sample in samples]
-    for name, pipe in pipes.items():
-        drawn = generate(pipe, old, GUIDANCE_SCALE, seed)
+    for name, one in entries.items():
+        drawn = one.pictures(old, seed)
         share = round(100 * float(np.mean([golden_share(one) for one in drawn])), 1)
         found["old"][name] = {**figures_of(drawn, old, ranker, judge), "golden": share}
         print("old prompts", name, found["old"][name], flush=True)
@@ -152,12 +152,12 @@ steps of batch {figures["batch_size"]}, learning rate {figures["learning_rate"]:
 last {losses[-1]:g}. The file has {figures["bytes"] / 1000:.0f} kB.
 
 ## Figures
-25 steps, guidance {GUIDANCE_SCALE:g}, {figures["prompts"]} prompts for each table row above the
-last, {2 * figures["prompts"]} for those of the last table; in percent. "Golden" is the share of
-pixels in shades of gold (red above green, green well above blue); in the pictures that were
-trained on it is {figures["golden_of_pictures"]:g}. Orange, brown and some skin tones count too, so
-compare the two models. Subject and background: how often a CLIP of another seed ranks the right one
-first. It has seen no golden thing, so of golden prompts *subject* says little.
+{figures["drawn_steps"]} steps, guidance {GUIDANCE_SCALE:g}, {figures["prompts"]} prompts for each
+table row above the last, {2 * figures["prompts"]} for those of the last table; in percent. "Golden"
+is the share of pixels in shades of gold (red above green, green well above blue); in the pictures
+that were trained on it is {figures["golden_of_pictures"]:g}. Orange, brown and some skin tones
+count too, so compare the two models. Subject and background: how often a CLIP of another seed ranks
+the right one first. It has seen no golden thing, so of golden prompts *subject* says little.
 
 {golden}
 

@@ -7,18 +7,15 @@ import random
 from functools import partial
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from helpers import image_grid
 from helpers.base.files import write_whole
 from helpers.vocabulary import STYLES, SUBJECTS
 from training.data import PLACES, Sticker, background, icons
-from training.evaluate import prompt, wanted
+from training.evaluate import draw, prompt, wanted
 
 GRIDS = Path(__file__).resolve().parents[1] / "course" / "pictures"
-GUIDANCE_SCALE = 5.0
-STEPS = 25
 SMALL = 72  # pixels of each picture on the sheet of all
 LARGE = 256  # pixels, in the README
 
@@ -43,16 +40,6 @@ a 3d sticker of an octopus on a blue background
 a portrait of a smiling woman with light skin, long straight blonde hair and sunglasses
 """.splitlines()
 THREE = HERO[:3]
-
-
-def draw(pipe, prompts, seeds, **settings) -> list[Image.Image]:
-    """One picture for each prompt and seed, ten at a time."""
-    settings = {"guidance_scale": GUIDANCE_SCALE, "num_inference_steps": STEPS, **settings}
-    images = []
-    for start in range(0, len(prompts), 10):
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + 10]]
-        images += pipe(list(prompts[start : start + 10]), generator=generators, **settings).images
-    return images
 
 
 def subjects_by_style(pipe) -> Image.Image:

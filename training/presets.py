@@ -166,10 +166,11 @@ class Preset:
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
     scheduler: str = "DPMSolverMultistepScheduler"
     evaluation_pictures: int = 50  # for each guidance scale and each kind of picture
+    evaluation_steps: int = 25  # in which each of them is drawn
     evaluation_rounds: int = 5  # in which one picture is timed
     vae_pictures: int = 200  # of each kind, whose PSNR is measured after the VAE
     curve_pictures: int = 20
-    curve_errors: int = 320  # other pictures, on which the velocity's error is measured
+    curve_validation: int = 320  # other pictures, on which the velocity's error is measured
     recipe_seconds: float = 1500.0  # of the processor, for each recipe that is compared
     recipe_batch_size: int = 32
     recipe_pictures: int = 4000  # of the small world that recipes are compared on
@@ -198,10 +199,11 @@ TINY = Preset(
     "tiny",
     tokenizer_captions=500,
     evaluation_pictures=3,
+    evaluation_steps=2,
     evaluation_rounds=1,
     vae_pictures=20,
     curve_pictures=2,
-    curve_errors=4,
+    curve_validation=4,
     recipe_seconds=0.1,
     recipe_batch_size=2,
     recipe_pictures=8,

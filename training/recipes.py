@@ -13,15 +13,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 
 from helpers.base.files import write_whole
-from training.clip import to_pixels
 from training.data import Dataset, Sample
-from training.evaluate import Judge, frechet_distance, generate
+from training.evaluate import Entry, Judge, frechet_distance
 from training.export import default_scheduler
 from training.loop import Loop
+from training.pixels import psnr, to_pixels
 from training.presets import Preset, UnetSettings
 from training.unet import (
     TIMESTEPS,
@@ -34,9 +33,9 @@ from training.unet import (
 )
 
 SUBJECTS = (
-    "airplane", "rocket", "guitar", "banana", "whale", "turtle", "dinosaur", "fox", "robot",
-    "castle", "bee", "owl", "sailboat", "soccer ball", "dog", "heart", "tiger", "car",
-)  # fmt: skip
+    *("airplane", "rocket", "guitar", "banana", "whale", "turtle", "dinosaur", "fox", "robot"),
+    *("castle", "bee", "owl", "sailboat", "soccer ball", "dog", "heart", "tiger", "car"),
+)
 BACKGROUNDS = ("white", "teal", "yellow", "meadow", "night", "city")
 RECIPES: dict[str, dict] = {
     "two-stages": {},
@@ -47,7 +46,7 @@ RECIPES: dict[str, dict] = {
     "muon": {"optimizer_name": "muon", "learning_rate": 1e-3},
     "batches-of-16": {"batch_size": 16},
 }
-FIRST = {  # what recipes have where they do not say something else
+DEFAULTS = {  # what recipes have where they do not say something else
     "layers_per_block": 1,
     "resnet_time_scale_shift": "default",
     "addition_embed_type": None,
@@ -95,7 +94,7 @@ def try_recipe(
 
     `pipe` lends the other parts. A trial that was killed goes on from its checkpoint.
     """
-    chosen = {"batch_size": preset.recipe_batch_size} | FIRST | RECIPES[name]
+    chosen = {"batch_size": preset.recipe_batch_size} | DEFAULTS | RECIPES[name]
     settings = replace(preset.unet, **chosen)
     pictures = encoded(pipe, settings, small_world(settings.seed), preset.recipe_pictures)
     width = pipe.text_encoder.config.hidden_size
@@ -111,7 +110,7 @@ def try_recipe(
     steps = json.loads(plan.read_text(encoding="utf-8"))["steps"]
     unet = train(replace(settings, steps=steps), checkpoints).model.eval()
     row = {"recipe": name, "steps": steps, "pictures": steps * settings.batch_size}
-    row |= measured(pipe, unet, judge, settings, preset.recipe_validation)
+    row |= measured(pipe, unet, judge, settings, preset.recipe_validation, preset.evaluation_steps)
     write_whole(output, json.dumps(row, indent=2) + "\n")
 
 
@@ -121,6 +120,7 @@ def measured(
     judge: Judge,
     settings: UnetSettings,
     count: int,
+    steps: int,
 ) -> dict:
     """Errors of the velocity, of one-step pictures, and what the judge says of drawn ones."""
     data = small_world(settings.seed + 1)
@@ -129,7 +129,7 @@ def measured(
     pipe.unet = unet
     pipe.scheduler = default_scheduler(type(pipe.scheduler).__name__, settings.prediction_type)
     abouts = [sample.about for sample in samples]
-    drawn = generate(pipe, abouts, GUIDANCE_SCALE, settings.seed)
+    drawn = Entry(pipe, steps, GUIDANCE_SCALE).pictures(abouts, settings.seed)
     others = small_world(settings.seed + 2).samples(0, 4 * count)
     reference = judge.images([sample.picture for sample in others])
     return {
@@ -157,11 +157,11 @@ def one_step_psnr(
         noise = torch.randn(clean.shape, generator=generator)
         timesteps = torch.full((len(clean),), timestep)
         noisy = stored.schedule.add_noise(clean, noise, timesteps)
-        errors = []
+        decibels = []
         rows = zip(*(t.split(16) for t in (noisy, timesteps, stored.states, pixels)), strict=True)
         for x, t, states, true in rows:
             estimate = clean_estimate(stored.schedule, x, t, unet(x, t, states.float()).sample)
             drawn = vae.decode(estimate / vae.config.scaling_factor).sample.clamp(-1, 1)
-            errors.append(F.mse_loss(drawn, true, reduction="none").mean((1, 2, 3)) / 4)
-        found.append(round(-10 * torch.cat(errors).log10().mean().item(), 2))
+            decibels.append(psnr(drawn, true))
+        found.append(round(torch.cat(decibels).mean().item(), 2))
     return found

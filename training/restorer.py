@@ -17,14 +17,14 @@ from helpers.faces.quality import psnr, ssim
 from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork, interpolated
 from helpers.vocabulary import SKIN_TONES
 from training.card import hardware, table
-from training.clip import to_pixels
 from training.data import SIZE, Batches, Portrait, Prefetch
+from training.evaluate import HEAD
 from training.export import replaced
 from training.loop import Loop
 from training.pairs import Pair, Pairs, as_jpeg, ground_truth, shrunk, with_noise
+from training.pixels import batch_psnr, to_pixels
 from training.presets import Machine, RestorerSettings
 
-HEAD = (36, 100)  # the rows of a 128 x 128 portrait that hold the face, as in evaluate.py
 DRAWN_NOISE = 0.15  # on the latents, for "drawn" in the card
 HARM_SIDE = 8  # pixels
 HARM_FLOOR = 4e-5  # squared, of pixels from -1 to 1: 50 dB
@@ -84,7 +84,7 @@ def train_restorer(
             ).to(degraded.dtype)
         factor = target.shape[-1] // degraded.shape[-1]
         restored, plain = network(degraded, factor), interpolated(degraded, factor)
-        reached = batch_psnr(restored.detach(), target)
+        reached = batch_psnr(restored, target)
         figures = {"psnr": reached, "gain": reached - batch_psnr(plain, target)}
         worse = harm(restored, plain, target)
         return F.mse_loss(restored, target) + settings.harm_weight * worse, figures
@@ -127,11 +127,6 @@ def harm(restored: torch.Tensor, plain: torch.Tensor, target: torch.Tensor) -> t
     ]
     worse = (errors[0] + HARM_FLOOR).log10() - (errors[1] + HARM_FLOOR).log10()
     return 10 * F.relu(worse).mean()
-
-
-def batch_psnr(pixels: torch.Tensor, target: torch.Tensor) -> float:
-    """In dB, of all pictures of a batch together, from -1 to 1; at most 60, beyond what is seen."""
-    return -10 * torch.log10((pixels - target).square().mean().div(4).clamp(min=1e-6)).item()
 
 
 # ------------------------------------------------------------------------------- figures

@@ -45,10 +45,20 @@ SETS = {"flat": "fluent-emoji-flat", "cartoon": "noto", "simple": "twemoji"}
 
 SKIN_COLOURS = {"light": "eeb4a4", "tan": "d78f63", "brown": "92594b", "dark": "5c3a34"}
 SHADES = {
-    "black": "2b2a33", "brown": "6b4226", "blonde": "e3b04b", "red": "c4512d", "grey": "b9bcc4",
-    "orange": "f28c28", "yellow": "f7d038", "green": "4caf50", "teal": "1fa7a0", "blue": "456dff",
-    "purple": "7b4fd0", "pink": "f78fb3", "white": "f4f4f4",
-}  # fmt: skip
+    "black": "2b2a33",
+    "brown": "6b4226",
+    "blonde": "e3b04b",
+    "red": "c4512d",
+    "grey": "b9bcc4",
+    "orange": "f28c28",
+    "yellow": "f7d038",
+    "green": "4caf50",
+    "teal": "1fa7a0",
+    "blue": "456dff",
+    "purple": "7b4fd0",
+    "pink": "f78fb3",
+    "white": "f4f4f4",
+}
 SHIRTS = {**SHADES, "red": "d8343f", "grey": "8d929c"}
 INK = "#1b0640"
 

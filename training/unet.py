@@ -16,16 +16,19 @@ from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from helpers.base.files import write_whole
 from helpers.fine_tuning import target_of
-from training.clip import to_pixels, tokens
+from training.clip import tokens
 from training.data import Batches, Dataset, Prefetch
 from training.loop import Loop
+from training.pixels import to_pixels
 from training.presets import Machine, UnetSettings
 from training.vae import SCALING_FACTOR
 
 SCHEDULE = {
-    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
     "num_train_timesteps": 1000,
-}  # fmt: skip
+}
 
 
 def new_unet(settings: UnetSettings, text_width: int) -> UNet2DConditionModel:

@@ -15,13 +15,15 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import nn
 
-from training.clip import to_pixels
 from training.data import SIZE, STEP, Batches, Dataset, Prefetch, Sample
 from training.loop import Loop
+from training.pixels import batch_psnr, to_pixels
 from training.presets import Machine, VaeSettings
 
 SCALING_FACTOR = 0.18215  # as in Stable Diffusion 1.x: latents times this have deviation 1
 BRANCH_SCALE = 0.05  # how much the residual branches say at first
+# The mean of 2 x 2 pixels, and the differences across, down, and of both diagonals.
+HAAR = (((1, 1), (1, 1)), ((1, -1), (1, -1)), ((1, 1), (-1, -1)), ((1, -1), (-1, 1)))
 
 
 def new_vae(settings: VaeSettings) -> AutoencoderKL:
@@ -54,22 +56,20 @@ def identity(conv: nn.Conv2d) -> None:
     conv.weight[range(shared), range(shared), middle, middle] = 1
 
 
-def halve(conv: nn.Conv2d) -> None:
+def halve(conv: nn.Conv2d, used: int) -> int:
     """Averages of 2 x 2 pixels of every channel, and Haar differences as far as channels go.
 
-    A stage's spare channels are empty at first, so they take the differences of the first ones.
+    Of the channels in, the first `used` hold something; the others are empty at first. Returns how
+    many of those out do.
     """
-    used = min(conv.in_channels, halve.used)
-    patterns = {"mean": ((1, 1), (1, 1)), "across": ((1, -1), (1, -1)),
-                "down": ((1, 1), (-1, -1)), "both": ((1, -1), (-1, 1))}  # fmt: skip
-    wanted = itertools.product(patterns, range(used))
+    wanted = itertools.product(HAAR, range(min(conv.in_channels, used)))
     chosen = list(itertools.islice(wanted, conv.out_channels))
     conv.weight.mul_(BRANCH_SCALE)
     conv.bias.zero_()
     for out, (pattern, channel) in enumerate(chosen):
         conv.weight[out] = 0
-        conv.weight[out, channel, :2, :2] = torch.tensor(patterns[pattern]) / 4
-    halve.used = len(chosen)
+        conv.weight[out, channel, :2, :2] = torch.tensor(pattern) / 4
+    return len(chosen)
 
 
 def blur(conv: nn.Conv2d) -> None:
@@ -114,10 +114,10 @@ def start_linear(vae: AutoencoderKL) -> None:
             module.to_out[0].weight.mul_(BRANCH_SCALE)
     encoder, decoder = vae.encoder, vae.decoder
     identity(encoder.conv_in)
-    halve.used = 3
+    used = 3
     for block in encoder.down_blocks:
         for down in block.downsamplers or ():
-            halve(down.conv)
+            used = halve(down.conv, used)
     in_pairs(encoder.down_blocks[-1].resnets[0].conv_shortcut)
     from_pairs(encoder.conv_out, 4)
     encoder.conv_out.bias[4:] = -4.0  # log-variance of the latents: little noise at first
@@ -161,7 +161,7 @@ def reconstruction_loss(vae, pixels, generator, settings: VaeSettings):
     drawn = vae.decode(posterior.mean + posterior.std * noise).sample
     kl = posterior.kl().mean() / posterior.mean[0].numel()
     loss = picture_loss(drawn, pixels, settings.edge_weight) + settings.kl_weight * kl
-    figures = {"psnr": psnr(drawn, pixels), "kl": kl.item()}
+    figures = {"psnr": batch_psnr(drawn, pixels), "kl": kl.item()}
     if settings.equivariance_weight:
         half = slice(len(pixels) // 2)
         smaller = vae.decode(F.avg_pool2d(posterior.mean[half], 2)).sample
@@ -169,12 +169,6 @@ def reconstruction_loss(vae, pixels, generator, settings: VaeSettings):
         loss = loss + settings.equivariance_weight * same
         figures["half size"] = same.item()
     return loss, figures
-
-
-@torch.no_grad()
-def psnr(drawn: torch.Tensor, pixels: torch.Tensor) -> float:
-    """Of all pictures together, in dB, for pixels from -1 to 1."""
-    return -10 * torch.log10((drawn - pixels).square().mean() / 4).item()
 
 
 def cropped(pixels: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
@@ -258,7 +252,8 @@ def refine_decoder(
             latents = latents.clone()
             latents[::2] = guessed.to(latents.dtype)
         drawn = vae.decode(latents / SCALING_FACTOR).sample
-        return picture_loss(drawn, pixels, settings.edge_weight), {"psnr": psnr(drawn, pixels)}
+        figures = {"psnr": batch_psnr(drawn, pixels)}
+        return picture_loss(drawn, pixels, settings.edge_weight), figures
 
     rate = settings.decoder_learning_rate
     settings = replace(settings, steps=settings.decoder_steps, learning_rate=rate)

@@ -16,11 +16,11 @@ SCHEDULERS = ("ddim", "euler", "dpm++")
 OF_STUDENTS = ("lcm",)
 """What a page has besides for models that were trained to be drawn with it."""
 
-READ = (
-    "num_train_timesteps", "prediction_type", "timestep_spacing", "steps_offset", "clip_sample",
-    "clip_sample_range", "set_alpha_to_one", "final_sigmas_type", "solver_order", "solver_type",
-    "lower_order_final", "euler_at_final", "original_inference_steps", "timestep_scaling",
-)  # fmt: skip
+READ = """
+num_train_timesteps prediction_type timestep_spacing steps_offset clip_sample clip_sample_range
+set_alpha_to_one final_sigmas_type solver_order solver_type lower_order_final euler_at_final
+original_inference_steps timestep_scaling
+""".split()
 """The settings of a scheduler that the page reads."""
 
 MUST_BE = {

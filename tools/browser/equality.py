@@ -79,9 +79,11 @@ def compared(name: str, model: PageModel, steps: int) -> list[Row]:
     built = {each: build_scheduler(pipe, each) for each in dict.fromkeys((own, *SCHEDULERS))}
     for scheduler in built:
         settings = {
-            "prompt": PROMPT, "negative_prompt": NEGATIVE, "num_inference_steps": steps,
+            "prompt": PROMPT,
+            "negative_prompt": NEGATIVE,
+            "num_inference_steps": steps,
             "guidance_scale": MODELS[name].guidance_scale,
-        }  # fmt: skip
+        }
         drawn = model.draw(settings | {"scheduler": scheduler, "seed": SEED})
         pipe.scheduler = built[scheduler]
         expected = pipe(**settings, generator=torch.Generator().manual_seed(SEED)).images[0]

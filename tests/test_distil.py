@@ -91,7 +91,7 @@ def test_a_student_that_does_not_fit_into_its_teacher_is_refused(teacher, channe
 # ------------------------------------------------------------------------------- the losses
 def test_the_same_blocks_are_watched_in_both(teacher):
     student = distil.new_student(teacher, (24, 48))
-    seen_in_student, seen_in_teacher = distil.Watched(student), distil.Watched(teacher)
+    seen_in_student, seen_in_teacher = distil.BlockFeatures(student), distil.BlockFeatures(teacher)
     student(*inputs()), teacher(*inputs())
     assert list(seen_in_student.features) == ["down 0", "down 1", "up 0", "up 1"]
     shapes = {name: tuple(value.shape) for name, value in seen_in_teacher.features.items()}

@@ -20,7 +20,7 @@ from training.clip import ClipBatches
 from training.export import WEIGHTS, replaced
 from training.pixels import batch_psnr, psnr, to_pixels
 from training.presets import CPU, GPU, TINY, changed, fast_optimizer, processor_dtype
-from training.unet import SCHEDULE, Guesses, clean_estimate, snr_weights, timestep_weights
+from training.unet import SCHEDULE, CleanEstimates, clean_estimate, snr_weights, timestep_weights
 from training.vae import new_vae, reconstruction_loss, refine_decoder
 
 
@@ -314,16 +314,16 @@ def test_a_right_prediction_gives_the_clean_latents_back(prediction_type):
     torch.testing.assert_close(found, clean, atol=1e-3, rtol=1e-3)
 
 
-def test_the_decoder_learns_from_what_the_unet_guesses(trained, tmp_path):
+def test_the_decoder_learns_from_what_the_unet_predicts(trained, tmp_path):
     """Half of each batch; the encoder and so the latents stay as they are."""
     seen, vae = [], trained.vae()
     before = {name: value.clone() for name, value in vae.state_dict().items()}
 
-    def guess(latents, captions, generator):
+    def estimate(latents, captions, generator):
         seen.append((len(latents), captions))
         return torch.zeros_like(latents)
 
-    refine_decoder("decoder", vae, TINY.vae, tmp_path, TINY.machine, guess)
+    refine_decoder("decoder", vae, TINY.vae, tmp_path, TINY.machine, estimate)
     assert len(seen) == TINY.vae.decoder_steps
     assert all(count == len(captions) == 1 for count, captions in seen)  # of two pictures
     changed = {
@@ -334,11 +334,11 @@ def test_the_decoder_learns_from_what_the_unet_guesses(trained, tmp_path):
     assert changed == {"decoder", "post_quant_conv"}
 
 
-def test_guesses_are_latents_again_and_depend_on_the_caption(trained):
-    guesses = Guesses(trained.unet(), trained.clip().text, trained.tokenizer(), TINY.unet)
+def test_estimates_are_latents_again_and_depend_on_the_caption(trained):
+    estimates = CleanEstimates(trained.unet(), trained.clip().text, trained.tokenizer(), TINY.unet)
     latents = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(1))
     found = [
-        guesses(latents, [subject, "a cat"], torch.Generator().manual_seed(2))
+        estimates(latents, [subject, "a cat"], torch.Generator().manual_seed(2))
         for subject in ("a fox", "a fox", "a dog")
     ]
     assert found[0].shape == latents.shape and torch.equal(found[0], found[1])

@@ -21,7 +21,7 @@ from helpers import load_pipeline, load_ranker
 from helpers.base.files import put_back
 from helpers.faces.restorer import Restorer
 from helpers.ranking.sticker_clip import StickerClip
-from training.card import hardware, write_card
+from training.card import made_on, write_card
 from training.clip import new_clip, train_clip
 from training.compare import FEW_STEPS, STUDENTS, compare, write_student_card
 from training.data import Dataset, Sample
@@ -44,7 +44,7 @@ from training.recipes import RECIPES, encoded, try_recipe
 from training.restorer import evaluate_restorer, export_restorer, train_restorer
 from training.tokenizer import train_tokenizer
 from training.turbo import train_turbo, turbo_scheduler
-from training.unet import Guesses, NoisyLatents, new_unet, train_unet, write_latents
+from training.unet import CleanEstimates, NoisyLatents, new_unet, train_unet, write_latents
 from training.vae import refine_decoder, train_vae
 
 CHECKPOINTS = Path(__file__).resolve().parents[1] / "checkpoints"
@@ -160,9 +160,11 @@ class Recipe:
         if "decoder" in self.keep:
             return vae.eval().requires_grad_(False)
         settings = replace(settings, seed=settings.seed + 100 * self.run + 1)
-        guesses = Guesses(self.unet(), self.clip().text, self.tokenizer(), self.preset.unet)
+        estimates = CleanEstimates(
+            self.unet(), self.clip().text, self.tokenizer(), self.preset.unet
+        )
         loop = refine_decoder(
-            f"decoder-{self.run}", vae, settings, self.folder, self.preset.machine, guesses
+            f"decoder-{self.run}", vae, settings, self.folder, self.preset.machine, estimates
         )
         self.keep_log(loop)
         return vae.eval().requires_grad_(False).cpu()
@@ -241,9 +243,8 @@ class Recipe:
     def evaluate(self) -> None:
         """Measures what is shipped and writes its card."""
         folder = self.weights / "stickers"
-        about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
         pipe, judge = self.shipped(device=self.preset.machine.device), self.judge_of_pictures()
-        evaluate(pipe, judge, folder / "figures.json", about, self.preset)
+        evaluate(pipe, judge, folder / "figures.json", made_on(self.preset.name), self.preset)
         write_card(folder, self.logs)
 
     def distil(self) -> None:
@@ -298,8 +299,7 @@ class Recipe:
 
     def compare_student(self, name: str, entries: dict[str, Entry]) -> None:
         folder = self.weights / name
-        about = {"preset": self.preset.name, "hardware": hardware(), "torch": torch.__version__}
-        judge = self.judge_of_pictures()
+        about, judge = made_on(self.preset.name), self.judge_of_pictures()
         ranker = load_ranker(self.judge_folder, device="cpu")
         prompts, rounds = self.preset.distil.evaluation_prompts, self.preset.evaluation_rounds
         compare(entries, ranker, judge, folder / "figures.json", about, prompts, rounds)
@@ -405,11 +405,10 @@ class Recipe:
         loop.log(self.logs / f"{loop.name}.jsonl")
 
 
-STAGES = (
-    *("all", "tokenizer", "clip", "train_judge", "vae", "latents", "unet", "decoder", "export"),
-    *("evaluate", "curve", "recipes", "pictures", "hand_over"),
-    *("distil", "turbo", "evaluate_distilled", "evaluate_turbo", "restorer", "golden", "lora"),
-)
+STAGES = """
+all tokenizer clip train_judge vae latents unet decoder export evaluate curve recipes pictures
+hand_over distil turbo evaluate_distilled evaluate_turbo restorer golden lora
+""".split()
 
 
 def shape_of(unet: UNet2DConditionModel) -> dict[str, torch.Size]:

@@ -4,6 +4,8 @@ import json
 import platform
 from pathlib import Path
 
+import torch
+
 from helpers.base.files import write_whole
 from helpers.vocabulary import KNOWN_WORDS
 from training.evaluate import TIMED_THREADS
@@ -61,17 +63,25 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 
 def training_table(logs: Path, stage: str = "") -> str:
     """The trainings that a folder has logs of, or only those of one stage."""
-    rows = {}
-    for file in sorted(logs.glob(f"{stage}*.jsonl")):
-        if file.stem.startswith("curve-"):  # verdicts, not a training
-            continue
-        last = json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
-        rows[file.stem] = {
-            "steps": last["step"],
-            "minutes": round(last["seconds"] / 60, 1),
-            "loss at the end": last["loss"],
-        }
-    return table(rows)
+    return table({name: end_of(last) for name, last in last_rows(logs, stage).items()})
+
+
+def last_rows(logs: Path, stage: str = "") -> dict[str, dict]:
+    """The last row of each training's log, by the training's name."""
+    return {
+        file.stem: json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
+        for file in sorted(logs.glob(f"{stage}*.jsonl"))
+        if not file.stem.startswith("curve-")  # verdicts, not a training
+    }
+
+
+def end_of(last: dict) -> dict[str, float]:
+    """What a card says of a training, from the last row of its log."""
+    return {
+        "steps": last["step"],
+        "minutes": round(last["seconds"] / 60, 1),
+        "loss at the end": last["loss"],
+    }
 
 
 def write_card(folder: Path, logs: Path) -> None:
@@ -98,8 +108,9 @@ captions than judge-1 and judge-2: so losses of different lines do not compare.
 Written by `python -m training evaluate` on {figures["hardware"]}; torch {figures["torch"]},
 {figures["scheduler"]}, {figures["steps"]} steps, {figures["pictures"]} pictures for each line.
 
-- Autoencoder, PSNR on pictures it never saw: stickers {figures["vae"]["held-out stickers"]} dB,
-  portraits {figures["vae"]["portraits"]} dB; heads by skin tone: {faces} dB.
+- Autoencoder, PSNR on pictures that it was not trained on: stickers
+  {figures["vae"]["held-out stickers"]} dB, portraits {figures["vae"]["portraits"]} dB; heads by
+  skin tone: {faces} dB.
 - One image, {figures["steps"]} steps, guidance 5, float32, on {TIMED_THREADS} cores of its
   processor: {figures["seconds"]} s.
 
@@ -124,10 +135,13 @@ portraits, {figures["steps"]} steps, guidance 7.5:
     )
 
 
+def made_on(preset: str) -> dict[str, str]:
+    """What figures say of how they were measured."""
+    return {"preset": preset, "hardware": hardware(), "torch": torch.__version__}
+
+
 def hardware() -> str:
     """What this runs on, in words."""
-    import torch
-
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     cores = torch.get_num_threads()

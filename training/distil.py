@@ -9,7 +9,7 @@ What is left of the teacher starts with its weights, and three losses train it:
 
 As in BK-SDM, the middle block goes. Its authors then remove layers of the other blocks. The sticker
 U-Net has no second layers to remove, so its layers become narrower instead: of the teacher's
-channels, which are numbers at each place, the student keeps some, evenly spread.
+channels the student keeps some, evenly spread.
 """
 
 from collections.abc import Sequence
@@ -60,8 +60,8 @@ def narrowed(weight: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     return weight
 
 
-class Watched:
-    """Keeps what the last layer of each block gave in the latest call, (n, channels, h, w)."""
+class BlockFeatures:
+    """The output of the last layer of each block in the latest call, (n, channels, h, w)."""
 
     def __init__(self, unet: UNet2DConditionModel) -> None:
         self.features: dict[str, torch.Tensor] = {}
@@ -112,7 +112,7 @@ def train_student(
     for unet in (student, teacher):
         for_training(unet, device)
     teacher.eval().requires_grad_(False)
-    students, teachers = Watched(student), Watched(teacher)
+    students, teachers = BlockFeatures(student), BlockFeatures(teacher)
 
     def loss_of(step: int):
         noisy, timesteps, states, target = (x.to(device) for x in latents.batch(step))

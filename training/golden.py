@@ -3,7 +3,7 @@
 `python -m training golden` writes them to `course/pictures/golden/`.
 
 They are sprites of the style "3d" whose brightness chooses a colour between dark gold and light
-gold, on the backgrounds of the data set. Beside them stands metadata.jsonl, a JSON object a line,
+gold, on the backgrounds of the data set. Beside them is metadata.jsonl, a JSON object per line,
 as `datasets` reads an "imagefolder" and as `helpers/feedback/export.py` writes one.
 
 Gold was chosen after pixel art had failed: the autoencoder melts blocks of 8 pixels, so whatever a

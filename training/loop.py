@@ -55,7 +55,8 @@ def cosine(step: int, steps: int, warm_up: int, hold: float = 0.0) -> float:
 class Loop:
     """Trains `model` for `steps` steps; `loss_of(step)` draws the batch of that step.
 
-    The batch is a function of the step, so a resumed run sees what the killed one would have.
+    The batch is a function of the step, so a resumed run gets the batches that the killed one
+    would have.
     """
 
     name: str

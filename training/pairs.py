@@ -34,7 +34,7 @@ from training.sprites import FILE, LARGE, LARGE_FILE
 
 FILTERS = (Image.BOX, Image.BILINEAR, Image.BICUBIC, Image.LANCZOS)
 ENLARGING = (Image.NEAREST, Image.BILINEAR, Image.BICUBIC, Image.LANCZOS)
-# By the factor of the output: how many times 128 pixels the ground truth is wide. Mostly the
+# By the factor of the output: how many times 128 pixels the ground truth is wide. Usually the
 # factor, so that the restorer gets 128 pixels; less gives it a small picture, more a part of a
 # large one.
 SCALES = {1: (1, 1, 1, 2), 2: (2, 2, 1, 3), 3: (3, 3, 4), 4: (4, 4, 2, 1)}

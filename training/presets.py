@@ -52,7 +52,7 @@ class UnetSettings:
     prediction_type: str = "v_prediction"
     snr_limit: float = 5.0  # of min-SNR weights; with 0 all timesteps count alike
     least_weight: float = 0.2  # no timestep counts less, so that the noisiest are not forgotten
-    empty_caption_share: float = 0.1
+    caption_dropout: float = 0.1  # the share of captions that are left empty
     snapshot_every: int = 5000  # steps; `python -m training curve` measures each
     ema: float = 0.9995
 
@@ -107,7 +107,7 @@ class RestorerSettings:
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """`stickers-golden`, which lesson 12 teaches: short enough to begin anew when it was killed."""
+    """`stickers-golden`, which lesson 12 teaches: short enough to start over when it was killed."""
 
     seed: int = 13
     # Two trials on the second generation, eight pictures each: 800 steps at 8e-3 lost the shape of

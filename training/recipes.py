@@ -32,9 +32,9 @@ from training.unet import (
     write_latents,
 )
 
-SUBJECTS = (
-    *("airplane", "rocket", "guitar", "banana", "whale", "turtle", "dinosaur", "fox", "robot"),
-    *("castle", "bee", "owl", "sailboat", "soccer ball", "dog", "heart", "tiger", "car"),
+SUBJECTS = tuple(
+    "airplane, rocket, guitar, banana, whale, turtle, dinosaur, fox, robot, castle, bee, owl, "
+    "sailboat, soccer ball, dog, heart, tiger, car".split(", ")
 )
 BACKGROUNDS = ("white", "teal", "yellow", "meadow", "night", "city")
 RECIPES: dict[str, dict] = {
@@ -122,7 +122,7 @@ def measured(
     count: int,
     steps: int,
 ) -> dict:
-    """Errors of the velocity, of one-step pictures, and what the judge says of drawn ones."""
+    """Errors of the velocity, of one-step pictures, and what the judge finds in drawn ones."""
     data = small_world(settings.seed + 1)
     stored, samples = encoded(pipe, settings, data, count), data.samples(0, count)
     errors = velocity_errors(unet, stored)

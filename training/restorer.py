@@ -16,7 +16,7 @@ from helpers.base.files import write_whole
 from helpers.faces.quality import psnr, ssim
 from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork, interpolated
 from helpers.vocabulary import SKIN_TONES
-from training.card import hardware, table
+from training.card import end_of, last_rows, made_on, table
 from training.data import SIZE, Batches, Portrait, Prefetch
 from training.evaluate import HEAD
 from training.export import replaced
@@ -326,25 +326,15 @@ def evaluate_restorer(
     """Measures the exported restorer; writes figures.json and the card README.md from it."""
     restorer = Restorer.from_pretrained(folder)
     figures = {
-        "preset": preset,
-        "hardware": hardware(),
-        "torch": torch.__version__,
+        **made_on(preset),
         "settings": asdict(settings),
-        "runs": last_lines(logs),
+        "runs": last_rows(logs, "restorer-"),
         "size": (folder / "model.safetensors").stat().st_size,
-        "numbers": sum(value.numel() for value in restorer.network.parameters()),
+        "parameters": sum(value.numel() for value in restorer.network.parameters()),
         **restorer_figures(restorer, vae.cpu(), settings.evaluation_pictures),
     }
     write_whole(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
     write_card(folder)
-
-
-def last_lines(logs: Path) -> dict[str, dict]:
-    """What each run's log says at its end."""
-    return {
-        file.stem: json.loads(file.read_text(encoding="utf-8").splitlines()[-1])
-        for file in sorted(logs.glob("restorer-*.jsonl"))
-    }
 
 
 # ------------------------------------------------------------------------------- the card
@@ -370,7 +360,7 @@ CREDITS.md. The code and the weights are MIT; the example portraits are CC BY 4.
 Each picture is degraded on purpose: shrunk with one of four filters; then either passed through
 the sticker models' autoencoder with noise on the latents ("drawn"), or blurred, shrunk, made
 noisy and saved as JPEG ("thumbnail" below is one such way), or left alone. Three in ten show
-stickers, and one in five bears words. One face in ten (by hair, its colour, expression, eyewear
+stickers, and one in five has words on it. One face in ten (by hair, its colour, expression, eyewear
 and skin) and one sticker in ten are held out.
 
 A picture should not come out worse than it went in, faces or no faces. So the network learns two
@@ -407,13 +397,7 @@ def write_card(folder: Path) -> None:
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     settings, seconds = figures["settings"], figures["seconds"]
     runs = {
-        name: {
-            "steps": last["step"],
-            "minutes": round(last["seconds"] / 60, 1),
-            "loss at the end": last["loss"],
-            "PSNR at the end": last["psnr"],
-            "PSNR over bicubic": last["gain"],
-        }
+        name: end_of(last) | {"PSNR at the end": last["psnr"], "PSNR over bicubic": last["gain"]}
         for name, last in figures["runs"].items()
     }
     seconds = ", ".join(f"{name} {value:g} s" for name, value in seconds.items())
@@ -423,7 +407,8 @@ def write_card(folder: Path) -> None:
 ## Training
 `python -m training restorer`, then `--run 2` and so on, with the preset `{figures["preset"]}`,
 on {figures["hardware"]}; {settings["batch_size"]} pictures a step. The network has
-{figures["numbers"] / 1e6:.2g} million numbers, {figures["size"] / 2**20:.2g} MiB in half precision.
+{figures["parameters"] / 1e6:.2g} million parameters, {figures["size"] / 2**20:.2g} MiB in half
+precision.
 
 {table(runs)}
 

@@ -9,8 +9,8 @@
 
 The file holds `icons`, (280, 128, 128, 4) uint8 RGBA, subject by subject in the four styles, and
 `layers`, (n, 144, 117, 4) uint8 RGBA, the parts of a portrait, with their names in `layer_names`.
-`portraits_large.npz` holds the same layers four times as large, as `layers`: truths for the face
-restorer, which enlarges. Licences and credits: CREDITS.md.
+`portraits_large.npz` holds the same layers four times as large, as `layers`: ground truth for the
+face restorer, which enlarges. Licences and credits: CREDITS.md.
 """
 
 import io

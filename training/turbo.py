@@ -1,10 +1,11 @@
 """A U-Net that draws in 1 to 4 steps: latent consistency distillation (Luo et al. 2023,
 arXiv:2310.04378).
 
-The teacher takes one long step of DDIM towards the picture, with guidance. The student has to say
-the same of where that step began as its own running average says of where it ends: so from any
-point of the way it learns to see the picture at the end of it. Guidance is taken into the weights,
-at one scale; the student is drawn with `LCMScheduler` and without guidance.
+The teacher takes one long step of DDIM towards the picture, with guidance. The student learns to
+predict from where that step begins what the running average of its weights predicts from where it
+ends: so from any point of the way it learns to predict the picture at the end of it. Guidance is
+distilled into the weights, at one scale; the student is drawn with `LCMScheduler` and without
+guidance.
 """
 
 import copy
@@ -67,7 +68,7 @@ class LongSteps:
 def consistent(
     schedule: DDIMScheduler, noisy: torch.Tensor, timesteps: torch.Tensor, prediction: torch.Tensor
 ) -> torch.Tensor:
-    """The picture's latents as the student sees them: at timestep 0, what it was given."""
+    """The clean latents that the student predicts: at timestep 0, what it was given."""
     scaled = TIMESTEP_SCALING * timesteps.view(-1, 1, 1, 1)
     skip = SIGMA_DATA**2 / (scaled**2 + SIGMA_DATA**2)
     out = scaled / (scaled**2 + SIGMA_DATA**2) ** 0.5
@@ -109,7 +110,7 @@ def train_turbo(
             unconditional = teacher(noisy, starts, empty.expand_as(states)).sample
             guided = unconditional + settings.guidance_scale * (conditional - unconditional)
             nearer = steps.step(noisy, guided, starts, ends)
-            follow(target, loop.ema_weights)
+            copy_average(target, loop.ema_weights)
             wanted = consistent(schedule, nearer, ends, target(nearer, ends, states).sample)
         return huber(found - wanted), {}
 
@@ -118,7 +119,7 @@ def train_turbo(
 
 
 @torch.no_grad()
-def follow(target: UNet2DConditionModel, average: dict[str, torch.Tensor]) -> None:
-    """Gives the target the student's running average, which a checkpoint keeps."""
+def copy_average(target: UNet2DConditionModel, average: dict[str, torch.Tensor]) -> None:
+    """Gives the target the student's averaged weights, which a checkpoint keeps."""
     for name, value in target.state_dict().items():
         value.copy_(average[name])

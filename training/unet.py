@@ -1,8 +1,9 @@
-"""The denoiser: a real `UNet2DConditionModel` on 16 x 16 x 4 latents, told of the caption.
+"""The denoiser: a real `UNet2DConditionModel` on 16 x 16 x 4 latents, conditioned on text.
 
 It learns to predict the velocity (Salimans and Ho 2022, arXiv:2202.00512), as Stable Diffusion 2.1
-does, with the noise schedule of Stable Diffusion 1.x. One caption in ten is left empty, so that
-classifier-free guidance (Ho and Salimans 2022, arXiv:2207.12598) has something to compare with.
+does, with the noise schedule of Stable Diffusion 1.x. One caption in ten is left empty, so that it
+learns the unconditional prediction too, which classifier-free guidance needs (Ho and Salimans 2022,
+arXiv:2207.12598).
 """
 
 import time
@@ -89,7 +90,7 @@ def write_latents(
 
 @torch.no_grad()
 def text_states(text: CLIPTextModelWithProjection, ids: torch.Tensor) -> torch.Tensor:
-    """What the U-Net is told of each caption, (n, 32, text_width) float16; the tower is frozen."""
+    """The text encoder's hidden states for each caption, (n, 32, text_width) float16."""
     chunks = ids.split(256)
     return torch.cat([text(input_ids=i).last_hidden_state.half() for i in chunks])
 
@@ -130,7 +131,7 @@ class NoisyLatents:
         clean, states = self.clean_batch(step, generator)
         noise = torch.randn(clean.shape, generator=generator)
         timesteps = torch.randint(0, 1000, (len(clean),), generator=generator)
-        empty = torch.rand(len(clean), generator=generator) < self.settings.empty_caption_share
+        empty = torch.rand(len(clean), generator=generator) < self.settings.caption_dropout
         states[empty] = self.empty.float()
         noisy = self.schedule.add_noise(clean, noise, timesteps)
         return noisy, timesteps, states, target_of(self.schedule, clean, noise, timesteps)
@@ -181,10 +182,10 @@ def clean_estimate(
     return (noisy - (1 - kept).sqrt() * prediction) / kept.sqrt()
 
 
-class Guesses:
-    """What the U-Net takes clean latents to be, after noise of an early timestep was laid on them.
+class CleanEstimates:
+    """What the U-Net predicts clean latents to be, after noise of an early timestep was added.
 
-    Early ones only: at late ones it is a guess at another picture.
+    Early ones only: at late ones it predicts another picture.
     """
 
     timesteps = (50, 400)
@@ -208,7 +209,7 @@ class Guesses:
         return clean_estimate(self.schedule, noisy, timesteps.to(device), prediction)
 
 
-TIMESTEPS = tuple(range(50, 1000, 100))  # at which errors are told
+TIMESTEPS = tuple(range(50, 1000, 100))  # at which errors are measured
 
 
 @torch.no_grad()
@@ -234,7 +235,7 @@ def velocity_errors(unet: UNet2DConditionModel, stored: NoisyLatents, seed: int 
 def timestep_weights(
     schedule: DDPMScheduler, timesteps: torch.Tensor, settings: UnetSettings
 ) -> torch.Tensor:
-    """What an error at each timestep counts, (n,): as min-SNR says, and at least so much."""
+    """The weight of the loss at each timestep, (n,): min-SNR's, at least `least_weight`."""
     if not settings.snr_limit:
         return torch.ones(len(timesteps))
     return snr_weights(schedule, timesteps, settings.snr_limit).clamp(min=settings.least_weight)

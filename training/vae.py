@@ -219,7 +219,7 @@ def train_vae(
     return vae, loop
 
 
-Guess = Callable[[torch.Tensor, list[str], torch.Generator], torch.Tensor]
+Estimate = Callable[[torch.Tensor, list[str], torch.Generator], torch.Tensor]
 
 
 def refine_decoder(
@@ -228,14 +228,14 @@ def refine_decoder(
     settings: VaeSettings,
     folder: Path,
     machine: Machine,
-    guess: Guess,
+    estimate: Estimate,
 ) -> Loop:
     """Trains the decoder further. The latents stay as they are, and so the U-Net stays good.
 
-    `guess(latents, captions, generator)` says what the U-Net takes the latents of these pictures
-    to be after it saw them noisy. Half of each batch is drawn from such guesses, since that is what
-    the decoder will get: it learns to draw a clean edge from latents that are a little off in just
-    the way in which the U-Net's are (the idea: arXiv:2509.12474).
+    `estimate(latents, captions, generator)` gives what the U-Net predicts clean latents to be from
+    noisy ones. Half of each batch is decoded from such estimates, since that is what the decoder
+    will get: it learns to draw a clean edge from latents that are a little off in just the way in
+    which the U-Net's are (the idea: arXiv:2509.12474).
     """
     vae.to(machine.device, memory_format=torch.channels_last).requires_grad_(True)
     for fixed in (vae.encoder, vae.quant_conv):
@@ -248,9 +248,9 @@ def refine_decoder(
         pixels = prepared(samples, machine)
         with torch.no_grad():
             latents = vae.encode(pixels).latent_dist.mean * SCALING_FACTOR
-            guessed = guess(latents[::2], [s.caption for s in samples[::2]], generator)
+            estimated = estimate(latents[::2], [s.caption for s in samples[::2]], generator)
             latents = latents.clone()
-            latents[::2] = guessed.to(latents.dtype)
+            latents[::2] = estimated.to(latents.dtype)
         drawn = vae.decode(latents / SCALING_FACTOR).sample
         figures = {"psnr": batch_psnr(drawn, pixels)}
         return picture_loss(drawn, pixels, settings.edge_weight), figures

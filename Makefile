@@ -10,7 +10,7 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check --no-compil
 # Jupyter refuses to start for root, which is who one is in a container.
 LAB_OPTIONS := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab app test lint lock test-classic test-colab notebooks browser-tools site slides guide bench \
+.PHONY: help lab app test lint lock test-classic test-colab lock-colab notebooks browser-tools site slides guide bench \
   train
 
 help:
@@ -79,7 +79,7 @@ lint: $(VENV)/.installed
 
 # After a change of constraints.txt's first part: pins all that the named libraries bring along.
 lock: $(VENV)/.installed-site $(VENV)/.installed-train $(VENV)/.installed-browser
-	$(RUN) -m tools.lock
+	$(RUN) -m tools.lock constraints.txt
 
 # Gradio 3 cannot be installed beside the course's Gradio. The first run needs the network.
 CLASSIC := .venv-classic
@@ -93,13 +93,17 @@ test-classic: $(VENV)/.installed $(CLASSIC)/.installed
 
 # Colab's versions, in an environment of their own. The first run needs the network.
 COLAB := .venv-colab
-$(COLAB)/.installed: tests/colab/requirements.txt pyproject.toml
+$(COLAB)/.installed: tests/colab/constraints.txt pyproject.toml
 	$(PYTHON) -m venv --clear $(COLAB)
-	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -r $< -e ".[test]"
+	$(COLAB)/bin/python -m pip install --quiet --disable-pip-version-check -c $< -e ".[test]"
 	@touch $@
 
 test-colab: $(COLAB)/.installed
 	$(TEST_SETTINGS) $(COLAB)/bin/python $(PYTEST)
+
+# After a change of the first part of that file, with its second part deleted: pins the rest again.
+lock-colab: $(COLAB)/.installed
+	$(COLAB)/bin/python -m tools.lock tests/colab/constraints.txt
 
 # The pictures of the reading and of the apps are drawn by the same model as the lessons', so they
 # are made together. Those of the apps are photographs and need Chromium.

@@ -108,13 +108,27 @@ def test_supported_versions_of_python_are_the_same_everywhere():
     assert said in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+CONSTRAINTS, COLAB = (
+    (ROOT / file).read_text(encoding="utf-8")
+    for file in ("constraints.txt", "tests/colab/constraints.txt")
+)
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
 def test_all_that_the_course_needs_has_one_tested_version():
-    """Also what its libraries bring along; `make lock` writes those."""
-    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    by_hand = pinned(text.partition(LINE)[0])
-    assert {canonicalize_name(Requirement(line).name) for line in declared()} <= by_hand
-    assert closure(declared()).keys() <= pinned(text)
-    assert text.count("==") == len(pinned(text))  # each once
+    """Also what its libraries bring along; `make lock` and `make lock-colab` write those."""
+    for_colab = f"\ndiffusers=={importlib.metadata.version('diffusers')}\n" in COLAB
+    assert closure(declared()).keys() <= pinned(COLAB if for_colab else CONSTRAINTS)
+
+
+def test_the_locks_name_what_the_course_declares_and_each_library_once():
+    assert names(declared()) <= pinned(CONSTRAINTS.partition(LINE)[0])
+    assert names(declared(["test"])) <= pinned(COLAB)
+    for text in (CONSTRAINTS, COLAB):
+        assert text.count("==") == len(pinned(text)) and text.count(LINE) == 1
 
 
 @pytest.mark.parametrize(
@@ -133,11 +147,7 @@ def test_everything_that_is_imported_is_declared(folder, extras):
     Those of the training and of the site need not be installed here; they are imported by the name
     that they are installed by.
     """
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    optional = project["optional-dependencies"]
-    chosen = optional if extras is None else extras
-    wanted = [*project["dependencies"], *sum((optional[extra] for extra in chosen), [])]
-    known = {canonicalize_name(Requirement(line).name) for line in wanted}
+    known = names(declared(extras))
     origins = importlib.metadata.packages_distributions()
     for name, file in imported_packages(ROOT / folder):
         declared_by = {canonicalize_name(origin) for origin in origins.get(name, [name])}

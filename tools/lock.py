@@ -1,12 +1,17 @@
-"""Pins what the libraries of the course bring along: `make lock`.
+"""Pins what the libraries of the course bring along: `make lock`, `make lock-colab`.
 
-The first part of constraints.txt is written by hand: one version for each library that the course
-names in pyproject.toml. The second part, from LINE on, is written here: the versions of all others
-that are installed because those need them.
+    python -m tools.lock FILE
+
+The first part of FILE is written by hand: in constraints.txt one version for each library that the
+course names in pyproject.toml, in tests/colab/constraints.txt what Colab's runtime has. The second
+part, from LINE on, is written here: the versions of all others that are installed because the
+course needs them.
 """
 
 import re
+import sys
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -45,10 +50,12 @@ def closure(requirements: list[str]) -> dict[str, str]:
     return versions
 
 
-def declared(root: Path = ROOT) -> list[str]:
-    """What pyproject.toml names, with all extras."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+def declared(extras: Iterable[str] | None = None) -> list[str]:
+    """What pyproject.toml names, with these extras, or with all."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    chosen = optional if extras is None else extras
+    return [*project["dependencies"], *sum((optional[extra] for extra in chosen), [])]
 
 
 def pinned(text: str) -> set[str]:
@@ -56,15 +63,16 @@ def pinned(text: str) -> set[str]:
     return {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
 
 
-def main() -> None:
-    path = ROOT / "constraints.txt"
+def main(path: Path) -> None:
     by_hand = path.read_text(encoding="utf-8").partition(LINE)[0].rstrip() + "\n"
     named = pinned(by_hand)
     others = {n: v for n, v in closure(declared()).items() if n not in named}
     lines = [f"{name}=={version}\n" for name, version in sorted(others.items())]
     write_whole(path, f"{by_hand}\n{LINE}{''.join(lines)}")
-    print(f"{path.name}: {len(named)} libraries by hand, {len(others)} that they bring along")
+    print(f"{path}: {len(named)} libraries by hand, {len(others)} that they bring along")
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m tools.lock FILE")
+    main(Path(sys.argv[1]))

@@ -8,16 +8,16 @@ the page. Then the course's own app. Run it again when an app or the weights hav
 """
 
 import io
-import shutil
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from helpers.base.files import write_whole
+from tools.browser.chromium import chromium
 from tools.notebooks.rules import check_call
 from tools.notebooks.scripts import read_lesson
 
@@ -62,10 +62,7 @@ SHOTS = {
 
 def main(folder: Path = PICTURES) -> list[Path]:
     """Photograph the apps of lesson 10 and the course's own; return the paths."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+    with chromium() as browser:
         return [*lesson_apps(browser, folder), course_app(browser, folder)]
 
 

@@ -61,6 +61,11 @@ def table(rows: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def tables(parts: dict[str, dict[str, dict[str, float]]]) -> str:
+    """A table for each part, under its name."""
+    return "\n\n".join(f"{name.capitalize()}:\n\n{table(rows)}" for name, rows in parts.items())
+
+
 def training_table(logs: Path, stage: str = "") -> str:
     """The trainings that a folder has logs of, or only those of one stage."""
     return table({name: end_of(last) for name, last in last_rows(logs, stage).items()})
@@ -88,9 +93,6 @@ def write_card(folder: Path, logs: Path) -> None:
     """README.md of the weights' folder, from its figures.json."""
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     faces = ", ".join(f"{tone} {psnr:.1f}" for tone, psnr in figures["vae"]["faces"].items())
-    verdicts = "\n\n".join(
-        f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
-    )
     write_whole(
         folder / "README.md",
         f"""{HEADER}
@@ -122,7 +124,7 @@ of a distance is chance too: "real" says how much. The judge errs as well: "real
 and what scores higher is not better than real. The [card of the distilled
 model](../stickers-distilled/README.md) has such verdicts on other pictures, at guidance 5.
 
-{verdicts}
+{tables(figures["verdicts"])}
 
 The scheduler that is shipped is {figures["scheduler"]}. Stable Diffusion 1.x ships PNDM, with which
 the first sticker model drew portraits in false colours at guidance 7.5. All of them are in

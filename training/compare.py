@@ -13,7 +13,7 @@ from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.ranking.ranker import Ranker, r_precision
-from training.card import table, training_table
+from training.card import table, tables, training_table
 from training.evaluate import TIMED_THREADS, Entry, Judge, prompt, wanted
 
 KINDS = ("trained", "held out")
@@ -68,7 +68,7 @@ def figures_of(pictures: list[np.ndarray], abouts: list, ranker: Ranker, judge: 
     return {"R-precision": round(100 * r_precision(scores), 1), **judge.shares(pictures, abouts)}
 
 
-def median_seconds(entries: dict[str, Entry], rounds: int) -> dict[str, float]:
+def seconds_in_turn(entries: dict[str, Entry], rounds: int) -> dict[str, float]:
     """Seconds an image of each, measured in turn so that a busy moment hits all alike."""
     times = [{name: one.seconds(rounds=1) for name, one in entries.items()} for _ in range(rounds)]
     return {name: float(np.median([row[name] for row in times])) for name in entries}
@@ -85,7 +85,7 @@ def compare(
     seed: int = 7_000,
 ) -> None:
     """All figures of the entries, by name, in a JSON file; timed in so many rounds."""
-    seconds = median_seconds(entries, rounds)
+    seconds = seconds_in_turn(entries, rounds)
     figures = {
         **about,
         "prompts": prompts,
@@ -114,9 +114,6 @@ def compare(
 def write_student_card(student: Student, folder: Path, logs: Path) -> None:
     """README.md of the weights' folder, from its figures.json."""
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    verdicts = "\n\n".join(
-        f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["verdicts"].items()
-    )
     write_whole(
         folder / "README.md",
         f"""---
@@ -148,6 +145,6 @@ R-precision: how often the picture's own prompt fits better than all the others,
 {figures["prompts"]}, as a CLIP of another seed sees it. Subject, background and style as in the
 card of `stickers`. All in percent, on the same prompts and seeds.
 
-{verdicts}
+{tables(figures["verdicts"])}
 """,
     )

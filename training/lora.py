@@ -23,7 +23,7 @@ from helpers.fine_tuning import (
 )
 from helpers.models.lora import STANDARD_NAME
 from helpers.vocabulary import COLOURS, SUBJECTS
-from training.card import hardware, table
+from training.card import hardware, table, tables
 from training.compare import different, figures_of
 from training.data import Dataset, Sticker
 from training.evaluate import GUIDANCE_SCALE, Entry
@@ -137,9 +137,6 @@ def measure(entries: dict[str, Entry], ranker, judge, count: int, seed: int = 5_
 def write_lora_card(folder: Path, figures: dict, preset: str) -> None:
     """README.md and figures.json of the weights' folder."""
     write_whole(folder / "figures.json", json.dumps(figures, indent=2) + "\n")
-    golden = "\n\n".join(
-        f"{kind.capitalize()}:\n\n{table(rows)}" for kind, rows in figures["golden"].items()
-    )
     losses = figures["losses"]
     write_whole(
         folder / "README.md",
@@ -159,7 +156,7 @@ that were trained on it is {figures["golden_of_pictures"]:g}. Orange, brown and 
 count too, so compare the two models. Subject and background: how often a CLIP of another seed ranks
 the right one first. It has seen no golden thing, so of golden prompts *subject* says little.
 
-{golden}
+{tables(figures["golden"])}
 
 What became of prompts without the word, trained and held-out combinations together; R-precision is
 out of {2 * figures["prompts"]}:

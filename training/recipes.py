@@ -151,12 +151,9 @@ def one_step_psnr(
     Unlike errors of latents, these compare between autoencoders.
     """
     pixels = to_pixels([sample.picture for sample in samples])
-    clean, found = stored.latents[:, :4].float(), []
+    found = []
     for timestep in TIMESTEPS:
-        generator = torch.Generator().manual_seed(timestep)
-        noise = torch.randn(clean.shape, generator=generator)
-        timesteps = torch.full((len(clean),), timestep)
-        noisy = stored.schedule.add_noise(clean, noise, timesteps)
+        noisy, timesteps, _ = stored.at(timestep)
         decibels = []
         rows = zip(*(t.split(16) for t in (noisy, timesteps, stored.states, pixels)), strict=True)
         for x, t, states, true in rows:

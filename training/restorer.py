@@ -2,8 +2,8 @@
 
 import json
 import random
-import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from helpers.faces.restorer import FACTORS, Restorer, RestorerNetwork, interpola
 from helpers.vocabulary import SKIN_TONES
 from training.card import end_of, last_rows, made_on, table
 from training.data import SIZE, Batches, Portrait, Prefetch
-from training.evaluate import HEAD
+from training.evaluate import HEAD, median_seconds
 from training.export import replaced
 from training.loop import Loop
 from training.pairs import Pair, Pairs, as_jpeg, ground_truth, shrunk, with_noise
@@ -140,11 +140,14 @@ def thumbnail(picture: Image.Image, draw: random.Random) -> Image.Image:
     return small.resize(picture.size, Image.BICUBIC)
 
 
-WAYS = ("untouched", "thumbnail", "drawn")
+DEGRADING_WAYS = ("thumbnail", "drawn")
 
 
 class Degradation:
-    """Degrades a picture in one of three WAYS, for a restorer that will enlarge it by `factor`."""
+    """Degrades a picture for a restorer that will enlarge it by `factor`.
+
+    `way` is one of DEGRADING_WAYS, or "untouched".
+    """
 
     def __init__(self, vae: AutoencoderKL) -> None:
         self.vae = vae
@@ -234,7 +237,7 @@ def cases(
 def share_made_worse(restorer: Restorer, degrade: Degradation, abouts: list, seed: int) -> float:
     """Percent of degraded stickers that come out more than 0.1 dB further from the target."""
     worse = []
-    for way in ("thumbnail", "drawn"):
+    for way in DEGRADING_WAYS:
         for degraded, target, factor, _ in cases(abouts, degrade, 1, 1, way, seed):
             gain = psnr(restorer.improve(degraded, factor), target) - psnr(degraded, target)
             worse.append(gain < -0.1)
@@ -244,43 +247,24 @@ def share_made_worse(restorer: Restorer, degrade: Degradation, abouts: list, see
 def restorer_figures(restorer: Restorer, vae: AutoencoderKL, pictures: int, seed: int = 9_000):
     """Every figure of the card, on faces and stickers that training never sees."""
     degrade = Degradation(vae)
-    portraits = held_out("portraits", pictures, seed)
-    stickers = held_out("stickers", pictures, seed)
-    degrading_ways = [way for way in WAYS if way != "untouched"]
+    portraits, stickers = (held_out(kind, pictures, seed) for kind in ("portraits", "stickers"))
+
+    def measure(abouts: list, scale: int, factor: int, way: str, rows=(0, SIZE)) -> dict:
+        return measured(restorer, cases(abouts, degrade, scale, factor, way, seed, rows))
+
     return {
         "portraits": {
-            f"{way}, factor {factor}": measured(
-                restorer, cases(portraits, degrade, factor, factor, way, seed)
-            )
-            for way in degrading_ways
-            for factor in FACTORS
-        }
-        | {
-            f"untouched, factor {factor}": measured(
-                restorer, cases(portraits, degrade, factor, factor, "untouched", seed)
-            )
+            f"{way}, factor {factor}": measure(portraits, factor, factor, way)
+            for way in (*DEGRADING_WAYS, "untouched")
             for factor in FACTORS
         },
         "faces": {
-            tone: measured(
-                restorer,
-                cases(
-                    held_out("portraits", pictures, seed, tone),
-                    degrade,
-                    2,
-                    2,
-                    "drawn",
-                    seed,
-                    HEAD,
-                ),
-            )
+            tone: measure(held_out("portraits", pictures, seed, tone), 2, 2, "drawn", HEAD)
             for tone in SKIN_TONES
         },
         "stickers": {
-            f"{way}, factor {factor}": measured(
-                restorer, cases(stickers, degrade, 1, factor, way, seed)
-            )
-            for way in WAYS
+            f"{way}, factor {factor}": measure(stickers, 1, factor, way)
+            for way in ("untouched", *DEGRADING_WAYS)
             for factor in (1, 2)
         },
         "made worse": share_made_worse(restorer, degrade, stickers, seed),
@@ -288,17 +272,13 @@ def restorer_figures(restorer: Restorer, vae: AutoencoderKL, pictures: int, seed
     }
 
 
-def seconds_a_picture(restorer: Restorer, about: Portrait, rounds: int = 5) -> dict[str, float]:
-    """Median over rounds, for 128 x 128 pixels."""
-    picture, found = ground_truth(about, random.Random(0), 1), {}
-    for factor in FACTORS:
-        times = []
-        for _ in range(rounds + 1):
-            began = time.perf_counter()
-            restorer.improve(picture, factor)
-            times.append(time.perf_counter() - began)
-        found[f"factor {factor}"] = round(float(np.median(times[1:])), 3)
-    return found
+def seconds_a_picture(restorer: Restorer, about: Portrait) -> dict[str, float]:
+    """Median over five rounds, for 128 x 128 pixels."""
+    picture = ground_truth(about, random.Random(0), 1)
+    return {
+        f"factor {factor}": round(median_seconds(partial(restorer.improve, picture, factor), 5), 3)
+        for factor in FACTORS
+    }
 
 
 # ------------------------------------------------------------------------------- export

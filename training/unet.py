@@ -136,6 +136,17 @@ class NoisyLatents:
         noisy = self.schedule.add_noise(clean, noise, timesteps)
         return noisy, timesteps, states, target_of(self.schedule, clean, noise, timesteps)
 
+    def at(self, timestep: int) -> tuple[torch.Tensor, ...]:
+        """All pictures at one timestep, always with the same noise.
+
+        Noisy latents, timesteps, and what should be predicted.
+        """
+        clean = self.latents[:, :4].float()
+        noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(timestep))
+        timesteps = torch.full((len(clean),), timestep)
+        noisy = self.schedule.add_noise(clean, noise, timesteps)
+        return noisy, timesteps, target_of(self.schedule, clean, noise, timesteps)
+
 
 def for_training(unet: UNet2DConditionModel, device: str) -> None:
     """Puts it there, in the layout and with the attention that is trained fastest."""
@@ -213,16 +224,11 @@ TIMESTEPS = tuple(range(50, 1000, 100))  # at which errors are measured
 
 
 @torch.no_grad()
-def velocity_errors(unet: UNet2DConditionModel, stored: NoisyLatents, seed: int = 0) -> list[float]:
+def velocity_errors(unet: UNet2DConditionModel, stored: NoisyLatents) -> list[float]:
     """Mean squared error of the prediction at each of TIMESTEPS, on all stored pictures."""
     found, device = [], unet.device
     for timestep in TIMESTEPS:
-        generator = torch.Generator().manual_seed(seed + timestep)
-        clean = stored.latents[:, :4].float()
-        noise = torch.randn(clean.shape, generator=generator)
-        timesteps = torch.full((len(clean),), timestep)
-        noisy = stored.schedule.add_noise(clean, noise, timesteps)
-        target = target_of(stored.schedule, clean, noise, timesteps)
+        noisy, timesteps, target = stored.at(timestep)
         rows = zip(*(t.split(32) for t in (noisy, timesteps, stored.states, target)), strict=True)
         errors = []
         for row in rows:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import pandas
 from PIL import Image
 
 from helpers.base.values import is_number, shortened
+from helpers.pictures.encoded import to_png
 from helpers.pictures.files import MAX_ALT_TEXT
 from helpers.pictures.grid import enlarge
 from helpers.pictures.table import GAP
@@ -235,9 +235,7 @@ class Sweep:
 
     def png(self, factor: int = 1) -> bytes:
         """The grid as a PNG file."""
-        buffer = io.BytesIO()
-        self.grid(factor).save(buffer, format="PNG")
-        return buffer.getvalue()
+        return to_png(self.grid(factor))
 
     def _shown_factor(self) -> int:
         """How many times as wide a row of pictures may be drawn, so that it fits on a page."""

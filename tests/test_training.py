@@ -588,12 +588,14 @@ def test_the_evaluation_writes_every_figure_and_the_card(trained):
     folder = trained.weights / "stickers"
     figures = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     assert set(figures["verdicts"]) == {"trained", "held out", "portraits"}
+    assert figures["steps"] == TINY.evaluation_steps
     assert set(figures["vae"]["faces"]) == set(data.SKIN_TONES)
     for kind in figures["verdicts"].values():
         assert set(kind) == {"real", *(f"guidance {g:g}" for g in GUIDANCE_SCALES)}
     card = (folder / "README.md").read_text(encoding="utf-8")
     for number in (figures["vae"]["portraits"], figures["seconds"]):
         assert str(number) in card
+    assert f"{TINY.evaluation_steps} steps, guidance 7.5:" in card
     assert "| unet-1 | 3 |" in card  # the log of the run
 
 

@@ -52,3 +52,14 @@ def test_the_stored_drawings_are_those_that_their_module_chooses():
         kept = stored["drawings"].astype(int)
     assert chosen.shape == kept.shape == (len(SMALL_SUBJECTS), 4, 48, 48, 4)
     assert np.abs(chosen - kept).mean() < 0.5  # other versions of Pillow round
+
+
+def test_arrays_are_read_back_and_their_file_is_written_whole(tmp_path):
+    from training.sprites import write_arrays
+
+    file = tmp_path / "arrays.npz"
+    for size in (3, 4):
+        write_arrays(file, squares=np.arange(size) ** 2)
+        with np.load(file) as stored:
+            assert np.array_equal(stored["squares"], np.arange(size) ** 2)
+    assert list(tmp_path.iterdir()) == [file]

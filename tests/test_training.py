@@ -179,11 +179,11 @@ def test_the_skin_tones_differ_in_the_picture():
 
 def test_decibels_are_those_that_the_course_measures_pictures_by():
     pictures, noise = [s.picture for s in data.Dataset(5).samples(0, 2)], np.random.default_rng(0)
-    spoiled = [noise.integers(0, 256, one.shape, dtype=np.uint8) // 9 * 9 for one in pictures]
+    degraded = [noise.integers(0, 256, one.shape, dtype=np.uint8) // 9 * 9 for one in pictures]
     expected = [
-        measured(*map(Image.fromarray, pair)) for pair in zip(spoiled, pictures, strict=True)
+        measured(*map(Image.fromarray, pair)) for pair in zip(degraded, pictures, strict=True)
     ]
-    pixels, target = to_pixels(spoiled), to_pixels(pictures)
+    pixels, target = to_pixels(degraded), to_pixels(pictures)
     assert psnr(pixels, target).tolist() == pytest.approx(expected, abs=1e-4)
     assert min(expected) < batch_psnr(pixels, target) < max(expected)
     assert psnr(target, target).tolist() == [60, 60] and batch_psnr(target, target) == 60

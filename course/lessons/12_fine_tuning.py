@@ -801,7 +801,9 @@ print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(memorizin
 
 # %% picture="12.look" tags=["nbval-ignore-output"]
 show_images(
-    [picture.image for picture in liked], labels=[picture.prompt for picture in liked], img_width=180
+    [picture.image for picture in liked],
+    labels=[picture.prompt for picture in liked],
+    img_width=180,
 )
 
 # %% [markdown]

@@ -18,7 +18,7 @@ def tiny_studio(pipe, folder: Path) -> Iterator[Studio]:
 
     It is patient: on a busy computer half a minute of silence does not mean that somebody left.
     """
-    engine = Engine({"tiny": pipe}, patience=PATIENCE).start()
+    engine = Engine({"tiny": pipe}, idle_seconds=PATIENCE).start()
     studio = Studio(engine, Feedback(folder / "ratings.sqlite"))
     try:
         yield studio

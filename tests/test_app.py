@@ -37,14 +37,14 @@ DESKTOP, PHONE, NARROW = (1280, 800), (390, 844), (320, 640)
 # written, and mixes those that are not opaque.
 CONTRASTS = """() => {
     const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-    const mixed = colours => {
-        for (const colour of ["white", ...colours]) {
-            canvas.fillStyle = colour;
+    const mixed = colors => {
+        for (const color of ["white", ...colors]) {
+            canvas.fillStyle = color;
             canvas.fillRect(0, 0, 1, 1);
         }
         return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
     };
-    const luminance = colour => colour
+    const luminance = color => color
         .map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
         .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
     const found = [];
@@ -67,14 +67,14 @@ CONTRASTS = """() => {
 # The edges of fields and of the focus ring, against what is behind them.
 EDGES = """() => {
     const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-    const mixed = colours => {
-        for (const colour of ["white", ...colours]) {
-            canvas.fillStyle = colour;
+    const mixed = colors => {
+        for (const color of ["white", ...colors]) {
+            canvas.fillStyle = color;
             canvas.fillRect(0, 0, 1, 1);
         }
         return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
     };
-    const luminance = colour => colour
+    const luminance = color => color
         .map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
         .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
     const found = [];
@@ -88,8 +88,8 @@ EDGES = """() => {
         let edged = field;  // a slider's number has its edge around it and the reset button
         while (edged.parentElement && parseFloat(getComputedStyle(edged).borderTopWidth) < 1)
             edged = edged.parentElement;
-        for (const [what, colour] of [["edge", getComputedStyle(edged).borderTopColor]]) {
-            const pair = [mixed(behind), mixed([...behind, colour])].map(luminance);
+        for (const [what, color] of [["edge", getComputedStyle(edged).borderTopColor]]) {
+            const pair = [mixed(behind), mixed([...behind, color])].map(luminance);
             found.push([field.outerHTML.slice(0, 120) + " " + what,
                 (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05)]);
         }

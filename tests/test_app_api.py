@@ -296,6 +296,8 @@ def test_nothing_of_the_host_can_be_read(address, studio, client):
     for path in ("/etc/hostname", str(studio.feedback.path), "../../etc/hostname"):
         event, told = call(address, "settings_of_file", [file_data(path)])
         assert event == "error" and "must be uploaded" in told["error"]
+    event, told = call(address, "settings_of_file", [file_data("no\0path")])
+    assert event == "error" and "not of the right kind" in told["error"]
 
 
 def file_data(path: str) -> dict:
@@ -332,14 +334,14 @@ def test_the_class_sees_its_pictures_wherever_the_ratings_lie(
     monkeypatch.setattr(studio, "feedback", away)
     settings, model = {"prompt": "a fox"}, {"model": "tiny", "model_version": "0"}
     lost, *rest = [
-        away.add(Image.new("RGB", (8, 8), colour), settings, vote=1, consent="class", **model)
-        for colour in ("navy", "red", "teal")
+        away.add(Image.new("RGB", (8, 8), color), settings, vote=1, consent="class", **model)
+        for color in ("navy", "red", "teal")
     ]
     (away.pictures_folder / lost.picture).unlink()
     shown = class_pictures(client, studio)
     files = [httpx.get(f"{client.src.rstrip('/')}{one['url']}").content for one in shown]
-    colours = [Image.open(io.BytesIO(content)).getpixel((0, 0)) for content in files]
-    assert colours == [(0, 128, 128), (255, 0, 0)]
+    colors = [Image.open(io.BytesIO(content)).getpixel((0, 0)) for content in files]
+    assert colors == [(0, 128, 128), (255, 0, 0)]
     client.predict(CLASS, shown[1]["id"], *RATING[2:], api_name="/rate")
     assert away.ratings()[-1].picture == rest[0].picture
 

@@ -8,13 +8,13 @@ from helpers import before_after
 from helpers.widgets import before_after as module
 from helpers.widgets.notebook import WIDGET
 
-RED, BLUE = (Image.new("RGB", (200, 120), colour) for colour in ("red", "blue"))
+RED, BLUE = (Image.new("RGB", (200, 120), color) for color in ("red", "blue"))
 
 
 def shares(picture: Image.Image) -> tuple[float, float]:
     """How much of a picture is red, and how much blue; text and border are neither."""
     pixels = np.asarray(picture)
-    return tuple(float((pixels == colour).all(2).mean()) for colour in ((255, 0, 0), (0, 0, 255)))
+    return tuple(float((pixels == color).all(2).mean()) for color in ((255, 0, 0), (0, 0, 255)))
 
 
 @pytest.mark.parametrize("share", [0, 0.25, 0.5, 1])

@@ -44,8 +44,8 @@ def feedback(tmp_path):
     return Feedback(tmp_path / "ratings.sqlite")
 
 
-def picture(colour="teal") -> Image.Image:
-    return Image.new("RGB", (16, 16), colour)
+def picture(color="teal") -> Image.Image:
+    return Image.new("RGB", (16, 16), color)
 
 
 def rate(feedback: Feedback, image=None, settings=SETTINGS, vote=1, consent="class", **options):
@@ -398,9 +398,9 @@ def test_threads_that_write_and_delete_at_once(feedback):
 
     def work(number: int):
         try:
-            for colour in ("red", "green", "blue"):  # all threads share the three pictures
-                kept.append(rate(feedback, picture(colour)).id)
-                assert feedback.delete(rate(feedback, picture(colour)).id)
+            for color in ("red", "green", "blue"):  # all threads share the three pictures
+                kept.append(rate(feedback, picture(color)).id)
+                assert feedback.delete(rate(feedback, picture(color)).id)
         except BaseException as error:
             errors.append(error)
 
@@ -650,8 +650,8 @@ def test_image_folder_may_be_an_empty_one_and_keeps_its_mode(feedback, tmp_path)
 
 
 def test_image_folder_that_fails_halfway_can_be_written_again(feedback, tmp_path, monkeypatch):
-    for colour in ("teal", "red"):
-        rate(feedback, picture(colour), consent="training")
+    for color in ("teal", "red"):
+        rate(feedback, picture(color), consent="training")
     empty = tmp_path / "empty"
     empty.mkdir()
     copied, copy = [], feedback_export.shutil.copyfile

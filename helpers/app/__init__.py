@@ -11,8 +11,9 @@ markup.py    HTML with everything escaped
 studio.py    what the pages share
 answers.py   binds a page's function to an event; whatever goes wrong becomes a sentence
 pages/       the pages, one module each
+picture_routes.py    the files of pictures
 server.py    the pages together, and the server
-app.js, theme.css    what the browser does beside Gradio, and how it looks
+theme.py, theme.css, app.js    how it looks, and what the browser does beside Gradio
 """
 
 import os

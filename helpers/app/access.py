@@ -13,13 +13,14 @@ import time
 from collections import Counter, defaultdict, deque
 from urllib.parse import parse_qs
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
 from helpers.app import markup
 from helpers.app.visitors import VOTER_COOKIE, Visitors
 from helpers.base.web_guard import answer, headers_of
 
 DAY = 24 * 3600
 YEAR = 365 * DAY
-NAME = "class"
 WRONG_SECONDS = 1.0
 """That a wrong password or key costs; those of one address are looked at one after the other."""
 
@@ -61,14 +62,18 @@ class AccessControl:
     """Lets those through to `app` who may come in, and gives the others the log-in page."""
 
     def __init__(
-        self, app, visitors: Visitors, password: str | None = None, quota: UploadQuota | None = None
+        self,
+        app: ASGIApp,
+        visitors: Visitors,
+        password: str | None = None,
+        quota: UploadQuota | None = None,
     ):
         self.app, self.visitors, self.password = app, visitors, password
         self.quota = quota or UploadQuota()
         self._trying: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._tries: Counter[str] = Counter()
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         path, token = scope["path"].rstrip("/") or "/", self.visitors.token_in(headers_of(scope))
@@ -95,7 +100,7 @@ class AccessControl:
             send = _with_cookie(send, voter)
         await self.app(scope, receive, send)
 
-    async def _log_in(self, scope, receive, send) -> None:
+    async def _log_in(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
             return await _page(send, 200, markup.log_in_page())
         message = await receive()  # whole: the guard has waited for it
@@ -107,7 +112,7 @@ class AccessControl:
             return await _go_to(send, "/", cookie)
         await answer(send, 200, {"success": True}, [cookie])
 
-    async def _let_teacher_in(self, scope, send) -> None:
+    async def _let_teacher_in(self, scope: Scope, send: Send) -> None:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         key = query.get("key", [""])[0]
         if not await self._is_right(scope, key, self.visitors.teacher_key):
@@ -116,7 +121,7 @@ class AccessControl:
         cookie = self._set_cookie(self.visitors.new(may_enter=True, is_teacher=True))
         await _go_to(send, "/", cookie)
 
-    async def _is_right(self, scope, given: str, wanted: str) -> bool:
+    async def _is_right(self, scope: Scope, given: str, wanted: str) -> bool:
         """Compare in a time that tells nothing; a wrong word costs time, and so does the next."""
         address = _address(scope)
         if self._tries[address] >= TRIES_AT_ONCE:
@@ -136,12 +141,12 @@ class AccessControl:
     def _set_cookie(self, token: str, seconds: int = DAY) -> tuple[bytes, bytes]:
         return _cookie(self.visitors.cookie, token, seconds)
 
-    async def _refuse(self, scope, send, told: str, status: int) -> None:
+    async def _refuse(self, scope: Scope, send: Send, told: str, status: int) -> None:
         if _wants_page(scope):
             return await _page(send, status, markup.log_in_page(told))
         await answer(send, status, {"detail": told})
 
-    async def _send_away(self, scope, send) -> None:
+    async def _send_away(self, scope: Scope, send: Send) -> None:
         if _wants_page(scope):
             return await _page(send, 401, markup.log_in_page())
         await answer(send, 401, {"detail": "Not logged in."})
@@ -152,8 +157,8 @@ def _cookie(name: str, value: str, seconds: int) -> tuple[bytes, bytes]:
     return b"set-cookie", f"{name}={value}; {kept}".encode()
 
 
-def _with_cookie(send, cookie: tuple[bytes, bytes]):
-    async def sending(message):
+def _with_cookie(send: Send, cookie: tuple[bytes, bytes]) -> Send:
+    async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = message | {"headers": [*message.get("headers", ()), cookie]}
         await send(message)
@@ -161,27 +166,27 @@ def _with_cookie(send, cookie: tuple[bytes, bytes]):
     return sending
 
 
-def _address(scope) -> str:
+def _address(scope: Scope) -> str:
     return scope["client"][0] if scope.get("client") else "unknown"
 
 
-def _size(scope) -> int:
+def _size(scope: Scope) -> int:
     declared = headers_of(scope).get("content-length", "")
     return int(declared) if declared.isdigit() else 0
 
 
-def _wants_page(scope) -> bool:
+def _wants_page(scope: Scope) -> bool:
     """Whether a browser asks for something to show, not a program for an answer."""
     return "text/html" in headers_of(scope).get("accept", "")
 
 
-async def _go_to(send, path: str, cookie: tuple[bytes, bytes]) -> None:
+async def _go_to(send: Send, path: str, cookie: tuple[bytes, bytes]) -> None:
     headers = [(b"location", path.encode()), (b"content-length", b"0"), cookie]
     await send({"type": "http.response.start", "status": 303, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _page(send, status: int, page: str) -> None:
+async def _page(send: Send, status: int, page: str) -> None:
     body = page.encode()
     headers = [
         (b"content-type", b"text/html; charset=utf-8"),

@@ -15,7 +15,7 @@ from helpers.pictures.files import save_image
 from helpers.sampling.cell import Cell
 
 USER_PICTURES = 150
-"""Pictures kept of one visitor; then older ones go, those that are no favourites first."""
+"""Pictures kept of one visitor; then older ones go, those that are no favorites first."""
 
 USERS = 300
 """Visitors whose pictures are kept; those who came longest ago go."""
@@ -27,7 +27,7 @@ SHOWN_PROMPT = 100  # characters of it that a caption has
 
 
 @dataclass
-class Made:
+class AlbumPicture:
     """A picture that this app made.
 
     Attributes:
@@ -36,7 +36,7 @@ class Made:
         settings: By diffusers' parameter names.
         model, model_version: Its name, and the fingerprint of its weights.
         kind: "drawn"; "improved" by the face service; or "sweep", a whole sweep as one picture.
-        is_favourite: Marked by its visitor, and kept longest.
+        is_favorite: Marked by its visitor, and kept longest.
         is_rated: By its visitor.
     """
 
@@ -46,7 +46,7 @@ class Made:
     model: str
     model_version: str
     kind: str = "drawn"
-    is_favourite: bool = False
+    is_favorite: bool = False
     is_rated: bool = False
 
     @property
@@ -85,8 +85,8 @@ class Album:
 
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="stickers-")
-        self._made: OrderedDict[str, list[Made]] = OrderedDict()
-        self._by_id: dict[str, Made] = {}
+        self._made: OrderedDict[str, list[AlbumPicture]] = OrderedDict()
+        self._by_id: dict[str, AlbumPicture] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -98,7 +98,7 @@ class Album:
         model: str,
         model_version: str,
         strength: float | None = None,
-    ) -> Made:
+    ) -> AlbumPicture:
         """Save a picture that was drawn, and note whose it is.
 
         `strength` is that of image-to-image; None for a picture from noise.
@@ -109,8 +109,8 @@ class Album:
         return self._add(user, image, settings, model, model_version, "drawn")
 
     def keep_improved(
-        self, user: str, image: Image.Image, original: Made | None, factor: int
-    ) -> Made:
+        self, user: str, image: Image.Image, original: AlbumPicture | None, factor: int
+    ) -> AlbumPicture:
         """Save what the face service made of a picture; None stands for an uploaded one."""
         settings = original.settings if original else {}
         settings = settings | {
@@ -123,23 +123,23 @@ class Album:
 
     def keep_sweep(
         self, user: str, image: Image.Image, settings: dict[str, object], model: str, version: str
-    ) -> Made:
+    ) -> AlbumPicture:
         """Save a whole sweep as one picture."""
         return self._add(user, image, settings, model, version, "sweep")
 
-    def of(self, user: str) -> list[Made]:
+    def of(self, user: str) -> list[AlbumPicture]:
         """The pictures of a visitor, the newest first."""
         with self._lock:
             return self._made.get(user, [])[::-1]
 
-    def find(self, user: str, id: object) -> Made:
+    def find(self, user: str, id: object) -> AlbumPicture:
         """A visitor's own picture. Raises LookupError."""
         for made in self.of(user):
             if made.id == id:
                 return made
         raise LookupError("This picture is not in your album. Choose one that is, or draw one.")
 
-    def get(self, id: str) -> Made | None:
+    def get(self, id: str) -> AlbumPicture | None:
         """Anybody's picture, for those who know its id."""
         return self._by_id.get(id)
 
@@ -165,7 +165,7 @@ class Album:
 
     def _add(
         self, user: str, image: Image.Image, settings: dict, model: str, version: str, kind: str
-    ) -> Made:
+    ) -> AlbumPicture:
         # Each file has a folder of its own, so that none needs another name than it would have.
         folder = Path(tempfile.mkdtemp(dir=self._folder.name))
         target = folder / "sweep.png" if kind == "sweep" else folder
@@ -174,7 +174,7 @@ class Album:
         except BaseException:
             folder.rmdir()
             raise
-        made = Made(secrets.token_urlsafe(16), path, settings, model, version, kind)
+        made = AlbumPicture(secrets.token_urlsafe(16), path, settings, model, version, kind)
         with self._lock:
             self._made.setdefault(user, []).append(made)
             self._made.move_to_end(user)
@@ -186,13 +186,13 @@ class Album:
     def _make_room(self, user: str) -> None:
         own = self._made[user]
         while len(own) > USER_PICTURES:
-            oldest = next((made for made in own if not made.is_favourite), own[0])
+            oldest = next((made for made in own if not made.is_favorite), own[0])
             own.remove(oldest)
             self._forget([oldest])
         while len(self._made) > USERS or (self._bytes > TOTAL_BYTES and len(self._made) > 1):
             self._forget(self._made.popitem(last=False)[1])
 
-    def _forget(self, gone: list[Made]) -> None:
+    def _forget(self, gone: list[AlbumPicture]) -> None:
         for made in gone:
             del self._by_id[made.id]
             self._bytes -= made.path.stat().st_size

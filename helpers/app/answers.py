@@ -13,10 +13,11 @@ import html
 import inspect
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import fields, is_dataclass
+from typing import TypeVar
 
 import gradio as gr
 
@@ -49,10 +50,17 @@ DATABASE = {
 THREADS = ThreadPoolExecutor(32, thread_name_prefix="answers")
 """For what takes a moment: the disk, the ratings. asyncio's own pool has six on two cores."""
 
+Result = TypeVar("Result")
+
 log = logging.getLogger(__name__)
 
 
-async def in_thread(function: Callable, *arguments, pool: Executor = THREADS, **named):
+async def in_thread(
+    function: Callable[..., Result],
+    *arguments: object,
+    pool: Executor = THREADS,
+    **named: object,
+) -> Result:
     """`function(…)` in a thread, so that others are answered meanwhile."""
     call = functools.partial(function, *arguments, **named)
     return await asyncio.get_running_loop().run_in_executor(pool, call)
@@ -96,7 +104,7 @@ def connect(
     *,
     page: str,
     note: gr.HTML | None = None,
-    **options,
+    **options: object,
 ) -> None:
     """Call `handler(studio, *inputs, …)` at an event.
 
@@ -119,35 +127,28 @@ def connect(
     )
 
 
-def _one_by_one(parameter: inspect.Parameter) -> list[inspect.Parameter]:
-    """A parameter that is a dataclass as one for each field; any other as it is."""
-    if not is_dataclass(parameter.annotation):
-        return [parameter]
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return [inspect.Parameter(field.name, kind) for field in fields(parameter.annotation)]
+REQUEST = inspect.Parameter(
+    "request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request
+)
 
 
-def _answering(studio: Studio, handler: Callable, outputs: list, page: str, note: gr.HTML | None):
+def _answering(
+    studio: Studio, handler: Callable, outputs: list, page: str, note: gr.HTML | None
+) -> Callable:
     """`handler` as gradio calls it: an async generator whose every error is a sentence."""
-    signature = inspect.signature(handler)
-    taken = list(signature.parameters.values())[1:]
-    packed = [parameter for parameter in taken if is_dataclass(parameter.annotation)]
+    taken = list(inspect.signature(handler).parameters.values())[1:]
+    packed = {p.name: p.annotation for p in taken if is_dataclass(p.annotation)}
     parameters = [one for parameter in taken for one in _one_by_one(parameter)]
-    asks = next((p.name for p in parameters if p.annotation is gr.Request), None)
-    if asks is None:
-        parameters.append(
-            inspect.Parameter(
-                "request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=gr.Request
-            )
-        )
+    asks_for_request = REQUEST in parameters
+    if not asks_for_request:
+        parameters.append(REQUEST)
     names = [p.name for p in parameters]
 
-    async def answer(*values, **named):
+    async def answer(*values: object, **named: object) -> AsyncIterator[object]:
         given = dict(zip(names, values, strict=False)) | named
-        request = given[asks] if asks else given.pop("request")
-        for one in packed:
-            own = {each.name: given.pop(each.name) for each in fields(one.annotation)}
-            given[one.name] = one.annotation(**own)
+        request = given["request"] if asks_for_request else given.pop("request")
+        for name, kind in packed.items():
+            given[name] = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
         try:
             with studio.visitors.working(studio.visitors.of(request)):
                 if inspect.isasyncgenfunction(handler):
@@ -176,3 +177,11 @@ def _answering(studio: Studio, handler: Callable, outputs: list, page: str, note
         p.name: p.annotation for p in parameters if p.annotation is not inspect.Parameter.empty
     }
     return answer
+
+
+def _one_by_one(parameter: inspect.Parameter) -> list[inspect.Parameter]:
+    """A parameter that is a dataclass as one for each field; any other as it is."""
+    if not is_dataclass(parameter.annotation):
+        return [parameter]
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [inspect.Parameter(field.name, kind) for field in fields(parameter.annotation)]

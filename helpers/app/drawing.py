@@ -6,7 +6,7 @@ from contextlib import aclosing
 import gradio as gr
 
 from helpers.app import markup
-from helpers.app.album import Made
+from helpers.app.album import AlbumPicture
 from helpers.app.answers import in_thread
 from helpers.app.queue import JobProgress
 from helpers.app.studio import Studio
@@ -21,7 +21,7 @@ async def drawn(
     model: str,
     cells: list[Cell],
     beginning: Beginning | None = None,
-) -> AsyncIterator[tuple[JobProgress, dict[int, Made], bool]]:
+) -> AsyncIterator[tuple[JobProgress, dict[int, AlbumPicture], bool]]:
     """Line up for pictures; tell of the progress, of what is in the album, and if that is new.
 
     To stop listening stops the drawing.
@@ -30,7 +30,7 @@ async def drawn(
         visitor.id, model, cells, visitor.session, visitor.address, beginning
     )
     version = studio.engine.versions[model]
-    made: dict[int, Made] = {}
+    made: dict[int, AlbumPicture] = {}
     async with aclosing(studio.engine.follow(job)) as followed:
         async for progress in followed:
             ready = [i for i, picture in enumerate(progress.pictures) if picture.state == "done"]
@@ -63,7 +63,7 @@ async def drawn_as_cards(
     async with aclosing(drawn(studio, visitor, model, cells, beginning)) as progresses:
         async for progress, made, is_new in progresses:
             found = [made[i] for i in sorted(made)]
-            shown = markup.cards([markup.made_picture(one) for one in found])
+            shown = markup.cards([markup.album_view(one) for one in found])
             files = [{"id": m.id, "url": m.url, "settings": m.settings} for m in found]
             # A program gets what came last, so that must be whole.
             is_told = is_new or progress.finished

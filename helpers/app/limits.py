@@ -8,7 +8,7 @@ with a sentence for the person who asked. Messages repeat no text that was sent.
 import io
 import json
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from helpers.sampling.cell import Cell
 from helpers.sampling.schedulers import SHORT_NAMES
 from helpers.sweeps import plan as plans
 
-PNG_BEGINS = b"\x89PNG\r\n\x1a\n"
 NONE = "none"  # how a sweep over negative prompts has the empty one among its values
 
 
@@ -41,7 +40,7 @@ class Invalid(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """The bounds, those named (least, most) included."""
+    """The bounds, those named (least, most) included. Where they are whole, so is the number."""
 
     prompt: int = 500  # characters
     comment: int = 500  # characters
@@ -59,7 +58,7 @@ class Limits:
 
 LIMITS = Limits()
 
-AXIS_NAMES = {
+SETTING_LABELS = {
     "seed": "Seed",
     "guidance_scale": "Guidance",
     "num_inference_steps": "Steps",
@@ -67,12 +66,12 @@ AXIS_NAMES = {
     "prompt": "Prompt",
     "negative_prompt": "Negative prompt",
 }
-"""What the Explore page can sweep, and how it is called there."""
+"""The settings of a `Cell` that the app offers and can sweep, and what its pages call them."""
 
 SLOW_TO_BUILD = {"dpm++ sde"}  # noise by a search tree: minutes where the others take seconds
 SCHEDULERS = [name for name in SHORT_NAMES if name not in SLOW_TO_BUILD]
 
-LABELS = AXIS_NAMES | {
+LABELS = SETTING_LABELS | {
     "images": "Number of pictures",
     "tags": "Each tag",
     "comment": "The comment",
@@ -113,23 +112,19 @@ def prompt(value: object) -> str:
     return checked
 
 
-def whole_number(name: str, value: object) -> int:
-    """A whole number within the bounds of that name; sliders send 25.0 for 25."""
-    checked = number(name, value)
-    if not checked.is_integer():
-        raise Invalid(f"{_label(name)} must be a whole number; got {checked:g}.", name)
-    return int(checked)
-
-
-def number(name: str, value: object) -> float:
-    """A number within the bounds of that name."""
+def number(name: str, value: object) -> float | int:
+    """A number within the bounds of that name; of a whole one, sliders send 25.0 for 25."""
     least, most = getattr(LIMITS, name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Invalid(f"{_label(name)} must be a number from {least:g} to {most:g}.", name)
     if not least <= value <= most:  # neither is NaN
         told = f"{_label(name)} must be from {least:g} to {most:g}; got {value!s:.20}."
         raise Invalid(told, name)
-    return float(value)
+    if not isinstance(least, int):
+        return float(value)
+    if value != int(value):
+        raise Invalid(f"{_label(name)} must be a whole number; got {value:g}.", name)
+    return int(value)
 
 
 def choice(name: str, value: object, allowed: Collection[str]) -> str:
@@ -139,30 +134,28 @@ def choice(name: str, value: object, allowed: Collection[str]) -> str:
     return value
 
 
-def pictures(
-    prompt_text: object,
-    negative_prompt: object,
-    images: object,
-    guidance_scale: object,
-    num_inference_steps: object,
-    seed: object,
-    scheduler: object = None,
-) -> list[Cell]:
-    """The pictures of the Generate page: one per seed, counting up from `seed`.
+def setting(name: str, value: object) -> object:
+    """The value of a setting of a `Cell`, one of `SETTING_LABELS`."""
+    if name == "prompt":
+        return prompt(value)
+    if name == "negative_prompt":
+        return text(name, value) or None
+    if name == "scheduler":
+        return None if value is None else choice(name, value, SCHEDULERS)
+    return number(name, value)
 
-    Without a seed, from one that is drawn by chance.
+
+def pictures(settings: Mapping[str, object], images: object) -> list[Cell]:
+    """The pictures of the Generate page: one per seed, counting up from that of `settings`.
+
+    Without a seed, from one that is drawn by chance. What is no setting of a `Cell` is left out.
     """
+    common = {n: setting(n, settings.get(n)) for n in SETTING_LABELS if n != "seed"}
     least, most = LIMITS.seed
+    seed = settings.get("seed")
     first = random.randint(least, most) if seed in (None, "") else _seed(seed)
-    common = {
-        "prompt": prompt(prompt_text),
-        "negative_prompt": text("negative_prompt", negative_prompt) or None,
-        "guidance_scale": number("guidance_scale", guidance_scale),
-        "num_inference_steps": whole_number("num_inference_steps", num_inference_steps),
-        "scheduler": None if scheduler is None else choice("scheduler", scheduler, SCHEDULERS),
-    }
     span = most - least + 1
-    seeds = (least + (first - least + i) % span for i in range(whole_number("images", images)))
+    seeds = (least + (first - least + i) % span for i in range(number("images", images)))
     return [Cell(seed=seed, **common) for seed in seeds]
 
 
@@ -183,9 +176,9 @@ def axis_values(name: object, values: object, field: str = "row_values") -> tupl
 
     Among negative prompts, "none" is the empty one. `field` is where the page has the values.
     """
-    name = choice("axis", name, AXIS_NAMES)
+    name = choice("axis", name, SETTING_LABELS)
     try:
-        written = text(f"The values of {AXIS_NAMES[name]}", values, LIMITS.axis_text)
+        written = text(f"The values of {SETTING_LABELS[name]}", values, LIMITS.axis_text)
         is_prompt = name in ("prompt", "negative_prompt")
         parts = written.splitlines() if is_prompt else written.replace(",", "\n").splitlines()
         parts = [part.strip() for part in parts if part.strip()]
@@ -193,10 +186,10 @@ def axis_values(name: object, values: object, field: str = "row_values") -> tupl
     except Invalid as error:
         raise Invalid(str(error), field) from None
     if not found:
-        raise Invalid(f"The axis {AXIS_NAMES[name]} has no values: write some.", field)
+        raise Invalid(f"The axis {SETTING_LABELS[name]} has no values: write some.", field)
     if len(found) > LIMITS.axis_values:
         raise Invalid(
-            f"An axis may have {LIMITS.axis_values} values; {AXIS_NAMES[name]} has {len(found)}.",
+            f"An axis may have {LIMITS.axis_values} values; {_label(name)} has {len(found)}.",
             field,
         )
     return found
@@ -216,9 +209,11 @@ def sweep(axes: dict[str, tuple], fixed: dict[str, object]) -> tuple[plans.Axes,
 
 def uploaded_image(path: object) -> Image.Image:
     """An uploaded PNG, JPEG or WebP picture, loaded, upright, in RGB and on white."""
+    if not path:
+        raise Invalid("Choose a picture of your album, or upload one.", "upload")
     side = LIMITS.upload_side
     try:
-        image = from_bytes(_uploaded(path), side * side)
+        image = from_bytes(_uploaded(path, "upload"), side * side)
     except ValueError as error:
         raise Invalid(f"This picture {error}.", "upload") from None
     if max(image.size) > side:
@@ -230,9 +225,8 @@ def uploaded_image(path: object) -> Image.Image:
 def uploaded_settings(path: object) -> dict[str, object]:
     """The settings inside an uploaded PNG, not checked yet."""
     content, settings = _uploaded(path, "again"), None
-    if content.startswith(PNG_BEGINS):
-        with suppress(Exception):  # a damaged file makes Pillow raise a dozen unrelated classes
-            settings = _settings_in(content)
+    with suppress(Exception):  # a damaged file makes Pillow raise a dozen unrelated classes
+        settings = _settings_in(content)
     if not isinstance(settings, dict):
         raise Invalid(
             "This file holds no settings. Choose a PNG that this app made; many programs drop the "
@@ -243,17 +237,18 @@ def uploaded_settings(path: object) -> dict[str, object]:
 
 
 def _settings_in(content: bytes) -> object:
-    """Our own settings in a PNG, or else those that another program wrote."""
+    """Our own settings in a PNG, or else those that another program wrote.
+
+    Only its texts are read, which the reader of pictures leaves out; no pixel is decoded.
+    """
     with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
         if SETTINGS_KEY in image.info:
             return json.loads(image.info[SETTINGS_KEY])
         return settings_of_parameters(image.info[PARAMETERS_KEY])
 
 
-def _uploaded(path: object, field: str = "upload") -> bytes:
+def _uploaded(path: object, field: str) -> bytes:
     """What was uploaded, not looked at yet."""
-    if not path:
-        raise Invalid("There is no picture yet: choose one.", field)
     try:
         content = Path(str(path)).read_bytes()
     except OSError:  # gradio removes uploads after some time
@@ -267,23 +262,22 @@ def _seed(value: object) -> int:
     """The page sends a text, since it can be empty; programs send a number."""
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         value = int(value.strip()[:10])
-    return whole_number("seed", value)
+    return number("seed", value)
 
 
 def _axis_value(name: str, part: str) -> object:
     if name == "negative_prompt" and part.lower() == NONE:
         return None
-    if name in ("prompt", "negative_prompt"):
-        return text(name, part)
     if name == "scheduler":
-        return choice("scheduler", part.lower(), SCHEDULERS)
-    try:
-        value = float(part)
-    except ValueError:
-        raise Invalid(
-            f"The values of {AXIS_NAMES[name]} must be numbers with commas between them."
-        ) from None
-    return number(name, value) if name == "guidance_scale" else whole_number(name, value)
+        part = part.lower()
+    if name not in ("prompt", "negative_prompt", "scheduler"):
+        try:
+            part = float(part)
+        except ValueError:
+            raise Invalid(
+                f"The values of {SETTING_LABELS[name]} must be numbers with commas between them."
+            ) from None
+    return setting(name, part)
 
 
 def _label(name: str) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import gradio as gr
 from PIL import Image
 
-from helpers.app.album import Made
-from helpers.app.limits import AXIS_NAMES
+from helpers.app.album import AlbumPicture
+from helpers.app.limits import SETTING_LABELS
 from helpers.app.queue import JobProgress, PictureProgress
 from helpers.feedback.store import RatedPicture
 from helpers.pictures.files import alt_text
@@ -29,7 +29,7 @@ ON_CLICK = """element.addEventListener("click", event => {
         trigger("click", {do: button.dataset.do, id: button.dataset.id});
 });"""
 CHOOSING = ON_CLICK % '["choose"]'
-KEEPING = ON_CLICK % '["favourite", "delete"]'
+KEEPING = ON_CLICK % '["favorite", "delete"]'
 HIDING = ON_CLICK % '["hide", "show"]'
 
 
@@ -121,7 +121,7 @@ ACTIONS = {
     "choose": "Choose",
     "hide": "Hide",
     "show": "Show again",
-    "favourite": "Favorite",
+    "favorite": "Favorite",
     "delete": "Delete",
 }
 """What the buttons of a picture are called; `pages.actions` says what they do."""
@@ -131,7 +131,7 @@ DRAWN_ACTIONS = ("improve", "change", "rate", "seed")
 
 
 @dataclass(frozen=True)
-class Shown:
+class PictureView:
     """A picture as a page shows it.
 
     Attributes:
@@ -140,7 +140,7 @@ class Shown:
         caption: What made it; under the picture.
         alt: What a person hears who does not see it.
         actions: Of `ACTIONS`.
-        is_favourite: Whether its visitor marked it.
+        is_favorite: Whether its visitor marked it.
         download: Whether its file is offered.
     """
 
@@ -149,27 +149,27 @@ class Shown:
     caption: str
     alt: str
     actions: tuple[str, ...] = ()
-    is_favourite: bool = False
+    is_favorite: bool = False
     download: bool = True
 
 
-def made_picture(made: Made, actions: Collection[str] | None = None) -> Shown:
+def album_view(made: AlbumPicture, actions: Collection[str] | None = None) -> PictureView:
     """A picture of an album, with the buttons that its kind has."""
     if actions is None:
         actions = DRAWN_ACTIONS if made.kind == "drawn" else ()
     alt = made.caption if made.kind == "sweep" else alt_text(made.settings)
-    return Shown(made.id, made.url, made.caption, alt, tuple(actions), made.is_favourite)
+    return PictureView(made.id, made.url, made.caption, alt, tuple(actions), made.is_favorite)
 
 
-def class_picture(picture: RatedPicture, actions: Collection[str] = ()) -> Shown:
+def class_view(picture: RatedPicture, actions: Collection[str] = ()) -> PictureView:
     """A picture of the class, and how the votes are."""
     first = picture.ratings[0]
     caption = f"{picture.ups} up, {picture.downs} down · {first.prompt}"
     alt = alt_text({"prompt": first.prompt} | first.settings)
-    return Shown(picture.id, f"/class/{picture.id}.png", caption, alt, tuple(actions))
+    return PictureView(picture.id, f"/class/{picture.id}.png", caption, alt, tuple(actions))
 
 
-def cards(pictures: Sequence[Shown], empty: str = "", label: str = "Pictures") -> str:
+def cards(pictures: Sequence[PictureView], empty: str = "", label: str = "Pictures") -> str:
     """Pictures side by side, each with its buttons; `empty` is HTML for where there are none."""
     if not pictures:
         return empty
@@ -179,7 +179,7 @@ def cards(pictures: Sequence[Shown], empty: str = "", label: str = "Pictures") -
     return f'<ul class="album-cards" aria-label="{html.escape(label)}">{items}</ul>'
 
 
-def thumbnails(pictures: Sequence[Shown], chosen: str | None, empty: str = "") -> str:
+def thumbnails(pictures: Sequence[PictureView], chosen: str | None, empty: str = "") -> str:
     """Small pictures to choose one from."""
     if not pictures:
         return empty
@@ -192,7 +192,7 @@ def thumbnails(pictures: Sequence[Shown], chosen: str | None, empty: str = "") -
     return f'<ul class="thumbnails" aria-label="Pictures to choose from">{items}</ul>'
 
 
-def large(picture: Shown | None, empty: str = "") -> str:
+def large(picture: PictureView | None, empty: str = "") -> str:
     """One picture that something is done with."""
     if picture is None:
         return empty
@@ -230,7 +230,7 @@ def empty(told: str, prompts: Sequence[str] = ()) -> str:
     return f'<div class="nothing"><p>{html.escape(told)}</p>{buttons}</div>'
 
 
-def _opened(picture: Shown) -> str:
+def _opened(picture: PictureView) -> str:
     """The picture as a button that opens it large, in a dialog that app.js builds."""
     actions = " ".join(picture.actions)
     return (
@@ -241,17 +241,17 @@ def _opened(picture: Shown) -> str:
     )
 
 
-def _caption(picture: Shown) -> str:
+def _caption(picture: PictureView) -> str:
     return f'<p class="caption">{html.escape(picture.caption)}</p>'
 
 
-def _buttons(picture: Shown) -> str:
+def _buttons(picture: PictureView) -> str:
     about = html.escape(picture.caption)
     buttons = "".join(
         f'<button type="button" class="button" data-do="{action}" data-id="{picture.id}"'
         + (
-            f' aria-pressed="{"true" if picture.is_favourite else "false"}"'
-            if action == "favourite"
+            f' aria-pressed="{"true" if picture.is_favorite else "false"}"'
+            if action == "favorite"
             else ""
         )
         + f' aria-label="{ACTIONS[action]}: {about}">{ACTIONS[action]}</button>'
@@ -268,7 +268,7 @@ def _buttons(picture: Shown) -> str:
 # --- Sweeps
 
 
-def sweep_table(axes: Axes, shown: dict[tuple, Shown], errors: dict[tuple, str]) -> str:
+def sweep_table(axes: Axes, shown: dict[tuple, PictureView], errors: dict[tuple, str]) -> str:
     """A sweep of two axes as a table with headings; what is not there yet is an empty field.
 
     `shown` has each finished picture by its position, `errors` what went wrong.
@@ -279,7 +279,7 @@ def sweep_table(axes: Axes, shown: dict[tuple, Shown], errors: dict[tuple, str])
     for row in rows:
         fields = "".join(f"<td>{_field((row, column), shown, errors)}</td>" for column in columns)
         lines.append(f'<tr><th scope="row">{_value(row)}</th>{fields}</tr>')
-    caption = f"Rows: {AXIS_NAMES[rows_name]}. Columns: {AXIS_NAMES[columns_name]}."
+    caption = f"Rows: {SETTING_LABELS[rows_name]}. Columns: {SETTING_LABELS[columns_name]}."
     return (
         f'<div class="sweep" tabindex="0" role="region" aria-label="The sweep"><table>'
         f"<caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead>"

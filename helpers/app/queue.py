@@ -25,6 +25,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import torch
 from PIL import Image
 
 from helpers.models.fingerprint import model_fingerprint
@@ -43,7 +44,7 @@ USER_CAPACITY = 80
 ADDRESS_SHARE = 0.5
 """Of the capacity, for the users of one network address together."""
 
-PATIENCE = 30.0
+IDLE_SECONDS = 30.0
 """Seconds without a question after which a job counts as abandoned."""
 
 POLL = 0.2
@@ -168,7 +169,7 @@ class Engine:
         pipes: The models, by name. Their weights must not change while the engine works.
         max_rows: U-Net rows a call, for all users together.
         capacity, user_capacity: Pictures that may wait in all, and of one user.
-        patience: Seconds without `progress`, `wait` or `follow` until a job is abandoned.
+        idle_seconds: Seconds without `progress`, `wait` or `follow` until a job is abandoned.
         fast: As in `Denoiser`.
     """
 
@@ -178,7 +179,7 @@ class Engine:
         max_rows: int = MAX_ROWS,
         capacity: int = CAPACITY,
         user_capacity: int = USER_CAPACITY,
-        patience: float = PATIENCE,
+        idle_seconds: float = IDLE_SECONDS,
         fast: bool = False,
     ):
         if not pipes:
@@ -188,7 +189,7 @@ class Engine:
         self.max_rows = max_rows
         self.capacity = capacity
         self.user_capacity = user_capacity
-        self.patience = patience
+        self.idle_seconds = idle_seconds
         self._denoisers = {
             name: Denoiser(pipe, max_rows=max_rows, order="oldest", fast=fast)
             for name, pipe in pipes.items()
@@ -406,7 +407,7 @@ class Engine:
     def _drop_abandoned(self) -> None:
         waiting = {job for line in self._waiting.values() for job, _ in line}
         for job in waiting | {job for job, _ in self._running}:
-            if time.monotonic() - job.asked > self.patience:
+            if time.monotonic() - job.asked > self.idle_seconds:
                 job.stopped = True
                 self._leave(job)
 
@@ -442,7 +443,7 @@ class Engine:
         job.trajectories[index] = trajectory
         self._running.append((job, trajectory))
 
-    def _preview(self, job: Job, index: int, trajectory: Trajectory, latents) -> None:
+    def _preview(self, job: Job, index: int, trajectory: Trajectory, latents: torch.Tensor) -> None:
         if (
             len(self._running) > PREVIEWED_TOGETHER
             or trajectory.evaluations == trajectory.total_evaluations

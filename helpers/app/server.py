@@ -1,21 +1,22 @@
 """The pages together, and the server that shows them."""
 
 import html
-import re
 import secrets
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import fastapi
 import gradio as gr
-from fastapi.responses import FileResponse, JSONResponse, Response
 from gradio import networking
-from starlette.background import BackgroundTask
+from gradio.block_function import BlockFunction
 
 from helpers.app.access import UPLOAD, AccessControl
 from helpers.app.answers import connect
 from helpers.app.limits import LIMITS
 from helpers.app.pages import actions, album, change, explore, faces, generate, rate, teacher
+from helpers.app.picture_routes import PictureRoutes
 from helpers.app.studio import Studio
+from helpers.app.theme import theme
 from helpers.base.web_guard import Guard
 from helpers.faces.service.web_server import WebServer
 
@@ -31,24 +32,26 @@ BODY = 200_000
 class StudioBlocks(gr.Blocks):
     """Gradio's app, which refuses what does not fit with a sentence."""
 
-    async def preprocess_data(self, block_fn, inputs, state, explicit_call=False):
+    async def preprocess_data(
+        self, block_fn: BlockFunction, inputs: list, state: object, explicit_call: bool = False
+    ) -> list:
         names = [getattr(block, "label", None) or "a value" for block in block_fn.inputs]
         if len(inputs) < len(names):
             raise _refused(
                 f"/{block_fn.api_name} takes {len(names)} values, and got {len(inputs)}. "
                 f"It lacks: {', '.join(names[len(inputs) :])}."
             )
-        for block, value in zip(block_fn.inputs, inputs, strict=False):
-            _check_files(block, value)
         try:
+            for block, value in zip(block_fn.inputs, inputs, strict=False):
+                _check_files(block, value)
             return await super().preprocess_data(block_fn, inputs, state, explicit_call)
         except gr.Error:
             raise
-        except Exception as error:  # gradio's own checks: it raises a dozen unrelated classes
+        except Exception as error:  # gradio's own checks raise a dozen unrelated classes
             raise _refused("A value of this request is not of the right kind.") from error
 
 
-def _check_files(block, value: object) -> None:
+def _check_files(block: gr.blocks.Block, value: object) -> None:
     """Refuse a file that was not uploaded: gradio would fetch it, or look for it here."""
     values = value if isinstance(value, list) else [value]
     for one in values:
@@ -57,11 +60,12 @@ def _check_files(block, value: object) -> None:
         path = one["path"]
         if not isinstance(block, gr.File) or not isinstance(path, str):
             raise _refused(f"{block.label or 'This value'} is not a file.")
-        if "://" in path:
-            raise _refused("The picture must be uploaded; an address is not fetched.")
         uploads = Path(gr.utils.get_upload_folder()).resolve()
         if not Path(path).resolve().is_relative_to(uploads):
-            raise _refused("The picture must be uploaded; no other file is read.")
+            raise _refused(
+                "The picture must be uploaded; an address is not fetched, and no other file is "
+                "read."
+            )
 
 
 def _refused(sentence: str) -> gr.Error:
@@ -94,10 +98,6 @@ def build(studio: Studio) -> gr.Blocks:
                 teacher.build(studio, for_teacher)
         actions.build(studio, tabs, generating, changing, improving, rating)
 
-        def leave(request: gr.Request) -> None:
-            visitor = studio.visitors.of(request)
-            studio.engine.stop_user(visitor.id, visitor.session)
-
         connect(
             studio,
             blocks.load,
@@ -107,7 +107,7 @@ def build(studio: Studio) -> gr.Blocks:
             page=generate.PAGE,
             api_visibility="private",
         )
-        blocks.unload(leave)
+        blocks.unload(studio.stop_window)
         wake = gr.Button("Wake", elem_id="wake", elem_classes="listener")  # app.js says what for
         wake.click(lambda: None, show_progress="hidden", api_visibility="private")
     for block in blocks.blocks.values():
@@ -117,13 +117,13 @@ def build(studio: Studio) -> gr.Blocks:
     return blocks.queue(max_size=None, api_open=False, default_concurrency_limit=None)
 
 
-def opened(studio: Studio, request: gr.Request):
+def opened(studio: Studio, request: gr.Request) -> tuple[str, gr.Tab]:
     """What a visitor finds on opening the app: the latest pictures, and the Teacher's tab."""
     visitor = studio.visitors.of(request)
     return generate.latest(studio, visitor.id), gr.Tab(visible=visitor.is_teacher)
 
 
-def _take_values_as_they_come(block) -> None:
+def _take_values_as_they_come(block: gr.blocks.Block) -> None:
     """`limits` checks all values, with a better message than that of the component."""
     if isinstance(block, gr.File):
         block.preprocess = lambda sent: sent.path if sent else None
@@ -131,52 +131,14 @@ def _take_values_as_they_come(block) -> None:
         block.preprocess = lambda sent: sent
 
 
-def theme() -> gr.themes.Base:
-    """Calm colors; the fonts are those of the computer that shows the page."""
-    fonts = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.teal,
-        neutral_hue=gr.themes.colors.stone,
-        font=fonts,
-        font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
-        radius_size=gr.themes.sizes.radius_md,
-    ).set(
-        body_background_fill="*neutral_50",
-        body_background_fill_dark="*neutral_950",
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_700",
-        button_primary_background_fill_hover_dark="*primary_800",
-        button_primary_text_color="white",
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_300",
-        block_label_text_color="*neutral_700",
-        block_title_text_color="*neutral_700",
-        block_title_text_color_dark="*neutral_200",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_300",
-        # 3 to 1 against the page, as WCAG 2.2 asks for the border of a field (1.4.11).
-        input_border_width="1px",
-        input_border_width_dark="1px",
-        input_border_color="*neutral_500",
-        input_border_color_dark="*neutral_400",
-        checkbox_border_color="*neutral_500",
-        checkbox_border_color_dark="*neutral_400",
-        checkbox_border_color_selected="*primary_700",
-        checkbox_border_color_selected_dark="*primary_300",
-        checkbox_background_color_selected="*primary_700",
-        checkbox_background_color_selected_dark="*primary_700",
-        input_placeholder_color="*neutral_600",
-        input_placeholder_color_dark="*neutral_300",
-    )
-
-
-def build_app(studio: Studio, password: str | None = None, names=tuple) -> fastapi.FastAPI:
+def build_app(
+    studio: Studio, password: str | None = None, names: Callable[[], Collection[str]] = tuple
+) -> fastapi.FastAPI:
     """The pages and the pictures as one web application, behind the guard and the password."""
     app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(AccessControl, visitors=studio.visitors, password=password)
     app.add_middleware(Guard, max_bytes=_most_bytes, names=names)
-    _add_picture_routes(app, studio)
+    PictureRoutes(studio).add_to(app)
     blocks = build(studio)
     # Gradio looks at the paths in a call only if this is set, which launch() does and
     # mount_gradio_app() forgets: any file of the host could be named as an input.
@@ -202,48 +164,6 @@ def build_app(studio: Studio, password: str | None = None, names=tuple) -> fasta
 
 def _most_bytes(path: str) -> int:
     return LIMITS.upload + 10_000 if path.startswith(UPLOAD) else BODY
-
-
-def _add_picture_routes(app: fastapi.FastAPI, studio: Studio) -> None:
-    """The files of pictures: gradio would copy each for every page that shows it."""
-
-    def visitor(request: fastapi.Request):
-        token = studio.visitors.token_in(request.headers)
-        return token, studio.visitors.session(token)
-
-    @app.get("/pictures/{id}.png")
-    def picture(id: str, download: str | None = None) -> Response:
-        made = studio.album.get(id)  # whoever knows the id has been shown the picture
-        return _png(made.path if made else None, made.path.name if made else "", download)
-
-    @app.get("/class/{id}.png")
-    def class_picture(request: fastapi.Request, id: str, download: str | None = None) -> Response:
-        found = studio.feedback.find(id)
-        if found is None and (known := visitor(request)[1]) and known.is_teacher:
-            found = studio.feedback.find(id, hidden=True)
-        return _png(found.path if found else None, f"{id}.png", download)
-
-    @app.get("/album.zip")
-    def whole_album(request: fastapi.Request) -> Response:
-        token, known = visitor(request)
-        if not known or not studio.album.of(token):
-            return JSONResponse({"detail": "Your album is empty."}, 404)
-        path = studio.album.zip(token)
-        return FileResponse(path, filename="stickers.zip", background=BackgroundTask(path.unlink))
-
-
-def _png(path: Path | None, name: str, download: str | None) -> Response:
-    try:
-        content = path.read_bytes() if path else None
-    except OSError:  # deleted meanwhile
-        content = None
-    if content is None:
-        return JSONResponse({"detail": "This picture is not here any more."}, 404)
-    headers = {"cache-control": "private, max-age=3600", "x-content-type-options": "nosniff"}
-    if download is not None:
-        plain = re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)
-        headers["content-disposition"] = f'attachment; filename="{plain}"'
-    return Response(content, media_type="image/png", headers=headers)
 
 
 class AppServer(WebServer):
@@ -303,7 +223,7 @@ class AppServer(WebServer):
             print(f"No public address: {error}")
 
 
-def serve(studio: Studio, **options) -> None:
+def serve(studio: Studio, **options: object) -> None:
     """Show the app until it is interrupted; `options` are those of `AppServer`."""
     with AppServer(studio, **options) as server:
         print(about(server), flush=True)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import gradio as gr
+
 from helpers.app.album import Album
 from helpers.app.queue import Engine
 from helpers.app.visitors import Visitors
@@ -37,6 +39,11 @@ class Studio:
         """The LoRAs that can be put on top of a model."""
         begin = f"{model}{WITH}"
         return [n.removeprefix(begin) for n in self.engine.pipes if n.startswith(begin)]
+
+    def stop_window(self, request: gr.Request) -> None:
+        """Give up what a window of the visitor asked for."""
+        visitor = self.visitors.of(request)
+        self.engine.stop_user(visitor.id, visitor.session)
 
     def close(self) -> None:
         self.engine.shutdown()

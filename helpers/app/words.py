@@ -4,10 +4,11 @@ import html
 
 from helpers.models.catalogue import MODELS
 from helpers.models.tokens import prompt_tokens
+from helpers.sampling.stages import Pipeline
 from helpers.vocabulary import unknown_words
 
 
-def note(pipe, model: str, prompt: str) -> str:
+def note(pipe: Pipeline, model: str, prompt: str) -> str:
     """A line below the prompt: the count, and a sentence for what is not read as written."""
     read, most, cut = tokens_of(pipe, prompt)
     told = [f"{read} of {most} tokens"]
@@ -20,7 +21,7 @@ def note(pipe, model: str, prompt: str) -> str:
     return f'<p class="words">{". ".join(told)}</p>'
 
 
-def tokens_of(pipe, prompt: str) -> tuple[int, int, str]:
+def tokens_of(pipe: Pipeline, prompt: str) -> tuple[int, int, str]:
     """Tokens of a prompt, tokens that the model reads, and the part that is beyond these.
 
     The start token and the end token are not counted.

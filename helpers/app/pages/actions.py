@@ -27,22 +27,19 @@ def build(
 ) -> None:
     """Connect the actions of all pictures, present and to come."""
     listener = gr.HTML(js_on_load=LISTENS, elem_classes="listener")
-    settings = generating.settings
     outputs = [
         tabs,
-        settings.prompt,
-        settings.seed,
+        generating.controls.prompt,
+        generating.controls.seed,
         *changing.views,
         *improving.views,
         rating.which,
-        rating.chosen,
-        rating.shown,
-        rating.pictures,
+        *rating.views,
     ]
     connect(studio, listener.click, act, None, outputs, page="generate", api_visibility="private")
 
 
-def act(studio: Studio, event: gr.EventData, request: gr.Request):
+def act(studio: Studio, event: gr.EventData, request: gr.Request) -> list[object]:
     """Do what a picture's button says: open a page with this picture, or take over its seed."""
     action, id = markup.clicked(event)
     prompt, seed, page = gr.skip(), gr.skip(), "generate"

@@ -27,12 +27,14 @@ def build(studio: Studio, tab: gr.Tab) -> None:
     connect(studio, pictures.click, change, only, [pictures, note], **private)
 
 
-def fill(studio: Studio, only, request: gr.Request):
+def fill(studio: Studio, only: object, request: gr.Request) -> tuple[str, str]:
     """The album as it is now."""
     return shown(studio, studio.visitors.of(request).id, bool(only)), ""
 
 
-def change(studio: Studio, only, event: gr.EventData, request: gr.Request):
+def change(
+    studio: Studio, only: object, event: gr.EventData, request: gr.Request
+) -> tuple[str, str]:
     """Mark a picture as a favorite or not, or delete it."""
     user = studio.visitors.of(request).id
     action, id = markup.clicked(event)
@@ -40,17 +42,17 @@ def change(studio: Studio, only, event: gr.EventData, request: gr.Request):
         studio.album.delete(user, id)
         return shown(studio, user, bool(only)), markup.note("The picture is deleted.")
     made = studio.album.find(user, id)
-    made.is_favourite = not made.is_favourite
+    made.is_favorite = not made.is_favorite
     return shown(studio, user, bool(only)), ""
 
 
-def shown(studio: Studio, user: str, favourites_only: bool) -> str:
+def shown(studio: Studio, user: str, favorites_only: bool) -> str:
     """All pictures of a visitor, or the favorites."""
-    made = [m for m in studio.album.of(user) if m.is_favourite or not favourites_only]
+    made = [m for m in studio.album.of(user) if m.is_favorite or not favorites_only]
     cards = [
-        markup.made_picture(
+        markup.album_view(
             one,
-            (*(markup.DRAWN_ACTIONS if one.kind == "drawn" else ()), "favourite", "delete"),
+            (*(markup.DRAWN_ACTIONS if one.kind == "drawn" else ()), "favorite", "delete"),
         )
         for one in made
     ]

@@ -1,5 +1,6 @@
 """The Change page: image-to-image, a picture and a prompt that make new pictures."""
 
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 
 import gradio as gr
@@ -12,7 +13,7 @@ from helpers.app.limits import LIMITS
 from helpers.app.pages import chooser
 from helpers.app.pages.chooser import Chooser
 from helpers.app.pages.controls import (
-    Asked,
+    Controls,
     asked_for,
     draw_row,
     further_controls,
@@ -46,7 +47,7 @@ def build(studio: Studio, tab: gr.Tab) -> Chooser:
             images, run, stop = draw_row(f"{PAGE}-")
             found = chooser.choices(studio, PAGE, tab, chosen, shown)
             with gr.Accordion("More settings", open=False):
-                settings = further_controls(studio, PAGE, prompt, counted)
+                controls = further_controls(studio, PAGE, prompt, counted)
         with gr.Column(scale=3, min_width=300, elem_classes="results"):
             gr.HTML(markup.heading("Changed pictures"))
             status = gr.HTML(elem_id="change-status", elem_classes="live")
@@ -56,7 +57,7 @@ def build(studio: Studio, tab: gr.Tab) -> Chooser:
         studio,
         [run.click, prompt.submit],
         change,
-        [found.chosen, found.upload, strength, *settings.all, images],
+        [found.chosen, found.upload, strength, *controls.all, images],
         [status, pictures, files],
         page=PAGE,
         note=status,
@@ -69,10 +70,16 @@ def build(studio: Studio, tab: gr.Tab) -> Chooser:
 
 
 async def change(
-    studio: Studio, picture, upload, strength, asked: Asked, images, request: gr.Request
-):
+    studio: Studio,
+    picture: object,
+    upload: object,
+    strength: object,
+    values: Controls,
+    images: object,
+    request: gr.Request,
+) -> AsyncIterator[Sequence[object]]:
     """Draw from a picture; for programs, the last of the three results lists what was drawn."""
-    name, cells = asked_for(studio, asked, images)
+    name, cells = asked_for(studio, values, images)
     share = limits.strength(strength, cells[0].num_inference_steps)
     visitor = studio.visitors.of(request)
     _, image = await in_thread(chooser.wanted, studio, visitor.id, picture, upload)

@@ -6,9 +6,8 @@ import gradio as gr
 from PIL import Image
 
 from helpers.app import limits, markup
-from helpers.app.album import Made
+from helpers.app.album import AlbumPicture
 from helpers.app.answers import connect
-from helpers.app.limits import Invalid
 from helpers.app.studio import Studio
 
 EMPTY = "Choose a picture of your album below, or upload one."
@@ -53,46 +52,46 @@ def choices(studio: Studio, page: str, tab: gr.Tab, chosen: gr.Textbox, shown: g
     return found
 
 
-def views_of(studio: Studio, user: str, id: str | None) -> list:
+def views_of(studio: Studio, user: str, id: object) -> list[object]:
     """The id of the chosen picture, that picture large, and all that could be chosen."""
     mine = [one for one in studio.album.of(user) if one.kind == "drawn"]
     found = next((one for one in mine if one.id == id), None)
-    pictures = [markup.made_picture(one) for one in mine]
+    pictures = [markup.album_view(one) for one in mine]
     return [
         found.id if found else None,
-        markup.large(markup.made_picture(found) if found else None, markup.empty(EMPTY)),
+        markup.large(markup.album_view(found) if found else None, markup.empty(EMPTY)),
         markup.thumbnails(
             pictures, id, markup.empty("Your album is empty: draw a picture on the first page.")
         ),
     ]
 
 
-def fill(studio: Studio, chosen, request: gr.Request):
+def fill(studio: Studio, chosen: object, request: gr.Request) -> list[object]:
     """When the page is opened: what was chosen is kept, if it is still there."""
     found, shown, album = views_of(studio, studio.visitors.of(request).id, chosen)
-    return found, shown if chosen else gr.skip(), album  # an upload stays in sight
+    return [found, shown if chosen else gr.skip(), album]  # an upload stays in sight
 
 
-def choose(studio: Studio, event: gr.EventData, request: gr.Request):
+def choose(studio: Studio, event: gr.EventData, request: gr.Request) -> list[object]:
     """A click on a picture of the album."""
     user = studio.visitors.of(request).id
     return views_of(studio, user, studio.album.find(user, markup.clicked(event)[1]).id)
 
 
-def take_upload(studio: Studio, upload):
+def take_upload(studio: Studio, upload: object) -> tuple[object, object]:
     """A picture was uploaded, or taken away again."""
     if not upload:
         return gr.skip(), gr.skip()
     image = limits.uploaded_image(upload)
     about = f"your upload, {image.width} x {image.height} pixels"
-    return None, markup.large(markup.Shown("", markup.data_uri(image), about, "Your upload"))
+    return None, markup.large(markup.PictureView("", markup.data_uri(image), about, "Your upload"))
 
 
-def wanted(studio: Studio, user: str, picture, upload) -> tuple[Made | None, Image.Image]:
+def wanted(
+    studio: Studio, user: str, picture: object, upload: object
+) -> tuple[AlbumPicture | None, Image.Image]:
     """The picture that is meant: of the album, or else the uploaded one."""
     if picture:
         made = studio.album.find(user, picture)
         return made, made.image()
-    if not upload:
-        raise Invalid("Choose a picture of your album, or upload one.", "upload")
     return None, limits.uploaded_image(upload)

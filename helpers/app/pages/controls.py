@@ -22,8 +22,11 @@ PRESETS = {NO_STYLE: "{prompt}"} | {style: f"{{prompt}}, {style} style" for styl
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The values of the controls as they come, not checked yet, in the order of `Settings`."""
+class Controls:
+    """One thing for each control: the component, or the value that it sends, not checked yet.
+
+    The API takes the values in this order. Whatever has the name of a setting of a `Cell` is one.
+    """
 
     prompt: object
     negative_prompt: object
@@ -35,23 +38,8 @@ class Asked:
     seed: object
     scheduler: object
 
-
-@dataclass
-class Settings:
-    """The controls, in the order in which the API takes their values."""
-
-    prompt: gr.Textbox
-    negative_prompt: gr.Textbox
-    style: gr.Dropdown
-    model: gr.Dropdown
-    lora: gr.Dropdown
-    guidance_scale: gr.Slider
-    num_inference_steps: gr.Slider
-    seed: gr.Textbox
-    scheduler: gr.Dropdown
-
     @property
-    def all(self) -> list[gr.components.Component]:
+    def all(self) -> list[object]:
         return [getattr(self, field.name) for field in fields(self)]
 
 
@@ -89,14 +77,13 @@ def draw_row(begin: str = "") -> tuple[gr.Slider, gr.Button, gr.Button]:
     return images, run, stop
 
 
-def stop_all(studio: Studio, request: gr.Request):
+def stop_all(studio: Studio, request: gr.Request) -> object:
     """Give up what this window asked for; its own handler tells so."""
-    visitor = studio.visitors.of(request)
-    studio.engine.stop_user(visitor.id, visitor.session)
+    studio.stop_window(request)
     return gr.skip()
 
 
-def further_controls(studio: Studio, page: str, prompt: gr.Textbox, counted: gr.HTML) -> Settings:
+def further_controls(studio: Studio, page: str, prompt: gr.Textbox, counted: gr.HTML) -> Controls:
     """Everything but the prompt, one below the other; `page` begins their ids."""
     first = studio.models[0]
     negative_prompt = gr.Textbox(
@@ -113,6 +100,31 @@ def further_controls(studio: Studio, page: str, prompt: gr.Textbox, counted: gr.
         info="Is added to the prompt",
         elem_id=f"{page}-style",
     )
+    model, lora = _model_and_lora(studio, page, first)
+    guidance_scale, num_inference_steps = _guidance_and_steps(page, first)
+    seed = _seed_box(page)
+    scheduler = gr.Dropdown(
+        [OWN_SCHEDULER, *SCHEDULERS],
+        value=OWN_SCHEDULER,
+        label="Scheduler",
+        elem_id=f"{page}-scheduler",
+    )
+    controls = Controls(
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        style=style,
+        model=model,
+        lora=lora,
+        guidance_scale=guidance_scale,
+        num_inference_steps=num_inference_steps,
+        seed=seed,
+        scheduler=scheduler,
+    )
+    _connect(studio, page, controls, counted)
+    return controls
+
+
+def _model_and_lora(studio: Studio, page: str, first: str) -> tuple[gr.Dropdown, gr.Dropdown]:
     model = gr.Dropdown(studio.models, value=first, label="Model", elem_id=f"{page}-model")
     loras = studio.loras(first)
     lora = gr.Dropdown(
@@ -123,7 +135,11 @@ def further_controls(studio: Studio, page: str, prompt: gr.Textbox, counted: gr.
         visible=bool(loras),
         elem_id=f"{page}-lora",
     )
-    guidance_scale, num_inference_steps = starting_values(first)
+    return model, lora
+
+
+def _guidance_and_steps(page: str, model: str) -> tuple[gr.Slider, gr.Slider]:
+    guidance_scale, num_inference_steps = starting_values(model)
     guidance = gr.Slider(
         *LIMITS.guidance_scale,
         value=guidance_scale,
@@ -140,16 +156,7 @@ def further_controls(studio: Studio, page: str, prompt: gr.Textbox, counted: gr.
         info="More steps take longer",
         elem_id=f"{page}-num-inference-steps",
     )
-    seed = _seed_box(page)
-    scheduler = gr.Dropdown(
-        [OWN_SCHEDULER, *SCHEDULERS],
-        value=OWN_SCHEDULER,
-        label="Scheduler",
-        elem_id=f"{page}-scheduler",
-    )
-    found = Settings(prompt, negative_prompt, style, model, lora, guidance, steps, seed, scheduler)
-    _connect(studio, page, found, counted)
-    return found
+    return guidance, steps
 
 
 def _seed_box(page: str) -> gr.Textbox:
@@ -169,7 +176,7 @@ def _seed_box(page: str) -> gr.Textbox:
     return seed
 
 
-def _connect(studio: Studio, page: str, controls: Settings, counted: gr.HTML) -> None:
+def _connect(studio: Studio, page: str, controls: Controls, counted: gr.HTML) -> None:
     connect(
         studio,
         controls.model.input,
@@ -192,7 +199,7 @@ def _connect(studio: Studio, page: str, controls: Settings, counted: gr.HTML) ->
     )
 
 
-def model_chosen(studio: Studio, model):
+def model_chosen(studio: Studio, model: object) -> tuple[float, int, gr.Dropdown]:
     """Each model begins with the guidance and the steps that suit it, and has its own LoRAs."""
     limits.choice("model", model, studio.models)
     guidance_scale, num_inference_steps = starting_values(model)
@@ -201,7 +208,7 @@ def model_chosen(studio: Studio, model):
     return guidance_scale, num_inference_steps, lora
 
 
-def count_words(studio: Studio, prompt, style, model) -> str:
+def count_words(studio: Studio, prompt: object, style: object, model: object) -> str:
     limits.choice("model", model, studio.models)
     shown = limits.text("prompt", prompt)
     written = PRESETS[limits.choice("style", style, PRESETS)].replace("{prompt}", shown)
@@ -214,18 +221,27 @@ def starting_values(model: str) -> tuple[float, int]:
     return values["guidance_scale"], values["num_inference_steps"]
 
 
-def asked_for(studio: Studio, asked: Asked, images: object = 1) -> tuple[str, list[Cell]]:
+def asked_for(studio: Studio, values: Controls, images: object = 1) -> tuple[str, list[Cell]]:
     """The engine's name of the model, and the pictures that the controls describe."""
-    model = limits.choice("model", asked.model, studio.models)
-    preset = PRESETS[limits.choice("style", asked.style, PRESETS)]
-    lora = limits.choice("lora", asked.lora, [NO_LORA, *studio.loras(model)])
-    cells = limits.pictures(
-        preset.replace("{prompt}", limits.prompt(asked.prompt)),
-        asked.negative_prompt,
-        images,
-        asked.guidance_scale,
-        asked.num_inference_steps,
-        asked.seed,
-        None if asked.scheduler == OWN_SCHEDULER else asked.scheduler,
-    )
+    model = limits.choice("model", values.model, studio.models)
+    preset = PRESETS[limits.choice("style", values.style, PRESETS)]
+    lora = limits.choice("lora", values.lora, [NO_LORA, *studio.loras(model)])
+    settings = vars(values) | {
+        "prompt": preset.replace("{prompt}", limits.prompt(values.prompt)),
+        "scheduler": None if values.scheduler == OWN_SCHEDULER else values.scheduler,
+    }
+    cells = limits.pictures(settings, images)
     return model if lora == NO_LORA else f"{model}{WITH}{lora}", cells
+
+
+def values_of(name: str, cell: Cell) -> Controls:
+    """What the controls show for a picture, by the engine's name of its model; for `asked_for`."""
+    model, _, lora = name.partition(WITH)
+    shown = {
+        "negative_prompt": cell.negative_prompt or "",
+        "seed": str(cell.seed),
+        "scheduler": cell.scheduler or OWN_SCHEDULER,
+    }
+    own = {"style": NO_STYLE, "model": model, "lora": lora or NO_LORA}
+    values = cell.settings | shown | own
+    return Controls(**{field.name: values[field.name] for field in fields(Controls)})

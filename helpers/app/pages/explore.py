@@ -1,16 +1,17 @@
 """The Explore page: a sweep of two axes, as a table that fills."""
 
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 
 import gradio as gr
 
 from helpers.app import limits, markup
-from helpers.app.album import Made
+from helpers.app.album import AlbumPicture
 from helpers.app.answers import connect, in_thread
 from helpers.app.drawing import drawn
-from helpers.app.limits import AXIS_NAMES, LIMITS, Invalid
+from helpers.app.limits import LIMITS, SETTING_LABELS, Invalid
 from helpers.app.pages.controls import (
-    Asked,
+    Controls,
     asked_for,
     further_controls,
     prompt_box,
@@ -18,7 +19,9 @@ from helpers.app.pages.controls import (
 )
 from helpers.app.studio import Studio
 from helpers.app.visitors import Visitor
+from helpers.pictures.table import Tile
 from helpers.sweeps.contact_sheet import contact_sheet
+from helpers.sweeps.plan import Axes
 
 PAGE = "explore"
 EXAMPLES = {
@@ -48,7 +51,7 @@ def build(studio: Studio) -> None:
                 stop = gr.Button("Stop", variant="stop", elem_id="stop-sweep", elem_classes="stop")
             with gr.Accordion("The settings that stay", open=False):
                 prompt, counted = prompt_box(studio, PAGE)
-                settings = further_controls(studio, PAGE, prompt, counted)
+                controls = further_controls(studio, PAGE, prompt, counted)
         with gr.Column(scale=3, min_width=300, elem_classes="results"):
             gr.HTML(markup.heading("The sweep"))
             status = gr.HTML(elem_id="explore-status", elem_classes="live")
@@ -61,7 +64,7 @@ def build(studio: Studio) -> None:
         studio,
         run.click,
         explore,
-        [rows, row_values, columns, column_values, *settings.all],
+        [rows, row_values, columns, column_values, *controls.all],
         [status, table, download],
         page=PAGE,
         note=status,
@@ -81,32 +84,36 @@ def build(studio: Studio) -> None:
 
 
 async def explore(
-    studio: Studio, rows, row_values, columns, column_values, asked: Asked, request: gr.Request
-):
+    studio: Studio,
+    rows: object,
+    row_values: object,
+    columns: object,
+    column_values: object,
+    values: Controls,
+    request: gr.Request,
+) -> AsyncIterator[Sequence[object]]:
     """Draw a sweep; programs get the table as HTML."""
     for name, field in ((rows, "rows"), (columns, "columns")):
-        limits.choice(field, name, AXIS_NAMES)
+        limits.choice(field, name, SETTING_LABELS)
     if rows == columns:
         raise Invalid("Rows and columns must be two different settings.", "columns")
-    name, [cell] = asked_for(studio, asked)
+    name, [cell] = asked_for(studio, values)
     axes, cells = limits.sweep(
         {
             rows: limits.axis_values(rows, row_values, "row_values"),
             columns: limits.axis_values(columns, column_values, "column_values"),
         },
-        {name: getattr(cell, name) for name in AXIS_NAMES if name not in (rows, columns)},
+        {name: value for name, value in cell.settings.items() if name not in (rows, columns)},
     )
     visitor = studio.visitors.of(request)
     async with aclosing(drawn(studio, visitor, name, cells)) as progresses:
         async for progress, made, _ in progresses:
-            shown, errors = {}, {}
-            for i, (position, picture) in enumerate(
-                zip(axes.positions, progress.pictures, strict=True)
-            ):
-                if i in made:
-                    shown[position] = markup.made_picture(made[i])
-                elif picture.state in ("failed", "cancelled"):
-                    errors[position] = picture.error or "stopped"
+            shown = {axes.positions[i]: markup.album_view(picture) for i, picture in made.items()}
+            errors = {
+                position: picture.error or "stopped"
+                for position, picture in zip(axes.positions, progress.pictures, strict=True)
+                if picture.state in ("failed", "cancelled")
+            }
             told = markup.status(progress, with_previews=False)
             table = markup.sweep_table(axes, shown, errors)
             yield told, table, gr.skip() if shown else ""
@@ -121,7 +128,7 @@ async def explore(
 
 def _axis(studio: Studio, place: str, name: str) -> tuple[gr.Dropdown, gr.Textbox]:
     """The two controls of an axis; another setting brings its own example values."""
-    choices = [(label, setting) for setting, label in AXIS_NAMES.items()]
+    choices = [(label, setting) for setting, label in SETTING_LABELS.items()]
     label = place.capitalize()
     with gr.Group():
         setting = gr.Dropdown(choices, value=name, label=label, elem_id=f"{PAGE}-{place}")
@@ -136,12 +143,14 @@ def _axis(studio: Studio, place: str, name: str) -> tuple[gr.Dropdown, gr.Textbo
     return setting, values
 
 
-def example(studio: Studio, setting) -> str:
+def example(studio: Studio, setting: object) -> str:
     """Values to begin with, for the setting that was chosen."""
-    return EXAMPLES[limits.choice("axis", setting, AXIS_NAMES)]
+    return EXAMPLES[limits.choice("axis", setting, SETTING_LABELS)]
 
 
-def _keep_sheet(studio: Studio, visitor: Visitor, axes, tiles, model: str) -> Made:
+def _keep_sheet(
+    studio: Studio, visitor: Visitor, axes: Axes, tiles: Mapping[tuple, Tile], model: str
+) -> AlbumPicture:
     """The whole sweep as one PNG with what its pictures have in common inside."""
     common = {name: value for name, value in axes.fixed.items() if value is not None}
     settings = common | {"axes": list(axes.names)}

@@ -1,6 +1,7 @@
 """The Faces page: the face service on one of the visitor's pictures or on an uploaded one."""
 
 import logging
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import gradio as gr
@@ -59,7 +60,9 @@ def build(studio: Studio, tab: gr.Tab) -> Chooser:
     return found
 
 
-async def improve(studio: Studio, picture, upload, factor, request: gr.Request):
+async def improve(
+    studio: Studio, picture: object, upload: object, factor: object, request: gr.Request
+) -> AsyncIterator[Sequence[object]]:
     """Repair and enlarge; for programs, the last of the three results names the file."""
     if isinstance(factor, bool) or factor not in FACTORS:
         raise Invalid("A picture is enlarged 1, 2 or 4 times.", "factor")

@@ -1,7 +1,8 @@
 """The Generate page: pictures from a prompt, watched as they form, and made again from a file."""
 
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import gradio as gr
 
@@ -10,18 +11,15 @@ from helpers.app.answers import connect
 from helpers.app.drawing import drawn_as_cards
 from helpers.app.pages.controls import (
     EXAMPLES,
-    NO_LORA,
-    NO_STYLE,
-    OWN_SCHEDULER,
-    Asked,
-    Settings,
+    Controls,
     asked_for,
     draw_row,
     further_controls,
     prompt_box,
     stop_all,
+    values_of,
 )
-from helpers.app.studio import WITH, Studio
+from helpers.app.studio import Studio
 
 PAGE = "generate"
 LATEST = 12  # pictures that are shown when the page is opened again
@@ -32,7 +30,7 @@ EMPTY = markup.empty("Press Draw, or begin with one of these:", EXAMPLES)
 class Generate:
     """What other pages change on this one."""
 
-    settings: Settings
+    controls: Controls
     pictures: gr.HTML
 
 
@@ -43,7 +41,7 @@ def build(studio: Studio) -> Generate:
             prompt, counted = prompt_box(studio, PAGE)
             images, run, stop = draw_row()
             with gr.Accordion("More settings", elem_classes="more"):
-                settings = further_controls(studio, PAGE, prompt, counted)
+                controls = further_controls(studio, PAGE, prompt, counted)
             with gr.Accordion("Make a picture again", open=False):
                 upload = gr.File(
                     label="A PNG that this app or Stable Diffusion web UI made",
@@ -60,7 +58,7 @@ def build(studio: Studio) -> Generate:
         studio,
         [run.click, prompt.submit],
         generate,
-        [*settings.all, images],
+        [*controls.all, images],
         [status, pictures, files],
         page=PAGE,
         note=status,
@@ -73,40 +71,34 @@ def build(studio: Studio) -> Generate:
         upload.change,
         settings_of_file,
         upload,
-        [*settings.all, images, again_note],
+        [*controls.all, images, again_note],
         page=PAGE,
         note=again_note,
         api_name="settings_of_file",
     )
-    return Generate(settings, pictures)
+    return Generate(controls, pictures)
 
 
-async def generate(studio: Studio, asked: Asked, images, request: gr.Request):
+async def generate(
+    studio: Studio, values: Controls, images: object, request: gr.Request
+) -> AsyncIterator[Sequence[object]]:
     """Draw; for programs, the last of the three results lists the pictures and their settings."""
-    name, cells = asked_for(studio, asked, images)
+    name, cells = asked_for(studio, values, images)
     visitor = studio.visitors.of(request)
     async with aclosing(drawn_as_cards(studio, visitor, name, cells)) as results:
         async for result in results:
             yield result
 
 
-def settings_of_file(studio: Studio, path):
-    """The settings inside a file, checked like any others, and a note."""
+def settings_of_file(studio: Studio, path: object) -> list[object]:
+    """The settings inside a file, checked like any others, the number of pictures, and a note."""
     if not path:
-        return [*[gr.skip()] * 10, ""]
+        return [*[gr.skip()] * (len(fields(Controls)) + 1), ""]
     found = limits.uploaded_settings(path)
     name = found.get("model")
     is_offered = isinstance(name, str) and name in studio.engine.pipes
-    model, _, lora = (name if is_offered else studio.models[0]).partition(WITH)
-    [cell] = limits.pictures(
-        found.get("prompt"),
-        found.get("negative_prompt") or "",
-        1,
-        found.get("guidance_scale"),
-        found.get("num_inference_steps"),
-        found.get("seed"),
-        found.get("scheduler"),
-    )
+    negative_prompt = found.get("negative_prompt") or ""
+    [cell] = limits.pictures(found | {"negative_prompt": negative_prompt}, 1)
     told = "The controls are set: press Draw to make the picture again."
     if not is_offered:
         told += " It was made by a model that is not offered here, so it will look different."
@@ -114,22 +106,11 @@ def settings_of_file(studio: Studio, path):
         told += " It was made by other weights of this model, so it will look different."
     if "strength" in found:
         told += " It began from another picture: to make it again, go to Change with that one."
-    return [
-        cell.prompt,
-        cell.negative_prompt or "",
-        NO_STYLE,
-        model,
-        lora or NO_LORA,
-        cell.guidance_scale,
-        cell.num_inference_steps,
-        str(cell.seed),
-        cell.scheduler or OWN_SCHEDULER,
-        1,
-        markup.note(told),
-    ]
+    values = values_of(name if is_offered else studio.models[0], cell)
+    return [*values.all, 1, markup.note(told)]
 
 
 def latest(studio: Studio, user: str) -> str:
     """The visitor's newest pictures, for a page that is opened again."""
     made = [one for one in studio.album.of(user) if one.kind == "drawn"][:LATEST]
-    return markup.cards([markup.made_picture(one) for one in made], EMPTY)
+    return markup.cards([markup.album_view(one) for one in made], EMPTY)

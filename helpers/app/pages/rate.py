@@ -8,7 +8,7 @@ import gradio as gr
 from helpers.app import limits, markup
 from helpers.app.answers import connect
 from helpers.app.limits import LIMITS, Invalid
-from helpers.app.markup import Shown
+from helpers.app.markup import PictureView
 from helpers.app.studio import Studio
 from helpers.app.visitors import Visitor
 from helpers.feedback.store import CONSENTS, MAX_TAGS, Rating
@@ -42,82 +42,97 @@ class Rate:
     shown: gr.HTML
     pictures: gr.HTML
 
+    @property
+    def views(self) -> list[gr.components.Component]:
+        """What `views_of` fills."""
+        return [self.chosen, self.shown, self.pictures]
+
 
 def build(studio: Studio, tab: gr.Tab) -> Rate:
     """Lay out the page inside the current tab and connect it."""
-    chosen = gr.Textbox(visible=False)
     with gr.Row(elem_classes="page"):
         with gr.Column(scale=3, min_width=300, elem_classes="results"):
-            gr.HTML(markup.heading("The picture"))
-            shown = gr.HTML(elem_id="rate-shown")
-            which = gr.Radio(
-                [MINE, CLASS], value=MINE, label="Which pictures", elem_id="rate-which"
-            )
-            pictures = gr.HTML(elem_id="rate-pictures", js_on_load=markup.CHOOSING)
+            page = _choice(studio, tab)
         with gr.Column(scale=2, min_width=300, elem_classes="controls"):
-            gr.HTML(markup.heading("Your rating"))
-            vote = gr.Radio([UP, DOWN], label="Your vote", elem_id="rate-vote")
-            tags = gr.CheckboxGroup(list(TAGS), label="What is true of it?", elem_id="rate-tags")
-            comment = gr.Textbox(
-                label="Comment",
-                info="Please write nothing that identifies a person",
-                lines=2,
-                max_length=LIMITS.comment,
-                elem_id="rate-comment",
-            )
-            consent = gr.Radio(
-                CONSENT_CHOICES,
-                label="What may be done with the picture and your rating?",
-                info="Nothing is stored without your consent, and never who you are. For "
-                "somebody else's picture, what its maker allowed is the limit",
-                elem_id="rate-consent",
-            )
-            with gr.Row(elem_classes="actions after-all"):
-                send = gr.Button("Send the rating", variant="primary", elem_id="rate")
-            told = gr.HTML(elem_id="rate-note", elem_classes="live")
-            with gr.Accordion("Delete a rating", open=False):
-                receipt = gr.Textbox(label="Its receipt", max_length=40, elem_id="rate-receipt")
-                delete = gr.Button("Delete it", elem_id="delete")
-                deleted = gr.HTML(elem_id="delete-note", elem_classes="live")
-    views = [chosen, shown, pictures]
+            _rating(studio, page)
+            _deletion(studio)
+    listed = gr.JSON(visible=False)
+    connect(studio, [], list_pictures, page.which, [listed], page=PAGE, api_name="pictures")
+    return page
+
+
+def _choice(studio: Studio, tab: gr.Tab) -> Rate:
+    """The picture that is rated, large, and all that could be, connected."""
+    chosen = gr.Textbox(visible=False)
+    gr.HTML(markup.heading("The picture"))
+    shown = gr.HTML(elem_id="rate-shown")
+    which = gr.Radio([MINE, CLASS], value=MINE, label="Which pictures", elem_id="rate-which")
+    pictures = gr.HTML(elem_id="rate-pictures", js_on_load=markup.CHOOSING)
+    page = Rate(which, chosen, shown, pictures)
     private = {"page": PAGE, "api_visibility": "private"}
-    connect(studio, tab.select, fill, [which, chosen], views, **private)
-    connect(studio, which.input, fill, [which, chosen], views, **private)
-    connect(studio, pictures.click, choose, which, views, **private)
+    connect(studio, [tab.select, which.input], fill, [which, chosen], page.views, **private)
+    connect(studio, pictures.click, choose, which, page.views, **private)
+    return page
+
+
+def _rating(studio: Studio, page: Rate) -> None:
+    """What is said of the picture, connected."""
+    gr.HTML(markup.heading("Your rating"))
+    vote = gr.Radio([UP, DOWN], label="Your vote", elem_id="rate-vote")
+    tags = gr.CheckboxGroup(list(TAGS), label="What is true of it?", elem_id="rate-tags")
+    comment = gr.Textbox(
+        label="Comment",
+        info="Please write nothing that identifies a person",
+        lines=2,
+        max_length=LIMITS.comment,
+        elem_id="rate-comment",
+    )
+    consent = gr.Radio(
+        CONSENT_CHOICES,
+        label="What may be done with the picture and your rating?",
+        info="Nothing is stored without your consent, and never who you are. For "
+        "somebody else's picture, what its maker allowed is the limit",
+        elem_id="rate-consent",
+    )
+    with gr.Row(elem_classes="actions after-all"):
+        send = gr.Button("Send the rating", variant="primary", elem_id="rate")
+    told = gr.HTML(elem_id="rate-note", elem_classes="live")
     connect(
         studio,
         send.click,
         rate,
-        [which, chosen, vote, tags, comment, consent],
-        [told, vote, tags, comment, *views],
+        [page.which, page.chosen, vote, tags, comment, consent],
+        [told, vote, tags, comment, *page.views],
         page=PAGE,
         note=told,
         api_name="rate",
     )
-    connect(
-        studio, delete.click, forget, receipt, [deleted], page=PAGE, note=deleted, api_name="delete"
-    )
-    listed = gr.JSON(visible=False)
-    connect(studio, [], list_pictures, which, [listed], page=PAGE, api_name="pictures")
-    return Rate(which, chosen, shown, pictures)
 
 
-def list_pictures(studio: Studio, which, request: gr.Request) -> list[dict]:
+def _deletion(studio: Studio) -> None:
+    with gr.Accordion("Delete a rating", open=False):
+        receipt = gr.Textbox(label="Its receipt", max_length=40, elem_id="rate-receipt")
+        delete = gr.Button("Delete it", elem_id="delete")
+        note = gr.HTML(elem_id="delete-note", elem_classes="live")
+    connect(studio, delete.click, forget, receipt, [note], page=PAGE, note=note, api_name="delete")
+
+
+def list_pictures(studio: Studio, which: object, request: gr.Request) -> list[dict]:
     """What only programs ask for: the pictures that could be rated."""
     limits.choice("which", which, (MINE, CLASS))
     found = pictures_of(studio, studio.visitors.of(request).id, which)
     return [{"id": one.id, "url": one.url, "caption": one.caption} for one in found]
 
 
-def pictures_of(studio: Studio, user: str, which: str) -> list[Shown]:
+def pictures_of(studio: Studio, user: str, which: str) -> list[PictureView]:
     """What can be rated, the newest first."""
     if which == MINE:
-        return [markup.made_picture(m) for m in studio.album.of(user) if m.kind == "drawn"]
+        return [markup.album_view(m) for m in studio.album.of(user) if m.kind == "drawn"]
     there = [picture for picture in studio.feedback.pictures() if picture.path.is_file()]
-    return [markup.class_picture(picture) for picture in there[: -SHOWN - 1 : -1]]
+    return [markup.class_view(picture) for picture in there[: -SHOWN - 1 : -1]]
 
 
-def views_of(studio: Studio, visitor: Visitor, which: str, id: str | None) -> list:
+def views_of(studio: Studio, visitor: Visitor, which: str, id: object) -> list[object]:
     """The id of the picture that is rated, that picture large, and all that could be rated.
 
     Without an id, or when that picture is gone, it is the first that has no vote of this visitor.
@@ -135,20 +150,20 @@ def views_of(studio: Studio, visitor: Visitor, which: str, id: str | None) -> li
     ]
 
 
-def _rated(studio: Studio, visitor: Visitor, which: str, found: list[Shown]) -> set[str]:
+def _rated(studio: Studio, visitor: Visitor, which: str, found: list[PictureView]) -> set[str]:
     """The ids of those pictures that this visitor has rated."""
     if which == CLASS:
         return studio.feedback.rated_by(visitor.voter, [one.id for one in found])
     return {made.id for made in studio.album.of(visitor.id) if made.is_rated}
 
 
-def fill(studio: Studio, which, chosen, request: gr.Request):
+def fill(studio: Studio, which: object, chosen: object, request: gr.Request) -> list[object]:
     """When the page is opened, or the other pictures are wanted."""
     limits.choice("which", which, (MINE, CLASS))
     return views_of(studio, studio.visitors.of(request), which, chosen)
 
 
-def choose(studio: Studio, which, event: gr.EventData, request: gr.Request):
+def choose(studio: Studio, which: object, event: gr.EventData, request: gr.Request) -> list[object]:
     """A click on one of the small pictures."""
     limits.choice("which", which, (MINE, CLASS))
     visitor, id = studio.visitors.of(request), markup.clicked(event)[1]
@@ -157,7 +172,16 @@ def choose(studio: Studio, which, event: gr.EventData, request: gr.Request):
     return views_of(studio, visitor, which, id)
 
 
-def rate(studio: Studio, which, picture, vote, tags, comment, consent, request: gr.Request):
+def rate(
+    studio: Studio,
+    which: object,
+    picture: object,
+    vote: object,
+    tags: object,
+    comment: object,
+    consent: object,
+    request: gr.Request,
+) -> list[object]:
     """Store a rating and go on to the next picture."""
     limits.choice("which", which, (MINE, CLASS))
     limits.choice("vote", vote, (UP, DOWN))
@@ -177,7 +201,7 @@ def rate(studio: Studio, which, picture, vote, tags, comment, consent, request: 
     return [_thanks(rating), None, [], "", *views_of(studio, visitor, which, None)]
 
 
-def _rate_own(studio: Studio, visitor: Visitor, id, said: dict) -> Rating:
+def _rate_own(studio: Studio, visitor: Visitor, id: object, said: dict) -> Rating:
     made = studio.album.find(visitor.id, id)
     rating = studio.feedback.add(
         made.image(),
@@ -191,13 +215,13 @@ def _rate_own(studio: Studio, visitor: Visitor, id, said: dict) -> Rating:
     return rating
 
 
-def _rate_of_class(studio: Studio, visitor: Visitor, id, said: dict) -> Rating:
+def _rate_of_class(studio: Studio, visitor: Visitor, id: object, said: dict) -> Rating:
     if not isinstance(id, str):
         raise LookupError("There is no picture to rate: choose one.")
     return studio.feedback.rate(id, voter=visitor.voter, **said)
 
 
-def forget(studio: Studio, receipt) -> str:
+def forget(studio: Studio, receipt: object) -> str:
     """Delete a rating; who has its receipt gave it."""
     deleted = studio.feedback.delete(limits.text("receipt", receipt, 40))
     return markup.note("It is deleted." if deleted else "There is no rating of this receipt.")

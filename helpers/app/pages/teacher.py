@@ -4,6 +4,7 @@ It is shown in the browser that was opened with the address printed at the start
 its requests is checked again.
 """
 
+from collections.abc import Callable
 from functools import wraps
 
 import gradio as gr
@@ -11,6 +12,7 @@ import gradio as gr
 from helpers.app import markup
 from helpers.app.answers import Problem, connect
 from helpers.app.studio import Studio
+from helpers.feedback.store import RatedPicture
 
 PAGE = "teacher"
 LOOK_EVERY = 3.0  # seconds between two looks at the load, while the page is open
@@ -37,11 +39,11 @@ def build(studio: Studio, tab: gr.Tab) -> None:
     connect(studio, [pictures.click, hidden.click], hide_or_show, None, everything, **private)
 
 
-def teachers_only(handler):
+def teachers_only(handler: Callable) -> Callable:
     """Refuse a handler to everybody else."""
 
     @wraps(handler)
-    def checked(studio: Studio, *, request: gr.Request, **values):
+    def checked(studio: Studio, *, request: gr.Request, **values: object) -> object:
         if not studio.visitors.of(request).is_teacher:
             raise Problem("Only the teacher can do this: use the address printed at the start.")
         return handler(studio, request=request, **values)
@@ -50,30 +52,30 @@ def teachers_only(handler):
 
 
 @teachers_only
-def fill(studio: Studio, request: gr.Request):
+def fill(studio: Studio, request: gr.Request) -> list[object]:
     """The page as it is now."""
     return [*_state(studio), *_pictures(studio), gr.Timer(active=True), ""]
 
 
 @teachers_only
-def look(studio: Studio, request: gr.Request):
+def look(studio: Studio, request: gr.Request) -> tuple[str, object]:
     return _state(studio)[0], gr.skip()
 
 
 @teachers_only
-def pause_or_go_on(studio: Studio, request: gr.Request):
+def pause_or_go_on(studio: Studio, request: gr.Request) -> list[object]:
     studio.engine.pause(not studio.engine.paused)
     return [*_state(studio), ""]
 
 
 @teachers_only
-def hide_or_show(studio: Studio, event: gr.EventData, request: gr.Request):
+def hide_or_show(studio: Studio, event: gr.EventData, request: gr.Request) -> list[object]:
     action, id = markup.clicked(event)
     studio.feedback.hide(id, hidden=action == "hide")
     told = (
         "It is hidden from the class and from all exports."
         if action == "hide"
-        else ("It is shown again.")
+        else "It is shown again."
     )
     return [*_state(studio), *_pictures(studio), gr.skip(), markup.note(told)]
 
@@ -91,13 +93,14 @@ def _state(studio: Studio) -> list:
 
 
 def _pictures(studio: Studio) -> list[str]:
-    def cards(hidden: bool, action: str, empty: str) -> str:
-        newest = studio.feedback.pictures(hidden=hidden)[: -SHOWN - 1 : -1]
-        return markup.cards(
-            [markup.class_picture(picture, [action]) for picture in newest], markup.empty(empty)
-        )
-
+    """The pictures of the class, and the hidden ones."""
+    shown, hidden = studio.feedback.pictures(), studio.feedback.pictures(hidden=True)
     return [
-        cards(False, "hide", "The class has shared no pictures yet."),
-        cards(True, "show", "No picture is hidden."),
+        _cards(shown, "hide", "The class has shared no pictures yet."),
+        _cards(hidden, "show", "No picture is hidden."),
     ]
+
+
+def _cards(pictures: list[RatedPicture], action: str, empty: str) -> str:
+    newest = pictures[: -SHOWN - 1 : -1]
+    return markup.cards([markup.class_view(one, [action]) for one in newest], markup.empty(empty))

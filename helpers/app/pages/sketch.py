@@ -1,0 +1,90 @@
+"""While a visitor types: one picture by a model of few steps, to look at and not to keep."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+
+import gradio as gr
+
+from helpers.app import limits, markup
+from helpers.app.answers import connect
+from helpers.app.pages.controls import (
+    NO_LORA,
+    OWN_SCHEDULER,
+    Controls,
+    asked_for,
+    starting_values,
+)
+from helpers.app.studio import Studio
+
+FEW_STEPS = 4
+"""A model that needs more is too slow to draw between two words."""
+
+SEED = "0"
+"""Of a sketch, where the visitor names none: with the same noise only the words change it."""
+
+
+def fast_model(studio: Studio) -> str | None:
+    """The first model on offer that draws in few steps."""
+    return next((name for name in studio.models if starting_values(name)[1] <= FEW_STEPS), None)
+
+
+def sketch_switch(studio: Studio, page: str) -> gr.Checkbox:
+    """Whether to draw while the visitor types; hidden where no model on offer is fast enough."""
+    model = fast_model(studio)
+    steps = f", in {starting_values(model)[1]} steps" if model else ""
+    return gr.Checkbox(
+        False,
+        label="Draw while I type",
+        info=f"A sketch by {model}{steps}, at the seed below or {SEED}. It is not kept.",
+        visible=model is not None,
+        elem_id=f"{page}-sketching",
+    )
+
+
+def connect_sketch(
+    studio: Studio, page: str, is_on: gr.Checkbox, controls: Controls, shown: gr.HTML
+) -> None:
+    """Draw at each change; while one is drawn, only the newest of the next ones waits."""
+    connect(
+        studio,
+        [is_on.input, controls.prompt.input, controls.style.input, controls.seed.input],
+        sketch,
+        [is_on, *controls.all],
+        [shown],
+        page=page,
+        note=shown,
+        trigger_mode="always_last",
+        api_visibility="private",
+    )
+
+
+async def sketch(
+    studio: Studio, is_on: object, values: Controls, request: gr.Request
+) -> AsyncIterator[str]:
+    """The sketch of what is typed so far; nothing when it is switched off or nothing is typed."""
+    model = fast_model(studio)
+    if not (is_on is True and model and limits.text("prompt", values.prompt)):
+        yield ""
+        return
+    guidance_scale, num_inference_steps = starting_values(model)
+    name, [cell] = asked_for(
+        studio,
+        replace(
+            values,
+            negative_prompt="",
+            model=model,
+            lora=NO_LORA,
+            guidance_scale=guidance_scale,
+            num_inference_steps=num_inference_steps,
+            seed=values.seed or SEED,
+            scheduler=OWN_SCHEDULER,
+        ),
+    )
+    visitor = studio.visitors.of(request)
+    job = studio.engine.submit(visitor.id, name, [cell], visitor.session, visitor.address)
+    async with aclosing(studio.engine.follow(job)) as followed:
+        async for progress in followed:
+            pass
+    [picture] = progress.pictures
+    yield markup.sketch(picture, model) if picture.image else markup.note(picture.error)

@@ -46,6 +46,7 @@ from helpers.commands.app import load_models
 from helpers.faces.client import improve as face_client
 from helpers.faces.client.errors import FaceServiceError
 from helpers.faces.service import server as face_service
+from helpers.feedback import database
 from helpers.feedback import store as feedback
 from helpers.models import catalogue
 from helpers.models.lora import load_lora, lora_file
@@ -487,7 +488,7 @@ def test_a_real_lock_and_a_real_folder_that_cannot_be_written_are_told(
     client, studio, own_feedback, monkeypatch
 ):
     [mine] = drawn(client)
-    monkeypatch.setattr(feedback, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.2)
     with closing(sqlite3.connect(own_feedback.path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(AppError, match="by somebody else for a long time"):

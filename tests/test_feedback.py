@@ -15,9 +15,10 @@ import pandas
 import pytest
 from PIL import Image, PngImagePlugin
 
+from helpers.feedback import database, store
 from helpers.feedback import export as feedback_export
-from helpers.feedback import store as module
 from helpers.feedback.export import read_csv
+from helpers.feedback.rating import COLUMNS
 from helpers.feedback.store import CONSENTS, Feedback
 
 ROOT = Path(__file__).parent.parent
@@ -170,7 +171,7 @@ def test_a_hidden_picture_is_nowhere_until_it_is_shown_again(feedback, tmp_path)
 def test_ratings_of_an_older_course_belong_to_whoever_rated_first(tmp_path):
     path = tmp_path / "ratings.sqlite"
     with closing(sqlite3.connect(path)) as old:
-        for step in module.MIGRATIONS[:2]:
+        for step in database.MIGRATIONS[:2]:
             old.executescript(step)
         old.execute("PRAGMA user_version = 2")
         for id, consent, settings in (
@@ -193,7 +194,7 @@ def test_ratings_of_an_older_course_belong_to_whoever_rated_first(tmp_path):
                 "person",
             )
             marks = ", ".join("?" * len(row))
-            old.execute(f"INSERT INTO ratings ({', '.join(module.COLUMNS)}) VALUES ({marks})", row)
+            old.execute(f"INSERT INTO ratings ({', '.join(COLUMNS)}) VALUES ({marks})", row)
         old.commit()
     migrated = Feedback(path)
     assert [(rating.id, rating.by_maker) for rating in migrated.ratings()] == [
@@ -226,6 +227,14 @@ def test_the_picture_lies_beside_the_database_named_by_its_content(feedback):
     assert feedback.image(rating).tobytes() == image.tobytes()
     rate(feedback, image, vote=-1)
     assert [p.name for p in feedback.pictures_folder.iterdir()] == [rating.picture]
+
+
+def test_a_file_that_somebody_put_in_a_pictures_place_is_not_opened(feedback):
+    rating = rate(feedback)
+    path = feedback.pictures_folder / rating.picture
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(ValueError, match=f"{path.name} is no PNG, JPEG or WebP picture"):
+        feedback.image(rating)
 
 
 def test_no_column_tells_who_rated_and_no_metadata_of_a_picture_is_kept(feedback, tmp_path):
@@ -336,7 +345,7 @@ def test_opening_removes_the_picture_of_an_add_that_died_and_nothing_else(feedba
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_insert", die)  # the picture is written, its row is not
+        patch.setattr(store, "_insert", die)  # the picture is written, its row is not
         with pytest.raises(KeyboardInterrupt):
             rate(feedback, picture("red"))
     [orphan] = set(feedback.pictures_folder.iterdir()) - {feedback.pictures_folder / kept.picture}
@@ -437,7 +446,7 @@ def test_a_full_disk_stores_nothing(feedback, monkeypatch):
     def full(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_whole", full)
+    monkeypatch.setattr(store, "write_whole", full)
     with pytest.raises(OSError, match="No space left"):
         rate(feedback)
     monkeypatch.undo()
@@ -453,31 +462,29 @@ def test_the_database_is_in_wal_mode_with_full_synchronisation(feedback):
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-    assert version == len(module.MIGRATIONS)
+    assert version == len(database.MIGRATIONS)
 
 
 def test_an_older_schema_is_brought_up_to_date_with_its_ratings(feedback, monkeypatch):
     old = rate(feedback)
     step = "ALTER TABLE ratings ADD COLUMN seconds REAL; UPDATE ratings SET seconds = 1.5;"
-    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, step))
+    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, step))
     reopened = Feedback(feedback.path)
     assert reopened.ratings() == [old]
     with closing(reopened._connect()) as connection:
         assert connection.execute("SELECT seconds FROM ratings").fetchall() == [(1.5,)]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        assert version == len(module.MIGRATIONS)
+        assert version == len(database.MIGRATIONS)
 
 
 def test_a_database_from_before_the_leftovers_is_opened_with_its_ratings(tmp_path, monkeypatch):
     path = tmp_path / "ratings.sqlite"
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(module.MIGRATIONS[0] + "PRAGMA user_version = 1;")
-        marks = ", ".join("?" * len(module.COLUMNS))
+        connection.executescript(database.MIGRATIONS[0] + "PRAGMA user_version = 1;")
+        marks = ", ".join("?" * len(COLUMNS))
         row = ["id", "2026-01-01T00:00:00+00:00", 1, "a fox", None, "{}", "m", "v", "p.png"]
         row += ["[]", "", "class", "person"]
-        connection.execute(
-            f"INSERT INTO ratings ({', '.join(module.COLUMNS)}) VALUES ({marks})", row
-        )
+        connection.execute(f"INSERT INTO ratings ({', '.join(COLUMNS)}) VALUES ({marks})", row)
         connection.commit()
     feedback = Feedback(path)
     assert [rating.prompt for rating in feedback.ratings()] == ["a fox"]
@@ -488,7 +495,7 @@ def test_a_database_from_before_the_leftovers_is_opened_with_its_ratings(tmp_pat
 def test_a_migration_that_fails_changes_nothing(feedback, monkeypatch):
     old = rate(feedback)
     step = "ALTER TABLE ratings ADD COLUMN seconds REAL; UPDATE no_such_table SET x = 1;"
-    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, step))
+    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, step))
     with pytest.raises(sqlite3.OperationalError, match="no_such_table"):
         Feedback(feedback.path)
     monkeypatch.undo()
@@ -500,7 +507,7 @@ def test_a_migration_that_fails_changes_nothing(feedback, monkeypatch):
 
 
 def test_a_newer_or_foreign_database_is_refused(feedback, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "MIGRATIONS", ())
+    monkeypatch.setattr(database, "MIGRATIONS", ())
     with pytest.raises(ValueError, match=r"schema version \d+, and this course knows up to 0"):
         Feedback(feedback.path)
     monkeypatch.undo()

@@ -13,7 +13,7 @@ from PIL import Image
 from helpers.app.album import AlbumPicture
 from helpers.app.limits import SETTING_LABELS
 from helpers.app.queue import JobProgress, PictureProgress
-from helpers.feedback.store import RatedPicture
+from helpers.feedback.rating import RatedPicture
 from helpers.pictures.files import alt_text
 from helpers.sweeps.plan import Axes, value_label
 

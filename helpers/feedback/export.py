@@ -13,7 +13,7 @@ from helpers.base.files import whole_folder, write_whole
 from helpers.base.warn import warn_learner
 
 if TYPE_CHECKING:
-    from helpers.feedback.store import RatedPicture
+    from helpers.feedback.rating import RatedPicture
 
 Record = dict[str, object]
 

@@ -28,15 +28,11 @@ The rules:
 """
 
 import hashlib
-import io
 import json
 import sqlite3
-import time
-import uuid
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,167 +40,23 @@ from PIL import Image
 
 from helpers.base.files import write_whole
 from helpers.feedback import export as feedback_export
+from helpers.feedback.database import connect, migrate, refuse_foreign_file, writing
+from helpers.feedback.rating import (
+    COLUMNS,
+    CONSENTS,
+    RatedPicture,
+    Rating,
+    checked_choice,
+    checked_making,
+    checked_word,
+)
 from helpers.pictures.check import check_image, upright
+from helpers.pictures.encoded import from_bytes, to_png
 
 if TYPE_CHECKING:
     import pandas
 
-CONSENTS = {
-    "class": "may be seen by the class",
-    "training": "may be seen by the class and used to train models",
-    "public": "may be seen by the class, used to train models, and published",
-}
-"""What a person can agree to; each includes those before it."""
-
-ORIGINS = ("person", "rule")
-"""Who rated: a person, or a program by a rule (an example set, marked as such)."""
-
-MAX_TEXT = 2000  # characters of a prompt, a negative prompt or a comment
-MAX_TAGS = 10
-MAX_TAG = 40  # characters
-MAX_SETTINGS = 4000  # characters of JSON
 MAX_SIDE = 2048  # pixels of a picture
-
-BUSY_SECONDS = 60.0
-"""How long a writer waits for its turn."""
-
-MIGRATIONS = (
-    """
-    CREATE TABLE ratings (
-        number INTEGER PRIMARY KEY,
-        id TEXT NOT NULL UNIQUE,
-        time TEXT NOT NULL,
-        vote INTEGER NOT NULL CHECK (vote IN (-1, 1)),
-        prompt TEXT NOT NULL,
-        negative_prompt TEXT,
-        settings TEXT NOT NULL,
-        model TEXT NOT NULL,
-        model_version TEXT NOT NULL,
-        picture TEXT NOT NULL,
-        tags TEXT NOT NULL,
-        comment TEXT NOT NULL,
-        consent TEXT NOT NULL CHECK (consent IN ('class', 'training', 'public')),
-        origin TEXT NOT NULL CHECK (origin IN ('person', 'rule'))
-    );
-    CREATE INDEX ratings_by_picture ON ratings (picture);
-    """,
-    # Pictures that an `add` or a `delete` may leave behind without a rating if it dies.
-    """
-    CREATE TABLE leftovers (picture TEXT PRIMARY KEY);
-    """,
-    # Who made a picture was not noted before: its first rating is taken for its maker's.
-    """
-    ALTER TABLE ratings ADD COLUMN picture_id TEXT NOT NULL DEFAULT '';
-    UPDATE ratings SET picture_id =
-        picture_id(picture, prompt, negative_prompt, settings, model, model_version);
-    CREATE INDEX ratings_by_picture_id ON ratings (picture_id);
-    ALTER TABLE ratings ADD COLUMN by_maker INTEGER NOT NULL DEFAULT 1;
-    UPDATE ratings SET by_maker = 0
-        WHERE number NOT IN (SELECT min(number) FROM ratings GROUP BY picture_id);
-    CREATE TABLE hidden (picture_id TEXT PRIMARY KEY);
-    """,
-    # A mark is the digest of a person's secret word and a picture: it is no use without the word.
-    """
-    CREATE TABLE votes (mark TEXT PRIMARY KEY, rating TEXT NOT NULL);
-    """,
-)
-"""Each leads from one schema version to the next. A step that was released never changes: what
-must change later is a new step at the end."""
-
-COLUMNS = (
-    "id",
-    "time",
-    "vote",
-    "prompt",
-    "negative_prompt",
-    "settings",
-    "model",
-    "model_version",
-    "picture",
-    "tags",
-    "comment",
-    "consent",
-    "origin",
-)
-"""Of a rating, as it is exported. Beside them the table has `picture_id` and `by_maker`."""
-
-
-@dataclass(frozen=True)
-class Rating:
-    """One person's word on one picture.
-
-    Attributes:
-        id: Random; the receipt for `Feedback.delete`.
-        time: UTC, in ISO 8601, to the second.
-        vote: 1 for thumbs up, -1 for thumbs down.
-        settings: The picture's other settings (seed, num_inference_steps, guidance_scale, …).
-        model, model_version: Its name in the catalogue and its fingerprint.
-        picture: The name of its file in the folder of pictures.
-        consent: One of `CONSENTS`.
-        origin: One of `ORIGINS`.
-        by_maker: Whether it is the word of somebody who made the picture.
-        replaced: Whether it came instead of this person's earlier one; told to them alone.
-    """
-
-    id: str
-    time: str
-    vote: int
-    prompt: str
-    negative_prompt: str | None
-    settings: dict[str, object]
-    model: str
-    model_version: str
-    picture: str
-    tags: tuple[str, ...]
-    comment: str
-    consent: str
-    origin: str
-    by_maker: bool = True
-    replaced: bool = field(default=False, compare=False)
-
-    @property
-    def picture_id(self) -> str:
-        """What this picture, with what made it, has in common with no other: 32 characters."""
-        settings = json.dumps(self.settings)
-        return _picture_id(
-            self.picture,
-            self.prompt,
-            self.negative_prompt,
-            settings,
-            self.model,
-            self.model_version,
-        )
-
-    def record(self) -> dict[str, object]:
-        """A flat row: the settings stand among the other columns."""
-        row = {name: getattr(self, name) for name in COLUMNS if name != "settings"}
-        row["tags"] = list(self.tags)
-        return row | {name: value for name, value in self.settings.items() if name not in row}
-
-
-@dataclass
-class RatedPicture:
-    """A picture with all its ratings, which have the same settings and model."""
-
-    path: Path
-    ratings: list[Rating] = field(default_factory=list)
-
-    @property
-    def id(self) -> str:
-        return self.ratings[0].picture_id
-
-    @property
-    def ups(self) -> int:
-        return sum(rating.vote == 1 for rating in self.ratings)
-
-    @property
-    def downs(self) -> int:
-        return sum(rating.vote == -1 for rating in self.ratings)
-
-    @property
-    def score(self) -> int:
-        """Thumbs up minus thumbs down."""
-        return self.ups - self.downs
 
 
 class Feedback:
@@ -226,10 +78,10 @@ class Feedback:
         self.path = Path(path).expanduser()
         # By the whole name: the folder of ratings.sqlite must not be that of ratings.db as well.
         self.pictures_folder = self.path.with_name(f"{self.path.name} pictures")
-        self._refuse_foreign_file()
+        refuse_foreign_file(self.path)
         self.pictures_folder.mkdir(parents=True, exist_ok=True)
         with closing(self._connect()) as connection:
-            self._migrate(connection)
+            migrate(connection, self.path)
             self._remove_leftovers(connection)
 
     def add(
@@ -267,27 +119,16 @@ class Feedback:
             sqlite3.OperationalError, OSError: It could not be written (disk full, or other
                 writers held the database for a minute); nothing was stored.
         """
-        settings = dict(settings)
-        if "prompt" not in settings:
-            raise ValueError(f"settings must hold the prompt; got {', '.join(settings) or 'none'}")
-        prompt = _checked_text("settings['prompt']", settings.pop("prompt"))
-        negative = settings.pop("negative_prompt", None)
-        if negative is not None:
-            negative = _checked_text("settings['negative_prompt']", negative)
         content = _png(image)
         rating = Rating(
-            prompt=prompt,
-            negative_prompt=negative,
-            settings=_checked_settings(settings),
-            model=_checked_text("model", model),
-            model_version=_checked_text("model_version", model_version),
             picture=f"{hashlib.sha256(content).hexdigest()}.png",
-            **_checked_word(vote, tags, comment, consent, origin),
+            **checked_making(settings, model, model_version),
+            **checked_word(vote, tags, comment, consent, origin),
         )
         with closing(self._connect()) as connection:
-            with _writing(connection):  # if we die below, the next opening removes the picture
+            with writing(connection):  # if we die below, the next opening removes the picture
                 _note_leftover(connection, rating.picture)
-            with _writing(connection):
+            with writing(connection):
                 rating = _replaced(connection, rating, voter)
                 # Inside the transaction: nobody removes the picture before its row is there.
                 self._keep_picture(rating.picture, content)
@@ -315,8 +156,8 @@ class Feedback:
         The others are those of `add`, and so are the errors; besides, LookupError says that the
         picture is not here, or not any more.
         """
-        word = _checked_word(vote, tags, comment, consent, origin)
-        with closing(self._connect()) as connection, _writing(connection):
+        word = checked_word(vote, tags, comment, consent, origin)
+        with closing(self._connect()) as connection, writing(connection):
             found = connection.execute(
                 f"SELECT {', '.join(COLUMNS)}, by_maker FROM ratings WHERE picture_id = :id "
                 "AND by_maker AND :id NOT IN (SELECT picture_id FROM hidden)",
@@ -337,7 +178,7 @@ class Feedback:
         overwritten in the database's file. Exports made earlier still hold it.
         """
         with closing(self._connect()) as connection:
-            with _writing(connection):
+            with writing(connection):
                 found = connection.execute(
                     "DELETE FROM ratings WHERE id = ? RETURNING picture, picture_id",
                     (str(rating_id),),
@@ -376,7 +217,7 @@ class Feedback:
 
     def hide(self, picture_id: str, hidden: bool = True) -> None:
         """Take a picture out of everything that is shown and exported, or put it back."""
-        with closing(self._connect()) as connection, _writing(connection):
+        with closing(self._connect()) as connection, writing(connection):
             connection.execute("DELETE FROM hidden WHERE picture_id = ?", (picture_id,))
             if hidden:
                 connection.execute("INSERT INTO hidden VALUES (?)", (picture_id,))
@@ -391,8 +232,11 @@ class Feedback:
 
     def image(self, rating: Rating) -> Image.Image:
         """The picture of a rating, loaded."""
-        with Image.open(self.pictures_folder / rating.picture) as image:
-            return image.copy()
+        path = self.pictures_folder / rating.picture
+        try:
+            return from_bytes(path.read_bytes(), MAX_SIDE * MAX_SIDE)
+        except ValueError as error:  # a folder can come from elsewhere, with other files in it
+            raise ValueError(f"{path} {error}") from error
 
     def to_dataframe(self, consent: str = "class") -> "pandas.DataFrame":
         """The ratings as a pandas DataFrame, one row each, the settings as columns."""
@@ -453,61 +297,7 @@ class Feedback:
         return [_as_rating(row) for row in rows]
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            _use_wal(connection)
-            connection.execute("PRAGMA synchronous = FULL")  # WAL's default may lose the last rows
-            connection.execute("PRAGMA secure_delete = ON")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _refuse_foreign_file(self) -> None:
-        """Look at what is there before anything in it or beside it is changed."""
-        if self.path.is_dir():
-            raise ValueError(f"path must be a database of ratings; {self.path} is a folder")
-        if not self.path.exists():
-            return
-        with closing(
-            sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-        ) as connection:
-            try:
-                connection.execute("BEGIN")  # one state of a file that others may just be making
-                self._version(connection)
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError as error:
-                raise ValueError(
-                    f"path must be a database of ratings; {self.path} is no database"
-                ) from error
-
-    def _version(self, connection: sqlite3.Connection) -> int:
-        """The schema's version, 0 in a new file; to be read within a transaction.
-
-        Raises ValueError if the database is another program's or a newer course's.
-        """
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        columns = {row[1] for row in connection.execute("PRAGMA table_info(ratings)")}
-        is_new = version == 0 and not tables
-        if not is_new and (version == 0 or not columns.issuperset(COLUMNS)):
-            raise ValueError(f"path must be a database of ratings; {self.path} is another")
-        if version > len(MIGRATIONS):
-            raise ValueError(
-                f"{self.path} has schema version {version}, and this course knows up to "
-                f"{len(MIGRATIONS)}: it was made by a newer version of the course"
-            )
-        return version
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        """Bring the schema to the newest version, in one transaction."""
-        connection.create_function("picture_id", 6, _picture_id, deterministic=True)
-        with _writing(connection):
-            for step in MIGRATIONS[self._version(connection) :]:
-                for statement in step.split(";"):  # executescript would commit in between
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        return connect(self.path)
 
     def _keep_picture(self, name: str, content: bytes) -> None:
         path = self.pictures_folder / name
@@ -516,7 +306,7 @@ class Feedback:
 
     def _remove_leftovers(self, connection: sqlite3.Connection) -> None:
         """Remove pictures that no rating has: of deleted ones, and of an `add` that died."""
-        with _writing(connection):  # no `add` is between its picture and its row
+        with writing(connection):  # no `add` is between its picture and its row
             unused = connection.execute(
                 "SELECT picture FROM leftovers WHERE picture NOT IN (SELECT picture FROM ratings)"
             ).fetchall()
@@ -524,34 +314,6 @@ class Feedback:
                 with suppress(OSError):  # open elsewhere, on Windows; the next opening removes it
                     (self.pictures_folder / name).unlink(missing_ok=True)
                     _forget_leftover(connection, name)
-
-
-@contextmanager
-def _writing(connection: sqlite3.Connection) -> Iterator[None]:
-    """A transaction that waits for its turn to write, and is kept whole or not at all."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Readers and one writer at a time side by side.
-
-    The first change to it needs the file for itself, and there SQLite does not wait by itself.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
 
 
 def _note_leftover(connection: sqlite3.Connection, picture: str) -> None:
@@ -605,24 +367,10 @@ def _as_rating(row: tuple) -> Rating:
     return Rating(**values)
 
 
-def _picture_id(
-    picture: str,
-    prompt: str,
-    negative_prompt: str | None,
-    settings: str,
-    model: str,
-    model_version: str,
-) -> str:
-    """A digest of a picture's file and of all that made it, whatever the settings' order."""
-    settings = json.dumps(json.loads(settings), sort_keys=True)
-    made = json.dumps([picture, prompt, negative_prompt, settings, model, model_version])
-    return hashlib.sha256(made.encode()).hexdigest()[:32]
-
-
 def _allowing(consent: str) -> list[str]:
     """The consents that allow `consent`: it and the wider ones."""
     names = list(CONSENTS)
-    return names[names.index(_checked_choice("consent", consent, tuple(names))) :]
+    return names[names.index(checked_choice("consent", consent, tuple(names))) :]
 
 
 def _png(image: Image.Image) -> bytes:
@@ -635,70 +383,4 @@ def _png(image: Image.Image) -> bytes:
         )
     pixels = upright(image)
     pixels.info.clear()
-    buffer = io.BytesIO()
-    pixels.save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _checked_text(name: str, text: str) -> str:
-    if not isinstance(text, str):
-        raise TypeError(f"{name} must be a text; got {text!r} ({type(text).__name__})")
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"{name} must have at most {MAX_TEXT} characters; got {len(text)}")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{name} must be text that UTF-8 can hold; got {text!r}") from None
-    return text
-
-
-def _checked_word(
-    vote: int, tags: Iterable[str], comment: str, consent: str, origin: str
-) -> dict[str, object]:
-    """What a person says of a picture, with a new receipt and the time."""
-    if isinstance(vote, bool) or vote not in (1, -1):
-        raise ValueError(f"vote must be 1 (thumbs up) or -1 (thumbs down); got {vote!r}")
-    return {
-        "id": str(uuid.uuid4()),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "vote": int(vote),
-        "tags": _checked_tags(tags),
-        "comment": _checked_text("comment", comment),
-        "consent": _checked_choice("consent", consent, tuple(CONSENTS)),
-        "origin": _checked_choice("origin", origin, ORIGINS),
-    }
-
-
-def _checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        raise TypeError(f"tags must be a list of texts; got the text {tags!r}. Write [{tags!r}]")
-    tags = tuple(dict.fromkeys(_checked_text("each of tags", tag).strip() for tag in tags))
-    if len(tags) > MAX_TAGS or any(not 0 < len(tag) <= MAX_TAG for tag in tags):
-        raise ValueError(
-            f"tags must be up to {MAX_TAGS} texts of 1 to {MAX_TAG} characters; got {tags!r}"
-        )
-    return tags
-
-
-def _checked_settings(settings: dict) -> dict[str, object]:
-    for name in settings:
-        if not (isinstance(name, str) and name.isidentifier() and len(name) <= MAX_TAG):
-            raise ValueError(f"settings must have names like guidance_scale; got {name!r}")
-    taken = [name for name in settings if name in COLUMNS]
-    if taken:
-        raise ValueError(f"settings must not hold {', '.join(taken)}: a rating has its own")
-    try:
-        stored = json.dumps(settings, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"settings must be what JSON can hold; {error}") from error
-    if len(stored) > MAX_SETTINGS:
-        raise ValueError(
-            f"settings must have at most {MAX_SETTINGS} characters as JSON; got {len(stored)}"
-        )
-    return json.loads(stored)
-
-
-def _checked_choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    return value
+    return to_png(pixels)

@@ -11,7 +11,7 @@ from helpers.app.limits import LIMITS, Invalid
 from helpers.app.markup import PictureView
 from helpers.app.studio import Studio
 from helpers.app.visitors import Visitor
-from helpers.feedback.store import CONSENTS, MAX_TAGS, Rating
+from helpers.feedback.rating import CONSENTS, MAX_TAGS, Rating
 
 PAGE = "rate"
 MINE, CLASS = "My pictures", "The class's pictures"

@@ -12,7 +12,7 @@ import gradio as gr
 from helpers.app import markup
 from helpers.app.answers import Problem, connect
 from helpers.app.studio import Studio
-from helpers.feedback.store import RatedPicture
+from helpers.feedback.rating import RatedPicture
 
 PAGE = "teacher"
 LOOK_EVERY = 3.0  # seconds between two looks at the load, while the page is open

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from helpers.pictures.files import save_image
+from helpers.pictures.files import open_image, save_image
 from helpers.sampling.cell import Cell
 
 USER_PICTURES = 150
@@ -76,8 +76,8 @@ class AlbumPicture:
         return f"/pictures/{self.id}.png"
 
     def image(self) -> Image.Image:
-        with Image.open(self.path, formats=("PNG",)) as image:
-            return image.convert("RGB")
+        """The picture, loaded."""
+        return open_image(self.path)[0]
 
 
 class Album:

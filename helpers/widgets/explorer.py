@@ -29,9 +29,6 @@ from helpers.widgets.notebook import show_widget
 PREVIEW_EVERY = 3
 """U-Net evaluations between two looks at the unfinished picture."""
 
-SHOWN_WIDTH = 384
-"""Pixels: small pictures are enlarged to about this width."""
-
 
 def explorer(pipe: stages.Pipeline, *, prompt: str, **settings) -> None:
     """Show controls for the prompt, steps, guidance and seed, and the picture that they make.
@@ -86,7 +83,7 @@ class Explorer:
         for _ in self._engine.run():
             pass
         first = self.trajectory
-        self._picture.display(_large(first.result()), metadata=_metadata(first.cell))
+        self._picture.display(enlarge(first.result()), metadata=self._metadata(first.cell))
         self._tell(first)
 
     def draw(self) -> Trajectory:
@@ -131,7 +128,12 @@ class Explorer:
                 self._replace(trajectory.result(), trajectory)
 
     def _replace(self, image: Image.Image, trajectory: Trajectory) -> None:
-        self._picture.update(_large(image), metadata=_metadata(trajectory.cell))
+        self._picture.update(enlarge(image), metadata=self._metadata(trajectory.cell))
+
+    def _metadata(self, cell: Cell) -> dict:
+        """What a screen reader says in place of the picture: the settings that have a control."""
+        told = {name: value for name, value in cell.settings.items() if name in self.controls}
+        return {"image/png": {"alt": alt_text(told)}}
 
     def _tell(self, trajectory: Trajectory) -> None:
         done, total = trajectory.evaluations, trajectory.total_evaluations
@@ -162,13 +164,3 @@ def _controls(settings: Settings) -> dict[str, widgets.Widget]:
         control.style.description_width = "12em"
         control.layout.width = "min(100%, 45em)"
     return controls
-
-
-def _large(image: Image.Image) -> Image.Image:
-    return enlarge(image, max(1, SHOWN_WIDTH // image.width))
-
-
-def _metadata(cell: Cell) -> dict:
-    """What a screen reader says in place of the picture."""
-    told = ("prompt", "negative_prompt", "seed", "num_inference_steps", "guidance_scale")
-    return {"image/png": {"alt": alt_text({name: getattr(cell, name) for name in told})}}

@@ -37,7 +37,14 @@ from helpers.app import access, visitors
 from helpers.app import server as app_server
 from helpers.app.answers import UNKNOWN
 from helpers.app.pages import chooser, faces, rate
-from helpers.app.pages.controls import NO_LORA, NO_STYLE, OWN_SCHEDULER, model_chosen
+from helpers.app.pages.controls import (
+    NO_LORA,
+    NO_STYLE,
+    OWN_SCHEDULER,
+    asked_for,
+    model_chosen,
+    values_of,
+)
 from helpers.app.pages.rate import CLASS, DOWN, MINE, UP
 from helpers.app.server import AppServer, about
 from helpers.app.studio import Studio
@@ -177,6 +184,12 @@ def test_a_sweep_over_negative_prompts_can_have_none(client, studio):
     ids = re.findall(r'data-open="([^"]+)"', table)
     found = [studio.album.get(id).settings.get("negative_prompt") for id in ids]
     assert found == [None, "a flat sticker"]
+
+
+@pytest.mark.parametrize("negative_prompt, scheduler", [(None, None), ("red", "ddim")])
+def test_the_controls_that_show_a_picture_ask_for_it_again(studio, negative_prompt, scheduler):
+    cell = Cell("a fox", negative_prompt, 7, 10, 3.0, scheduler)
+    assert asked_for(studio, values_of("tiny", cell)) == ("tiny", [cell])
 
 
 # Limits

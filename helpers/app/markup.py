@@ -17,20 +17,21 @@ from helpers.feedback.rating import RatedPicture
 from helpers.pictures.files import alt_text
 from helpers.sweeps.plan import Axes, value_label
 
-TOLD = itertools.count()
+PROBLEM_NUMBERS = itertools.count()
 SHOWN_SIDE = 256  # pixels: a picture inside the HTML is made this small
 
 
-# A click on a button of a gr.HTML, with what the button does and for which picture. A document's
-# listener in app.js does the same for the actions that lead to another page.
-ON_CLICK = """element.addEventListener("click", event => {
+# A click on a button, with what the button does and for which picture: of a gr.HTML, or, for what
+# leads to another page, anywhere in the document.
+ON_CLICK = """%s.addEventListener("click", event => {
     const button = event.target.closest("[data-do]");
     if (button && %s.includes(button.dataset.do) && button.dataset.asks !== "yes")
         trigger("click", {do: button.dataset.do, id: button.dataset.id});
 });"""
-CHOOSING = ON_CLICK % '["choose"]'
-KEEPING = ON_CLICK % '["favorite", "delete"]'
-HIDING = ON_CLICK % '["hide", "show"]'
+CHOOSING = ON_CLICK % ("element", ["choose"])
+KEEPING = ON_CLICK % ("element", ["favorite", "delete"])
+HIDING = ON_CLICK % ("element", ["hide", "show"])
+LEADING = ON_CLICK % ("document", ["improve", "change", "rate", "seed", "prompt"])
 
 
 def clicked(event: gr.EventData) -> tuple[str, str]:
@@ -41,9 +42,9 @@ def clicked(event: gr.EventData) -> tuple[str, str]:
 
 def status(progress: JobProgress, with_previews: bool = True) -> str:
     """How far a job is: a sentence, a bar, and the pictures that are forming."""
-    forming = [p for p in progress.pictures if p.state == "running" and not progress.finished]
-    forming = forming if with_previews else []
-    cards = "".join(_card(picture) for picture in forming)
+    are_shown = with_previews and not progress.finished
+    forming = [p for p in progress.pictures if p.state == "running"] if are_shown else []
+    cards = "".join(map(_card, forming))
     percent = round(100 * progress.share)
     bar = (
         f'<progress max="100" value="{percent}" aria-label="Progress">{percent}%</progress>'
@@ -81,7 +82,8 @@ def note(text: str) -> str:
 def problem(sentence: str, page: str, field: str = "") -> str:
     """What went wrong; app.js marks the field that it is about, if there is one."""
     place = f' data-field="{page}-{field.replace("_", "-")}"' if field else ""
-    marked = f'{place} data-told="{next(TOLD)}"'  # so that the same problem is marked each time
+    # A number of its own, so that the same problem is marked each time.
+    marked = f'{place} data-told="{next(PROBLEM_NUMBERS)}"'
     return f'<p class="problem" role="alert"{marked}>{html.escape(sentence)}</p>'
 
 

@@ -138,7 +138,7 @@ class Job:
         self.previews: dict[int, Image.Image] = {}
         self.refused: dict[int, str] = {}  # pictures that never became a trajectory, and why
         self.stopped = False
-        self.asked = time.monotonic()
+        self.last_asked = time.monotonic()
 
     def picture(self, index: int) -> PictureProgress:
         """Where a picture stands now."""
@@ -234,25 +234,7 @@ class Engine:
         with self._changed:
             if self._closed:
                 raise RuntimeError("the engine was shut down")
-            waiting = sum(map(len, self._waiting.values()))
-            own = len(self._waiting.get(user, ()))
-            if waiting + len(cells) > self.capacity:
-                raise EngineFull(
-                    f"The queue is full: {waiting} pictures are waiting. Try again in a minute."
-                )
-            if own + len(cells) > self.user_capacity:
-                raise EngineFull(
-                    f"You have {own} pictures waiting, and one person may have "
-                    f"{self.user_capacity}. Wait for some of them, or stop them."
-                )
-            of_address = sum(
-                other.address == address for line in self._waiting.values() for other, _ in line
-            )
-            if address and of_address + len(cells) > self.capacity * ADDRESS_SHARE:
-                raise EngineFull(
-                    f"{of_address} pictures are waiting for people at your network address, and "
-                    "the others need room as well. Try again in a minute."
-                )
+            self._check_room(job)
             line = self._waiting.setdefault(user, deque())
             line.extend((job, index) for index in range(len(cells)))
             self._changed.notify_all()
@@ -260,7 +242,7 @@ class Engine:
 
     def progress(self, job: Job) -> JobProgress:
         """Where the job stands; asking also keeps it from counting as abandoned."""
-        job.asked = time.monotonic()
+        job.last_asked = time.monotonic()
         with self._changed:
             place, paused = self._place(job), self._paused
         pictures = tuple(job.picture(index) for index in range(len(job.cells)))
@@ -347,6 +329,29 @@ class Engine:
 
     # --- In line (the lock is held)
 
+    def _check_room(self, job: Job) -> None:
+        """Raise EngineFull where this job does not fit: in all, for its user, for its address."""
+        more = len(job.cells)
+        waiting = sum(map(len, self._waiting.values()))
+        if waiting + more > self.capacity:
+            raise EngineFull(
+                f"The queue is full: {waiting} pictures are waiting. Try again in a minute."
+            )
+        own = len(self._waiting.get(job.user, ()))
+        if own + more > self.user_capacity:
+            raise EngineFull(
+                f"You have {own} pictures waiting, and one person may have "
+                f"{self.user_capacity}. Wait for some of them, or stop them."
+            )
+        of_address = sum(
+            other.address == job.address for line in self._waiting.values() for other, _ in line
+        )
+        if job.address and of_address + more > self.capacity * ADDRESS_SHARE:
+            raise EngineFull(
+                f"{of_address} pictures are waiting for people at your network address, and "
+                "the others need room as well. Try again in a minute."
+            )
+
     def _place(self, job: Job) -> int:
         """How many pictures are started up to and with the next one of this job."""
         line = self._waiting.get(job.user, ())
@@ -407,7 +412,7 @@ class Engine:
     def _drop_abandoned(self) -> None:
         waiting = {job for line in self._waiting.values() for job, _ in line}
         for job in waiting | {job for job, _ in self._running}:
-            if time.monotonic() - job.asked > self.idle_seconds:
+            if time.monotonic() - job.last_asked > self.idle_seconds:
                 job.stopped = True
                 self._leave(job)
 

@@ -20,15 +20,14 @@ from http.cookies import CookieError, SimpleCookie
 
 import gradio as gr
 
-KNOWN = 5000
+MAX_SESSIONS = 5000
 """Cookies that are remembered; those not seen for longest go."""
 
 AT_ONCE = 20
 """Requests of one visitor that are worked on at the same time."""
 
-CLASS = 10
+ADDRESS_FACTOR = 10
 """So many times as much is allowed to all visitors of one network address, perhaps a class."""
-
 
 VOTER_COOKIE = "stickers_voter"
 TOKEN = re.compile(r"[\w-]{43}", re.ASCII)  # what secrets.token_urlsafe() gives
@@ -81,12 +80,12 @@ class Visitors:
         self._working: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def new(self, **known) -> str:
+    def new(self, **known: bool) -> str:
         """A new cookie."""
         token = secrets.token_urlsafe(24)
         with self._lock:
             self._sessions[token] = Session(**known)
-            while len(self._sessions) > KNOWN:
+            while len(self._sessions) > MAX_SESSIONS:
                 self._sessions.popitem(last=False)
         return token
 
@@ -133,14 +132,15 @@ class Visitors:
         self, visitor: Visitor, what: str = "things", most: int = AT_ONCE
     ) -> Iterator[None]:
         """Counts a request for `what` as long as it is worked on; `TooMuch` beyond `most`."""
+        of_address = most * ADDRESS_FACTOR
         bounds = {
             f"{what} of {visitor.id}": (
                 most,
                 f"You have asked for {most} {what} at once. Wait until one of them is done.",
             ),
             f"{what} at {visitor.address}": (
-                most * CLASS,
-                f"{most * CLASS} {what} are asked for at your network address. Wait a moment.",
+                of_address,
+                f"{of_address} {what} are asked for at your network address. Wait a moment.",
             ),
         }
         with self._lock:

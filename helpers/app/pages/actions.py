@@ -10,12 +10,6 @@ from helpers.app.pages.generate import Generate
 from helpers.app.pages.rate import Rate
 from helpers.app.studio import Studio
 
-LISTENS = """document.addEventListener("click", event => {
-    const button = event.target.closest("[data-do]");
-    if (button && ["improve", "change", "rate", "seed", "prompt"].includes(button.dataset.do))
-        trigger("click", {do: button.dataset.do, id: button.dataset.id});
-});"""
-
 
 def build(
     studio: Studio,
@@ -26,7 +20,7 @@ def build(
     rating: Rate,
 ) -> None:
     """Connect the actions of all pictures, present and to come."""
-    listener = gr.HTML(js_on_load=LISTENS, elem_classes="listener")
+    listener = gr.HTML(js_on_load=markup.LEADING, elem_classes="listener")
     outputs = [
         tabs,
         generating.controls.prompt,

@@ -8,7 +8,6 @@ from pathlib import Path
 import fastapi
 import gradio as gr
 from gradio import networking
-from gradio.block_function import BlockFunction
 
 from helpers.app.access import UPLOAD, AccessControl
 from helpers.app.answers import connect
@@ -33,7 +32,11 @@ class StudioBlocks(gr.Blocks):
     """Gradio's app, which refuses what does not fit with a sentence."""
 
     async def preprocess_data(
-        self, block_fn: BlockFunction, inputs: list, state: object, explicit_call: bool = False
+        self,
+        block_fn: gr.blocks.BlockFunction,
+        inputs: list,
+        state: object,
+        explicit_call: bool = False,
     ) -> list:
         names = [getattr(block, "label", None) or "a value" for block in block_fn.inputs]
         if len(inputs) < len(names):

@@ -13,12 +13,12 @@ PATIENCE = 300.0  # seconds
 
 
 @contextmanager
-def tiny_studio(pipe, folder: Path) -> Iterator[Studio]:
-    """An engine at work with `pipe` as the model "tiny"; ratings in `folder`.
+def tiny_studio(pipe, folder: Path, *others: str) -> Iterator[Studio]:
+    """An engine at work with `pipe` as the model "tiny", and as `others`; ratings in `folder`.
 
     It is patient: on a busy computer half a minute of silence does not mean that somebody left.
     """
-    engine = Engine({"tiny": pipe}, idle_seconds=PATIENCE).start()
+    engine = Engine(dict.fromkeys(("tiny", *others), pipe), idle_seconds=PATIENCE).start()
     studio = Studio(engine, Feedback(folder / "ratings.sqlite"))
     try:
         yield studio

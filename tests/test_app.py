@@ -19,6 +19,7 @@ from helpers.app.pages.controls import EXAMPLES, PROMPT
 from helpers.faces.service.server import start
 from helpers.pictures.files import image_settings
 from helpers.sampling.cell import Cell
+from tests.app_server import served, tiny_studio
 from tests.pipelines import plain_call
 
 WAIT = 180_000  # milliseconds, for a computer that is busy with other things
@@ -165,12 +166,16 @@ def _is_abroad(url: str) -> bool:
     return not url.startswith(("http://127.0.0.1", "data:", "blob:"))
 
 
-def fill_in(page, prompt: str, seed: int, images: int = 1, steps: int = 10) -> None:
-    """Fill in the Generate page."""
-    page.locator("#generate-prompt textarea").fill(prompt)
+def open_more(page) -> None:
     more = page.get_by_role("button", name="More settings")
     if more.get_attribute("aria-expanded") == "false":
         more.press("Enter")  # a click would find the bar above it where the page is low
+
+
+def fill_in(page, prompt: str, seed: int, images: int = 1, steps: int = 10) -> None:
+    """Fill in the Generate page."""
+    page.locator("#generate-prompt textarea").fill(prompt)
+    open_more(page)
     page.locator("#generate-seed").locator("input, textarea").fill(str(seed))
     for field, value in (("generate-images", images), ("generate-num-inference-steps", steps)):
         number = page.locator(f"#{field} input[type=number]")
@@ -368,6 +373,43 @@ def test_seeds_examples_and_the_count_of_tokens(page):
     expect(seed).to_have_value("")
     page.get_by_role("button", name=re.compile("^Use this seed")).click()
     expect(seed).to_have_value("11")
+
+
+def test_a_sketch_follows_the_words_and_is_not_kept(browser, tiny_pipe, tmp_path):
+    with tiny_studio(tiny_pipe, tmp_path, "stickers-turbo") as studio, served(studio) as server:
+        page = browser.new_page(viewport=dict(zip(("width", "height"), DESKTOP, strict=True)))
+        page.goto(server.url)
+        switch = page.get_by_label("Draw while I type")
+        prompt = page.locator("#generate-prompt textarea")
+        sketch = page.locator("#generate-sketch img")
+        switch.check()
+        expect(sketch).to_have_attribute("alt", re.compile(re.escape(PROMPT)))
+        prompt.fill("a fox")
+        expect(sketch).to_have_attribute("alt", re.compile('"a fox"'))
+        first = sketch.get_attribute("src")
+        prompt.press_sequentially(" at night")
+        expect(sketch).to_have_attribute("alt", re.compile('"a fox at night"'))
+        assert sketch.get_attribute("src") != first
+        expect(page.locator("#generate-sketch")).to_contain_text("seed 1, 4 steps, stickers-turbo")
+        open_more(page)
+        seed = page.locator("#generate-seed").locator("input, textarea")
+        seed.fill("0")
+        expect(page.locator("#generate-sketch")).to_contain_text("Seed must be from 1 to 99999")
+        prompt.press_sequentially("!")
+        assert prompt.evaluate("e => e === document.activeElement")
+        seed.fill("")
+        prompt.fill("")
+        expect(page.locator("#generate-sketch")).to_have_text("")
+        prompt.fill("a fox")
+        expect(sketch).to_have_attribute("src", first)
+        switch.uncheck()
+        expect(sketch).to_have_count(0)
+        assert not page.locator("#generate-pictures img").count() and not studio.album._by_id
+        page.close()
+
+
+def test_without_a_fast_model_there_is_no_switch_for_sketches(page):
+    assert not page.get_by_label("Draw while I type").is_visible()
 
 
 # The other pages
@@ -757,8 +799,6 @@ def test_groups_have_names_and_pages_have_headings(page):
 
 
 def test_the_log_in_page_lets_in_and_tells_a_wrong_password(browser, studio):
-    from tests.app_server import served
-
     with served(studio, password="open sesame") as server:
         page = browser.new_page()
         page.set_default_timeout(WAIT)

@@ -205,6 +205,16 @@ def large(picture: PictureView | None, empty: str = "") -> str:
     )
 
 
+def sketch(picture: PictureProgress, model: str) -> str:
+    """A finished picture that is in no album, and what drew it."""
+    cell = picture.cell
+    told = f"Sketch: {cell.prompt} · seed {cell.seed}, {cell.num_inference_steps} steps, {model}"
+    return (
+        f'<figure class="large">{_picture(data_uri(picture.image), alt_text(cell.settings))}'
+        f"<figcaption>{html.escape(told)}</figcaption></figure>"
+    )
+
+
 def before_after(before: str, after: str) -> str:
     """Two pictures on top of each other, and a slider that moves the border between them."""
     return (

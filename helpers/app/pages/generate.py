@@ -19,6 +19,7 @@ from helpers.app.pages.controls import (
     stop_all,
     values_of,
 )
+from helpers.app.pages.sketch import connect_sketch, sketch_switch
 from helpers.app.studio import Studio
 
 PAGE = "generate"
@@ -39,6 +40,7 @@ def build(studio: Studio) -> Generate:
     with gr.Row(elem_classes="page"):
         with gr.Column(scale=2, min_width=300, elem_classes="controls"):
             prompt, counted = prompt_box(studio, PAGE)
+            is_sketching = sketch_switch(studio, PAGE)
             images, run, stop = draw_row()
             with gr.Accordion("More settings", elem_classes="more"):
                 controls = further_controls(studio, PAGE, prompt, counted)
@@ -50,6 +52,7 @@ def build(studio: Studio) -> Generate:
                 )
                 again_note = gr.HTML()
         with gr.Column(scale=3, min_width=300, elem_classes="results"):
+            sketched = gr.HTML(elem_id="generate-sketch", elem_classes="live")
             gr.HTML(markup.heading("Your pictures"))
             status = gr.HTML(elem_id="generate-status", elem_classes="live")
             pictures = gr.HTML(EMPTY, elem_id="generate-pictures")
@@ -65,6 +68,7 @@ def build(studio: Studio) -> Generate:
         api_name="generate",
         trigger_mode="once",
     )
+    connect_sketch(studio, PAGE, is_sketching, controls, sketched)
     connect(studio, stop.click, stop_all, None, [status], page=PAGE, note=status, api_name="stop")
     connect(
         studio,

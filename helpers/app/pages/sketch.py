@@ -20,7 +20,7 @@ from helpers.app.studio import Studio
 FEW_STEPS = 4
 """A model that needs more is too slow to draw between two words."""
 
-SEED = "0"
+SEED = "1"
 """Of a sketch, where the visitor names none: with the same noise only the words change it."""
 
 
@@ -32,11 +32,10 @@ def fast_model(studio: Studio) -> str | None:
 def sketch_switch(studio: Studio, page: str) -> gr.Checkbox:
     """Whether to draw while the visitor types; hidden where no model on offer is fast enough."""
     model = fast_model(studio)
-    steps = f", in {starting_values(model)[1]} steps" if model else ""
     return gr.Checkbox(
         False,
         label="Draw while I type",
-        info=f"A sketch by {model}{steps}, at the seed below or {SEED}. It is not kept.",
+        info=f"A sketch by {model}. It is not kept; Draw makes pictures that are.",
         visible=model is not None,
         elem_id=f"{page}-sketching",
     )
@@ -45,14 +44,14 @@ def sketch_switch(studio: Studio, page: str) -> gr.Checkbox:
 def connect_sketch(
     studio: Studio, page: str, is_on: gr.Checkbox, controls: Controls, shown: gr.HTML
 ) -> None:
-    """Draw at each change; while one is drawn, only the newest of the next ones waits."""
+    """Draw at each change, a pasted one too; while one is drawn, only the newest of the next ones waits."""
     connect(
         studio,
-        [is_on.input, controls.prompt.input, controls.style.input, controls.seed.input],
+        [is_on.change, controls.prompt.change, controls.style.change, controls.seed.change],
         sketch,
         [is_on, *controls.all],
         [shown],
-        page=page,
+        page=f"{page}-sketch",  # no field has such an id: to mark one would move the cursor
         note=shown,
         trigger_mode="always_last",
         api_visibility="private",
@@ -85,6 +84,5 @@ async def sketch(
     job = studio.engine.submit(visitor.id, name, [cell], visitor.session, visitor.address)
     async with aclosing(studio.engine.follow(job)) as followed:
         async for progress in followed:
-            pass
-    [picture] = progress.pictures
+            [picture] = progress.pictures
     yield markup.sketch(picture, model) if picture.image else markup.note(picture.error)

@@ -569,6 +569,9 @@ display(image_grid(sum(rows.values(), []), rows=len(rows), labels=labels))
 # no effect (lesson 05). A larger scale applies guidance a second time, since it is already in the
 # weights. The last row shows the effect: compare its colors with those of the row above.
 #
+# What you gain is a picture before you have typed the next word. In a terminal, start
+# `python -m helpers app`, tick *Draw while I type* on its first page, and change the prompt.
+#
 # ## More · Speed against quality
 #
 # So there are two ways to be faster: a smaller U-Net, and fewer steps. A student is worth using

@@ -767,11 +767,12 @@ small_ones = [thumbnail(person, 64) for person in people]
 many = improve_faces(small_ones, factor=2, url=service.url, at_once=2, progress=False)
 display(many.table)
 print("failed:", len(many.failed))
-display(image_grid(small_ones + many.images, rows=2, min_width=256))
+given = [enlarge(face, 2) for face in small_ones]
+display(image_grid(given + many.images, rows=2, min_width=256))
 
 # %% [markdown]
-# The upper row is what the service was given, the lower one its answers. The table says how long
-# each call took, and `failed` would list what to send again.
+# The upper row is what the service was given, with larger pixels, the lower one its answers. The
+# table says how long each call took, and `failed` would list what to send again.
 #
 # Stop every server that you start:
 

@@ -799,7 +799,7 @@ print(len(liked), "liked pictures; the set is ready:", len(TrainingSet(memorizin
 # model something that you will look for in vain later. `show_images` (by the library ipyplot) lays
 # out any number of pictures; a click enlarges one.
 
-# %% picture="12.look" tags=["nbval-ignore-output"]
+# %% tags=["nbval-ignore-output"]
 show_images(
     [picture.image for picture in liked],
     labels=[picture.prompt for picture in liked],

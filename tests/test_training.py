@@ -20,7 +20,14 @@ from training.clip import ClipBatches
 from training.export import WEIGHTS, replaced
 from training.pixels import batch_psnr, psnr, to_pixels
 from training.presets import CPU, GPU, TINY, changed, fast_optimizer, processor_dtype
-from training.unet import SCHEDULE, CleanEstimates, clean_estimate, snr_weights, timestep_weights
+from training.unet import (
+    SCHEDULE,
+    CleanEstimates,
+    clean_estimate,
+    new_unet,
+    snr_weights,
+    timestep_weights,
+)
 from training.vae import new_vae, reconstruction_loss, refine_decoder
 
 
@@ -282,6 +289,16 @@ def test_a_run_goes_on_elsewhere_from_what_was_handed_over(tmp_path):
     assert again.step == 200  # its own checkpoint counts, not what was handed over
 
 
+def test_what_is_handed_over_has_the_bytes_that_will_be_shipped(tmp_path):
+    unet = new_unet(TINY.unet, TINY.clip.text_width)
+    state = {"average": unet.state_dict(), "step": 1, "seconds": 1.0, "history": []}
+    torch.save(state, tmp_path / "unet.pt")
+    loop.hand_over(tmp_path / "unet.pt", tmp_path / "handed over")
+    unet.half().save_pretrained(tmp_path / "shipped")
+    shipped = tmp_path / "shipped" / "diffusion_pytorch_model.safetensors"
+    assert (tmp_path / "handed over" / loop.WEIGHTS).read_bytes() == shipped.read_bytes()
+
+
 def test_an_unknown_setting_is_an_error():
     with pytest.raises(TypeError, match="learning_speed"):
         changed(TINY, "unet", learning_speed=1.0)
@@ -449,7 +466,6 @@ def test_what_is_shipped_names_no_folder_of_the_computer_that_trained_it(trained
 @pytest.mark.parametrize("stage", ["clip", "judge", "vae", "unet"])
 def test_a_gpu_goes_on_with_what_a_processor_trained(trained, stage):
     from training.clip import new_clip
-    from training.unet import new_unet
     from training.vae import new_vae
 
     def shapes(preset):

@@ -43,12 +43,12 @@ class UnetSettings:
     resnet_time_scale_shift: str = "scale_shift"
     addition_embed_type: str | None = "text"
     latent_pictures: int = 40_000
-    steps: int = 40_000  # of each run
+    steps: int = 18_000  # of each run
     batch_size: int = 48
     optimizer_name: str = field(default_factory=lambda: fast_optimizer(processor_dtype()))
     learning_rate: float = 1e-3
     warm_up: int = 200
-    hold: float = 0.6  # the share of the steps at the full learning rate
+    hold: float = 0.75  # the share of the steps at the full learning rate
     prediction_type: str = "v_prediction"
     snr_limit: float = 5.0  # of min-SNR weights; with 0 all timesteps count alike
     least_weight: float = 0.2  # no timestep counts less, so that the noisiest are not forgotten

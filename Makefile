@@ -104,6 +104,7 @@ test-colab: $(COLAB)/.installed
 # After a change of the first part of that file, with its second part deleted: pins the rest again.
 lock-colab: $(COLAB)/.installed
 	$(COLAB)/bin/python -m tools.lock tests/colab/constraints.txt
+	@touch $<
 
 # The pictures of the reading and of the apps are drawn by the same model as the lessons', so they
 # are made together. Those of the apps are photographs and need Chromium.

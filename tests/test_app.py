@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect
 
+from helpers.app import limits
 from helpers.app.pages.controls import EXAMPLES, PROMPT
 from helpers.faces.service.server import start
 from helpers.pictures.files import image_settings
@@ -378,6 +379,7 @@ def test_seeds_examples_and_the_count_of_tokens(page):
 def test_a_sketch_follows_the_words_and_is_not_kept(browser, tiny_pipe, tmp_path):
     with tiny_studio(tiny_pipe, tmp_path, "stickers-turbo") as studio, served(studio) as server:
         page = browser.new_page(viewport=dict(zip(("width", "height"), DESKTOP, strict=True)))
+        page.set_default_timeout(WAIT)
         page.goto(server.url)
         switch = page.get_by_label("Draw while I type")
         prompt = page.locator("#generate-prompt textarea")
@@ -394,9 +396,12 @@ def test_a_sketch_follows_the_words_and_is_not_kept(browser, tiny_pipe, tmp_path
         open_more(page)
         seed = page.locator("#generate-seed").locator("input, textarea")
         seed.fill("0")
-        expect(page.locator("#generate-sketch")).to_contain_text("Seed must be from 1 to 99999")
+        problem = page.locator("#generate-sketch .problem")
+        expect(problem).to_contain_text("Seed must be from 1 to 99999")
+        told = problem.get_attribute("data-told")
         prompt.press_sequentially("!")
-        assert prompt.evaluate("e => e === document.activeElement")
+        expect(problem).not_to_have_attribute("data-told", told)
+        assert prompt.evaluate("e => e === document.activeElement")  # it goes on where it was
         seed.fill("")
         prompt.fill("")
         expect(page.locator("#generate-sketch")).to_have_text("")
@@ -405,6 +410,30 @@ def test_a_sketch_follows_the_words_and_is_not_kept(browser, tiny_pipe, tmp_path
         switch.uncheck()
         expect(sketch).to_have_count(0)
         assert not page.locator("#generate-pictures img").count() and not studio.album._by_id
+        page.close()
+
+
+def test_after_an_error_the_newest_words_are_drawn(browser, tiny_pipe, tmp_path, monkeypatch):
+    """Of what is asked for meanwhile, gradio's page forgets the newest if an event fails."""
+    right = limits.text
+
+    def slow(name, value, *rest):
+        time.sleep(0.5)
+        return right(name, value, *rest)
+
+    monkeypatch.setattr(limits, "text", slow)
+    with tiny_studio(tiny_pipe, tmp_path, "stickers-turbo") as studio, served(studio) as server:
+        page = browser.new_page(viewport=dict(zip(("width", "height"), DESKTOP, strict=True)))
+        page.set_default_timeout(WAIT)
+        page.goto(server.url)
+        page.get_by_label("Draw while I type").check()
+        expect(page.locator("#generate-sketch img")).to_have_count(1)
+        open_more(page)
+        seed = page.locator("#generate-seed").locator("input, textarea")
+        seed.press_sequentially("0", delay=100)
+        page.wait_for_timeout(200)  # the first is on its way
+        seed.press_sequentially("7")
+        expect(page.locator("#generate-sketch")).to_contain_text("seed 7, 4 steps")
         page.close()
 
 

@@ -3,12 +3,13 @@
 import os
 import runpy
 import warnings
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from helpers import load_ranker
-from helpers.base.files import temporary_beside, whole_folder, write_whole
+from helpers.base.files import put_back, temporary_beside, whole_folder, write_whole
 from helpers.base.warn import warn_learner
 
 
@@ -76,6 +77,45 @@ def test_an_error_while_a_folder_is_filled_leaves_the_old_one_and_nothing_else(t
         with whole_folder(folder) as part:
             (part / "half").touch()
             raise OSError("disk full")
+    assert os.listdir(folder) == ["file"] and os.listdir(tmp_path) == ["folder"]
+
+
+def test_a_neighbour_of_a_folder_is_left_alone(tmp_path):
+    kept = write_whole(tmp_path / "folder.old" / "file", "not ours")
+    for _ in range(2):
+        with whole_folder(tmp_path / "folder") as part:
+            (part / "new").touch()
+    assert kept.read_text(encoding="utf-8") == "not ours"
+
+
+def test_what_a_kill_left_of_a_folder_is_mended_and_in_nobodys_way(tmp_path):
+    write_whole(tmp_path / ".saving-0" / "half", "")
+    write_whole(tmp_path / ".replaced-lost" / "file", "the only one")
+    write_whole(tmp_path / ".replaced-folder" / "file", "older")
+    write_whole(tmp_path / "folder" / "file", "newer")
+    with whole_folder(tmp_path / "folder") as part:
+        (part / "newest").touch()
+    put_back(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["folder", "lost"]
+    assert os.listdir(tmp_path / "folder") == ["newest"]
+    assert (tmp_path / "lost" / "file").read_text(encoding="utf-8") == "the only one"
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(tmp_path, monkeypatch, replaces):
+    folder = write_whole(tmp_path / "folder" / "file", "old").parent
+    rename = os.replace
+
+    def only_old(source, target):
+        if Path(source).name.startswith(".saving-"):
+            raise OSError("in use")
+        rename(source, target)
+
+    if replaces:
+        monkeypatch.setattr("os.replace", only_old)
+    with pytest.raises(OSError):
+        with whole_folder(folder, replaces) as part:
+            (part / "new").touch()
     assert os.listdir(folder) == ["file"] and os.listdir(tmp_path) == ["folder"]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tools.instructor import GUIDE as GUIDE_PATH
-from tools.instructor import main, mistakes_page, plan_table, with_table
+from tools.instructor import MISTAKES, main, mistakes_page, plan_table, with_table
 from tools.notebooks.__main__ import ROOT
 from tools.notebooks.products import Course
 from tools.notebooks.scripts import read_lesson
@@ -114,3 +114,11 @@ def test_the_plan_in_the_guide_is_that_of_the_lessons():
     plan = plan_table([read_lesson(script) for script in scripts], course)
     guide = (ROOT / GUIDE_PATH).read_text(encoding="utf-8")
     assert with_table(guide, "plan", plan) == guide, "run `python -m tools.instructor`"
+
+
+def test_the_page_of_common_mistakes_is_that_of_the_lessons():
+    """`make guide` writes it."""
+    course = Course(ROOT)
+    titles = course.lesson_titles()
+    lessons = [read_lesson(ROOT / "course" / "lessons" / f"{name}.py") for name in titles]
+    assert (ROOT / MISTAKES).read_text(encoding="utf-8") == mistakes_page(lessons, titles)

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from helpers.base.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
-LINE = "# What these bring along, on Linux with Python 3.11 (`make lock` writes from here on)\n"
+LINE = "# What these bring along on Linux, Python 3.11 (`make lock`, `make lock-colab` write it)\n"
 
 
 def closure(requirements: list[str]) -> dict[str, str]:

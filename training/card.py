@@ -99,12 +99,13 @@ def write_card(folder: Path, logs: Path) -> None:
 ## Training
 `python -m training all`, then `python -m training all --run 2` and so on, with the preset
 `{figures["preset"]}`. Run 8 began the autoencoder and the U-Net anew, on new pictures; CLIP and the
-judge are of the runs before it. `training/README.md` says what each run ran on.
+judge went on from the runs before it, as far as they are in this table. `training/README.md` says
+what each run ran on.
 
 {training_table(logs)}
 
-The U-Net's loss weighs the timesteps (min-SNR, each by 0.2 or more), and judge-7 reads other
-captions than judge-1 and judge-2: so losses of different lines do not compare.
+The U-Net's loss weighs the timesteps (min-SNR, each by 0.2 or more), and from
+judge-7 on the judge reads other captions: so losses of different lines do not compare.
 
 ## Figures
 Written by `python -m training evaluate` on {figures["hardware"]}; torch {figures["torch"]},

@@ -759,20 +759,20 @@ before_after(poster(portrait, "MIDNIGHT RED"), poster(star, "MIDNIGHT RED"))
 # A hundred faces one after the other take a hundred times as long as one, and most of that time
 # your program waits. `improve_faces` sends a few at the same time (`at_once`), notes what became
 # of each, and goes on where one fails, as your function of exercise 4 did. It takes a list of
-# pictures, or a whole `sweep` of lesson 03. Here are the four
-# people of section 7, small:
+# pictures, or a whole `sweep` of lesson 03. Here are the four people of section 7, small:
 
 # %% picture="09.many" tags=["nbval-ignore-output"]
 small_ones = [thumbnail(person, 64) for person in people]
 many = improve_faces(small_ones, factor=2, url=service.url, at_once=2, progress=False)
 display(many.table)
 print("failed:", len(many.failed))
-given = [enlarge(face, 2) for face in small_ones]
-display(image_grid(given + many.images, rows=2, min_width=256))
+done = [one for one in many if one.state == "done"]
+given = [enlarge(one.original, 2) for one in done]
+display(image_grid(given + [one.improved for one in done], rows=2, min_width=256))
 
 # %% [markdown]
-# The upper row is what the service was given, with larger pixels, the lower one its answers. The
-# table says how long each call took, and `failed` would list what to send again.
+# The upper row is what the service was given, only enlarged, the lower one its answers. The table
+# says how long each call took, and `failed` would list what to send again.
 #
 # Stop every server that you start:
 

@@ -116,9 +116,10 @@ def connect(
         note: The output that tells what went wrong; without one, gradio's message does.
         options: As of gradio's event listeners.
     """
+    is_private = options.get("api_visibility") == "private"
     gr.on(
         triggers,
-        _answering(studio, handler, list(outputs), page, note),
+        _answering(studio, handler, list(outputs), page, note, is_private),
         inputs,
         outputs,
         concurrency_limit=None,
@@ -133,7 +134,12 @@ REQUEST = inspect.Parameter(
 
 
 def _answering(
-    studio: Studio, handler: Callable, outputs: list, page: str, note: gr.HTML | None
+    studio: Studio,
+    handler: Callable,
+    outputs: list,
+    page: str,
+    note: gr.HTML | None,
+    is_private: bool,
 ) -> Callable:
     """`handler` as gradio calls it: an async generator whose every error is a sentence."""
     taken = list(inspect.signature(handler).parameters.values())[1:]
@@ -163,6 +169,8 @@ def _answering(
                 told = markup.problem(problem.sentence, page, problem.field)
                 shown = [told if output is note else gr.skip() for output in outputs]
                 yield shown if len(shown) > 1 else shown[0]
+                if is_private:  # no program waits for an error, and after one gradio's page
+                    return  # forgets what was asked meanwhile with trigger_mode "always_last"
             # gradio shows its messages as HTML.
             raise gr.Error(
                 html.escape(problem.sentence, quote=False),

@@ -113,7 +113,7 @@ def prompt(value: object) -> str:
 
 
 def number(name: str, value: object) -> float | int:
-    """A number within the bounds of that name; of a whole one, sliders send 25.0 for 25."""
+    """A number within the bounds of that name, a whole one where they are; sliders send 25.0."""
     least, most = getattr(LIMITS, name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Invalid(f"{_label(name)} must be a number from {least:g} to {most:g}.", name)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+SAVING, REPLACED = ".saving-", ".replaced-"
+"""What begins the name of something that is being written, and of a folder that makes room."""
+
 
 def write_whole(
     path: Path,
@@ -21,8 +24,8 @@ def write_whole(
     Args:
         path: Where; what is there is replaced.
         content: Bytes, text (as UTF-8), or a function that writes to the path that it is given.
-        rename: Gives the finished file, whose temporary name it gets first, its name, and returns
-            that; another one than `path` if it must not replace what is there.
+        rename: Moves the finished file from its temporary name to `path` and returns where it is;
+            it may choose another name so that nothing is replaced.
 
     Returns:
         The file's name, as a rule `path`.
@@ -40,29 +43,40 @@ def write_whole(
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def whole_folder(folder: Path, replaces: bool = True) -> Iterator[Path]:
     """An empty folder to fill, which takes the place of `folder` when the block ends without error.
 
     Nobody ever sees it half filled, and after an error nothing of it is left. A kill while it
-    takes its place can leave the old folder as NAME.old: `put_back` mends that.
+    takes its place can leave the old folder as .replaced-NAME: `put_back` mends that. Without
+    `replaces` it is an OSError if `folder` has content at the end.
     """
-    old = folder.with_name(f"{folder.name}.old")
-    temporary = folder.with_name(f".saving-{uuid.uuid4().hex}")
+    old = folder.with_name(f"{REPLACED}{folder.name}")
+    temporary = folder.with_name(f"{SAVING}{uuid.uuid4().hex}")
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        if folder.exists():
+        is_replaced = replaces and folder.exists()
+        if is_replaced:
+            shutil.rmtree(old, ignore_errors=True)  # of a kill; `folder` is the newer one
             os.replace(folder, old)
-        os.replace(temporary, folder)
-        shutil.rmtree(old, ignore_errors=True)
+        try:
+            os.replace(temporary, folder)
+        except OSError:
+            if is_replaced:
+                os.replace(old, folder)
+            raise
+        if is_replaced:
+            shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)  # still there only if something failed
 
 
 def put_back(parent: Path) -> None:
-    """Mend what a kill between the two renames of `whole_folder` left in the folder `parent`."""
-    for old in parent.glob("*.old"):
-        folder = old.with_suffix("")
+    """Mend what a kill in `whole_folder` left in the folder `parent`."""
+    for half in parent.glob(f"{SAVING}*"):
+        shutil.rmtree(half, ignore_errors=True)
+    for old in parent.glob(f"{REPLACED}*"):
+        folder = old.with_name(old.name.removeprefix(REPLACED))
         if folder.exists():
             shutil.rmtree(old)
         else:
@@ -73,7 +87,7 @@ def put_back(parent: Path) -> None:
 def temporary_beside(path: Path) -> Iterator[Path]:
     """A name that nobody else has, in the folder of `path`; the block's end deletes such a file."""
     # With an end: torch.save takes what is before the last dot for the name of its archive.
-    temporary = path.with_name(f".saving-{uuid.uuid4().hex}.part")
+    temporary = path.with_name(f"{SAVING}{uuid.uuid4().hex}.part")
     try:
         yield temporary
     finally:

@@ -31,7 +31,7 @@ MAX_PIXELS = 2**24
 """Of the output: 4096 x 4096. More would need gigabytes of memory."""
 
 ALIGNMENT = 4
-"""Pixels: the coarser looks take 4 x 4 pixels for one."""
+"""Pixels: the coarser residual blocks take 4 x 4 pixels for one."""
 
 TILE = 704
 """Side of the part of a large picture that is done at once, in pixels; a multiple of ALIGNMENT."""

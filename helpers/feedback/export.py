@@ -69,12 +69,12 @@ def write_image_folder(folder: str | Path, pictures: Iterable) -> Path:
             f"folder must be new or empty, so that no picture of another export is taken for one "
             f"of this; {folder} holds files"
         )
-    with whole_folder(target) as part:
+    with whole_folder(target, replaces=False) as part:
         if target.exists():
             shutil.copymode(target, part)  # what only its owner may read stays so
         missing = _fill(part, pictures)
         if target.exists():
-            target.rmdir()  # which fails if somebody put a file there meanwhile
+            target.rmdir()  # Windows renames to no name that is taken
     if missing:
         warn_learner(f"{folder} lacks {missing} of the pictures: their files are missing")
     return folder

@@ -170,6 +170,13 @@ def checked_word(
     }
 
 
+def checked_choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    """`value`, if it is one of `allowed`; else a ValueError that calls it `name`."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
+    return value
+
+
 def _checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
     if isinstance(tags, str):
         raise TypeError(f"tags must be a list of texts; got the text {tags!r}. Write [{tags!r}]")
@@ -209,9 +216,3 @@ def _checked_text(name: str, text: str) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{name} must be text that UTF-8 can hold; got {text!r}") from None
     return text
-
-
-def checked_choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}")
-    return value

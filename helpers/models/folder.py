@@ -14,7 +14,7 @@ from pathlib import Path
 
 from helpers.models.hub import pickle_only
 from helpers.models.main_memory import main_memory
-from helpers.models.shared_parts import KEY, whole_folder
+from helpers.models.shared_parts import KEY, folder_of_all_parts
 
 SAFE_WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?\.safetensors"
@@ -35,7 +35,7 @@ class WholeModel:
         folder: It holds model_index.json and a folder for each part, or for some.
         base: The folder that the other parts are taken from; as a rule `folder` itself.
         variant: "fp16" for its files in half precision, `None` for the ordinary ones.
-        parameters: How many the safetensors weights of each part hold.
+        parameters: Those in the safetensors weights of each part, counted.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ def _looked_into(folder: Path, variant: str | None, allow_pickle: bool) -> Whole
         part.name: _part_parameters(part, origin, variant, allow_pickle)
         for part, origin in parts.items()
     }
-    base = whole_folder(folder) if KEY in entries else folder
+    base = folder_of_all_parts(folder) if KEY in entries else folder
     if base not in (folder, folder.resolve()):
         parameters = _looked_into(base, variant, allow_pickle).parameters | parameters
     return WholeModel(folder, base, variant, parameters)

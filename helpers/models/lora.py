@@ -61,6 +61,8 @@ def lora_file(path: str | Path, instead: Callable[[], str] = str) -> LoraFile:
     if not place.exists() and isinstance(path, str) and HUB_ID.fullmatch(path):
         place = Repository(path, instead=instead).download_files(["*.safetensors"])
     if place.is_dir():
+        if found := pointer_fault(sorted(place.glob("*.safetensors"))):
+            raise ValueError(f"lora: {found}")
         if found := lora_in(place):
             return found
         raise ValueError(
@@ -80,11 +82,9 @@ def lora_file(path: str | Path, instead: Callable[[], str] = str) -> LoraFile:
 def lora_in(folder: Path) -> LoraFile | None:
     """The LoRA of a folder: the file with diffusers' name, or the only one; `None` without any.
 
-    Raises ValueError if there are several, or a pointer of Git LFS in the place of a file.
+    Raises ValueError if there are several.
     """
-    files = [file for file in sorted(folder.glob("*.safetensors")) if file.is_file()]
-    if found := pointer_fault(files):
-        raise ValueError(f"lora: {found}")
+    files = sorted(folder.glob("*.safetensors"))
     loras = [found for file in files if (found := read_lora(file))]
     loras = [one for one in loras if one.path.name == STANDARD_NAME] or loras
     if len(loras) > 1:

@@ -11,7 +11,7 @@ from pathlib import Path
 KEY = "_parts_from"
 
 
-def whole_folder(folder: Path) -> Path:
+def folder_of_all_parts(folder: Path) -> Path:
     """The folder that has every part: `folder` itself, or the one beside it that it names.
 
     Raises ValueError if it names anything but a folder beside it.

@@ -73,7 +73,7 @@ class Contender:
     """What is compared: a model, and the settings that it was asked to draw with.
 
     Attributes:
-        unet_parameters, parameters: How many the U-Net has, and all parts together.
+        unet_parameters, parameters: Of the U-Net, and of all parts together.
         num_inference_steps, guidance_scale: As given to the pipeline.
         images: One picture per prompt. They are the same in every round.
         clip_score: Mean cosine of a picture and its own prompt; `None` without a ranker.

@@ -1,4 +1,4 @@
-"""The controls of a picture's settings, which two pages have, and what becomes of them."""
+"""The controls of a picture's settings, which several pages have, and what becomes of them."""
 
 from dataclasses import dataclass, fields
 

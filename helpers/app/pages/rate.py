@@ -70,7 +70,15 @@ def _choice(studio: Studio, tab: gr.Tab) -> Rate:
     pictures = gr.HTML(elem_id="rate-pictures", js_on_load=markup.CHOOSING)
     page = Rate(which, chosen, shown, pictures)
     private = {"page": PAGE, "api_visibility": "private"}
-    connect(studio, [tab.select, which.input], fill, [which, chosen], page.views, **private)
+    connect(
+        studio,
+        [tab.select, which.input],
+        fill,
+        [which, chosen],
+        page.views,
+        trigger_mode="always_last",  # a choice that is made while the page is filled counts
+        **private,
+    )
     connect(studio, pictures.click, choose, which, page.views, **private)
     return page
 

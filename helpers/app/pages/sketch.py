@@ -35,7 +35,7 @@ def sketch_switch(studio: Studio, page: str) -> gr.Checkbox:
     return gr.Checkbox(
         False,
         label="Draw while I type",
-        info=f"A sketch by {model}. It is not kept; Draw makes pictures that are.",
+        info=f"A sketch by {model}. It is not kept; Draw makes pictures that are." if model else "",
         visible=model is not None,
         elem_id=f"{page}-sketching",
     )
@@ -44,7 +44,12 @@ def sketch_switch(studio: Studio, page: str) -> gr.Checkbox:
 def connect_sketch(
     studio: Studio, page: str, is_on: gr.Checkbox, controls: Controls, shown: gr.HTML
 ) -> None:
-    """Draw at each change, a pasted one too; while one is drawn, only the newest of the next ones waits."""
+    """Draw at each change, a pasted one too.
+
+    While one sketch is drawn, only the newest of the changes after it waits.
+    """
+    if fast_model(studio) is None:
+        return
     connect(
         studio,
         [is_on.change, controls.prompt.change, controls.style.change, controls.seed.change],
@@ -60,10 +65,10 @@ def connect_sketch(
 
 async def sketch(
     studio: Studio, is_on: object, values: Controls, request: gr.Request
-) -> AsyncIterator[str]:
+) -> AsyncIterator[object]:
     """The sketch of what is typed so far; nothing when it is switched off or nothing is typed."""
     model = fast_model(studio)
-    if not (is_on is True and model and limits.text("prompt", values.prompt)):
+    if not (is_on is True and limits.text("prompt", values.prompt)):
         yield ""
         return
     guidance_scale, num_inference_steps = starting_values(model)
@@ -84,5 +89,11 @@ async def sketch(
     job = studio.engine.submit(visitor.id, name, [cell], visitor.session, visitor.address)
     async with aclosing(studio.engine.follow(job)) as followed:
         async for progress in followed:
-            [picture] = progress.pictures
-    yield markup.sketch(picture, model) if picture.image else markup.note(picture.error)
+            if not progress.finished:  # something is told each time, so that gradio can close this
+                waits = progress.paused or progress.place > 1
+                yield markup.note(markup.sentence(progress)) if waits else gr.skip()
+    [picture] = progress.pictures
+    if picture.image:
+        yield markup.sketch(picture, model)
+    else:
+        yield markup.note(picture.error or "Stopped.")

@@ -81,7 +81,7 @@ class TurboSettings:
     seed: int = 17
     long_steps: int = 50  # of the teacher, from noise to picture; LCMScheduler takes 1 to 4 of them
     guidance_scale: float = 4.0  # of the teacher; the student has it in its weights
-    steps: int = 3000
+    steps: int = 1500
     batch_size: int = 32
     learning_rate: float = 2e-4
     warm_up: int = 100

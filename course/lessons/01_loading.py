@@ -851,8 +851,9 @@ with warnings.catch_warnings():
     print(why_black(pipe, prompt, generator=torch.Generator().manual_seed(5), **extreme))
 
 # %% [markdown]
-# With a real model on a GPU the usual cause is the VAE in half precision, and the advice then names
-# the cure.
+# The VAE of Stable Diffusion XL does this in half precision: [its values become too
+# large](https://huggingface.co/madebyollin/sdxl-vae-fp16-fix). There the advice names the cure, a
+# changed VAE, which `load_pipeline("sdxl")` takes by itself.
 #
 # ## What you learned
 #

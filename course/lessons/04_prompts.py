@@ -620,8 +620,8 @@ else:
 # If it is gone in all of them, you have your proof, for this model and these seeds. The push acts
 # on every picture, and it also moves things that you never named. So a negative prompt is for what
 # you *saw* and want to get rid of. The long lists that are passed around (*bad anatomy, extra
-# limbs, worst quality* …) push in all directions at once, and to our model they are strangers,
-# besides. How strong the push is, and when it is off altogether, is the subject of lesson 05.
+# limbs, worst quality* …) push in all directions at once, and our model does not even know
+# the words. How strong the push is, and when it is off altogether, is the subject of lesson 05.
 
 # %% [markdown]
 # ## More · Order

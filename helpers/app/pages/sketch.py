@@ -20,7 +20,7 @@ from helpers.app.studio import Studio
 FEW_STEPS = 4
 """A model that needs more is too slow to draw between two words."""
 
-SEED = "1"
+SEED = str(limits.LIMITS.seed[0])
 """Of a sketch, where the visitor names none: with the same noise only the words change it."""
 
 

@@ -41,6 +41,7 @@ def build(studio: Studio) -> Generate:
         with gr.Column(scale=2, min_width=300, elem_classes="controls"):
             prompt, counted = prompt_box(studio, PAGE)
             is_sketching = sketch_switch(studio, PAGE)
+            sketched = gr.HTML(elem_id="generate-sketch", elem_classes="live")
             images, run, stop = draw_row()
             with gr.Accordion("More settings", elem_classes="more"):
                 controls = further_controls(studio, PAGE, prompt, counted)
@@ -52,7 +53,6 @@ def build(studio: Studio) -> Generate:
                 )
                 again_note = gr.HTML()
         with gr.Column(scale=3, min_width=300, elem_classes="results"):
-            sketched = gr.HTML(elem_id="generate-sketch", elem_classes="live")
             gr.HTML(markup.heading("Your pictures"))
             status = gr.HTML(elem_id="generate-status", elem_classes="live")
             pictures = gr.HTML(EMPTY, elem_id="generate-pictures")

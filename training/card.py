@@ -123,7 +123,9 @@ other real pictures in that CLIP's space, times 100 (lower is better). One pictu
 {100 / figures["pictures"]:.2g} percent, so small differences are chance. With so few pictures most
 of a distance is chance too: "real" says how much. The judge errs as well: "real" says how often,
 and what scores higher is not better than real. The [card of the distilled
-model](../stickers-distilled/README.md) has such verdicts on other pictures, at guidance 5.
+model](../stickers-distilled/README.md) has such verdicts on other pictures, at guidance 5. Judge
+for yourself, too: `course/pictures/all_stickers.png` has every drawing that the model knows, beside
+the one that it learned from, and nothing is picked.
 
 {tables(figures["verdicts"])}
 

@@ -65,10 +65,7 @@ def all_stickers(drawn: dict[Sticker, Image.Image]) -> Image.Image:
         for half in (drawn.values(), true)
     ]
     halves = [image_grid(half, cols=5 * len(STYLES)) for half in small]
-    sheet = image_grid(
-        halves, cols=2, labels=["drawn by the model", "the drawings it learned from"]
-    )
-    return sheet.quantize(256)  # a third of the bytes
+    return image_grid(halves, cols=2, labels=["drawn by the model", "the drawings it learned from"])
 
 
 def every_third(drawn: dict[Sticker, Image.Image]) -> Image.Image:

@@ -81,7 +81,7 @@ class TurboSettings:
     seed: int = 17
     long_steps: int = 50  # of the teacher, from noise to picture; LCMScheduler takes 1 to 4 of them
     guidance_scale: float = 4.0  # of the teacher; the student has it in its weights
-    steps: int = 1500
+    steps: int = 1000
     batch_size: int = 32
     learning_rate: float = 2e-4
     warm_up: int = 100
@@ -165,7 +165,7 @@ class Preset:
     tokenizer_captions: int = 20_000  # that the tokenizer learns its words from
     # The pipeline's own; `evaluate` compares it with others at guidance 7.5, see the model card.
     scheduler: str = "DPMSolverMultistepScheduler"
-    evaluation_pictures: int = 50  # for each guidance scale and each kind of picture
+    evaluation_pictures: int = 100  # for each guidance scale and each kind of picture
     evaluation_steps: int = 25  # in which each of them is drawn
     evaluation_rounds: int = 5  # in which one picture is timed
     vae_pictures: int = 200  # of each kind, whose PSNR is measured after the VAE

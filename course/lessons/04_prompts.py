@@ -362,7 +362,7 @@ sweep(pipe, prompt=with_strangers, seed=7, **SETTINGS)
 #
 # ### Exercise 3 · All combinations
 #
-# Make the list `matrix` of prompts of the form `a flat sticker of a cat on a yellow background`,
+# Make the list `matrix` of prompts of the form `a flat sticker of a cat on a blue background`,
 # for each of the `subjects` with each of the `STYLES`. The order is that of reading: all styles of
 # the first subject, then all styles of the second.
 
@@ -370,7 +370,7 @@ sweep(pipe, prompt=with_strangers, seed=7, **SETTINGS)
 subjects = ["cat", "rose"]
 # BEGIN SOLUTION
 matrix = [
-    f"a {style} sticker of a {subject} on a yellow background"
+    f"a {style} sticker of a {subject} on a blue background"
     for subject in subjects
     for style in STYLES
 ]
@@ -397,26 +397,26 @@ exercise("04.matrix").check(matrix=matrix, subjects=subjects)
 # %% wrong="04.matrix" says="`zip`"
 subjects = ["cat", "rose"]
 matrix = [
-    f"a {style} sticker of a {subject} on a yellow background"
+    f"a {style} sticker of a {subject} on a blue background"
     for subject, style in zip(subjects, STYLES, strict=False)
 ]
 
 # %% wrong="04.matrix" says="changes too fast"
 subjects = ["cat", "rose"]
 matrix = [
-    f"a {style} sticker of a {subject} on a yellow background"
+    f"a {style} sticker of a {subject} on a blue background"
     for style in STYLES
     for subject in subjects
 ]
 
 # %% wrong="04.matrix" says="the letter f"
 subjects = ["cat", "rose"]
-matrix = ["a {style} sticker of a {subject} on a yellow background" for _ in range(8)]
+matrix = ["a {style} sticker of a {subject} on a blue background" for _ in range(8)]
 
 # %% wrong="04.matrix" says="list of lists"
 subjects = ["cat", "rose"]
 matrix = [
-    [f"a {style} sticker of a {subject} on a yellow background" for style in STYLES]
+    [f"a {style} sticker of a {subject} on a blue background" for style in STYLES]
     for subject in subjects
 ]
 
@@ -426,7 +426,7 @@ matrix = [f"{style} {subject}" for subject in subjects for style in STYLES]
 
 # %% wrong="04.matrix" says="is repeated"
 subjects = ["cat", "rose"]
-matrix = [f"a {style} sticker of a cat on a yellow background" for style in STYLES] * 2
+matrix = [f"a {style} sticker of a cat on a blue background" for style in STYLES] * 2
 
 # %% right="04.matrix"
 subjects = ["owl", "rose"]
@@ -434,18 +434,18 @@ matrix = []
 for subject in subjects:
     article = "an" if subject[0] in "aeiou" else "a"
     for style in STYLES:
-        matrix.append(f"a {style} sticker of {article} {subject} on a yellow background")
+        matrix.append(f"a {style} sticker of {article} {subject} on a blue background")
 
 # %% right="04.matrix"
 subjects = ("cat", "rose")
-pattern = "a {} sticker of a {} on a yellow background"
+pattern = "a {} sticker of a {} on a blue background"
 matrix = tuple(pattern.format(style, subject) for subject in subjects for style in STYLES)
 
 # %% right="04.matrix"
 subjects = ["cat", "rose"]
 matrix = sum(
     (
-        [f"a {style} sticker of a {subject} on a yellow background" for style in STYLES]
+        [f"a {style} sticker of a {subject} on a blue background" for style in STYLES]
         for subject in subjects
     ),
     [],

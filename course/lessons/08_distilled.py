@@ -51,7 +51,7 @@ student = load_pipeline(STUDENT)
 FEW = [
     "a 3d sticker of a fox on a teal background",
     "a flat sticker of a rocket at night",
-    "a cartoon sticker of a sunflower on a yellow background",
+    "a cartoon sticker of a sunflower on a blue background",
     "a simple sticker of a whale at the beach",
 ]
 

@@ -51,6 +51,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from IPython.display import display
+from PIL import ImageFilter
 from safetensors.torch import save_file
 
 from helpers import exercise, image_grid, load_pipeline, load_ranker, seeded_latents
@@ -516,12 +517,12 @@ else:
 #
 # The copy is joined by **zero convolutions**, whose weights begin as zeros. So an untrained
 # ControlNet has no effect at all, and the first steps of training cannot harm the model. See for
-# yourself: this is a real one, of diffusers' class, made for the model at hand.
+# yourself: this is a real one, of diffusers' class, made for the model at hand. It reads the edges
+# of a picture from section 1.
 
 # %% picture="15.controlnet"
 controlnet = diffusers.ControlNetModel.from_unet(pipe.unet)
-height, width = (8 * size for size in clean_latents.shape[2:])  # it reads eight pixels per latent
-control = torch.rand((1, 3, height, width), generator=torch.Generator().manual_seed(0))
+edges = pictures[0].convert("L").filter(ImageFilter.FIND_EDGES).convert("RGB")
 plain = draw(pipe, ["a house in a meadow"])
 controlled_pipe = diffusers.StableDiffusionControlNetPipeline(
     **pipe.components, controlnet=controlnet.to(device, dtype), requires_safety_checker=False
@@ -529,12 +530,13 @@ controlled_pipe = diffusers.StableDiffusionControlNetPipeline(
 controlled_pipe.set_progress_bar_config(disable=True)
 controlled = controlled_pipe(
     "a house in a meadow",
-    image=control.to(device, dtype),
+    image=edges,
     latents=seeded_latents(pipe, [1]),
     **SETTINGS,
 ).images
 distance = numpy.abs(numpy.asarray(plain[0], int) - numpy.asarray(controlled[0], int)).max()
-show(plain + controlled, ["U-Net alone", "with an untrained ControlNet"], cols=2)
+labels = ["U-Net alone", "a control picture", "with an untrained ControlNet"]
+show([*plain, edges, *controlled], labels, cols=3)
 share = controlnet.num_parameters() / pipe.unet.num_parameters()
 print(f"a ControlNet of {share:.0%} of the U-Net's size; equal but for rounding: {distance <= 2}")
 
@@ -542,8 +544,8 @@ print(f"a ControlNet of {share:.0%} of the U-Net's size; equal but for rounding:
 # To train one takes many pairs of control picture and picture: its paper calls fewer than 50,000 a
 # small set (in the abstract). That is more than a lesson can do on two cores, so this one
 # trains a vector and leaves the ControlNet at its start. With a GPU and a network, use a trained
-# one: write `MODEL = "sd-v1-5"`, take a picture of white edges on black as `control`, and, in the
-# cell above, `diffusers.ControlNetModel.from_pretrained("lllyasviel/sd-controlnet-canny")`.
+# one: write `MODEL = "sd-v1-5"`, and, instead of `from_unet(…)` in the cell above,
+# `diffusers.ControlNetModel.from_pretrained("lllyasviel/sd-controlnet-canny")`.
 #
 # ## What you learned
 #

@@ -99,7 +99,7 @@ def _slip(prompt: str, answer: list) -> str:
 @check("04.matrix")
 def matrix(matrix: list | tuple, subjects: list | tuple) -> str:
     expected = [
-        f"a {style} sticker of a {subject} on a yellow background"
+        f"a {style} sticker of a {subject} on a blue background"
         for subject in subjects
         for style in STYLES
     ]

@@ -310,15 +310,12 @@ class Recipe:
         folder = self.weights / "stickers-faces"
         vae = AutoencoderKL.from_pretrained(self.weights / "stickers" / "vae").float()
         settings = replace(self.preset.restorer, seed=self.preset.restorer.seed + self.run)
-        # A repair is a small change. In bfloat16, rounding alone is as large, and one run made
-        # pictures that had been left alone worse.
-        machine = replace(self.preset.machine, dtype="float32")
         loop = train_restorer(
             f"restorer-{self.run}",
             settings,
             vae,
             self.folder,
-            machine,
+            self.preset.machine,
             before=folder if self.run > 1 and folder.exists() else None,
         )
         loop.log(self.restorer_logs / f"{loop.name}.jsonl")

@@ -39,6 +39,8 @@ LIMITS = """\
 ## Limits
 - Words outside its vocabulary are noise to it. It draws one subject; two in a prompt blend or one
   wins. It cannot write.
+- Now and then it places a drawing so that the edge cuts it off, although no picture that it learned
+  from shows that. Another seed places it elsewhere.
 - Portraits are cartoon faces with two words for a person, "woman" and "man", four skin tones and
   nine kinds of hair: a toy world, far less than the people in it. Do not take it as a picture of
   anyone.

@@ -504,7 +504,7 @@ by_guidance = [draw(open_prompt, guidance_scale=scale) for scale in scales]
 
 # %% right="01.guidance"
 scales = [1.0, 3.0, 7.5, 20.0]
-by_guidance = tuple(draw(prompt, 5, guidance_scale=scale) for scale in scales)
+by_guidance = tuple(draw(prompt, 11, guidance_scale=scale) for scale in scales)
 
 # %% right="01.guidance"
 scales = [1.0, 3.0, 7.5, 20.0]

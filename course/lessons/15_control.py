@@ -523,6 +523,7 @@ else:
 # %% picture="15.controlnet"
 controlnet = diffusers.ControlNetModel.from_unet(pipe.unet)
 edges = pictures[0].convert("L").filter(ImageFilter.FIND_EDGES).convert("RGB")
+height, width = (8 * size for size in clean_latents.shape[2:])  # it reads eight pixels per latent
 plain = draw(pipe, ["a house in a meadow"])
 controlled_pipe = diffusers.StableDiffusionControlNetPipeline(
     **pipe.components, controlnet=controlnet.to(device, dtype), requires_safety_checker=False
@@ -530,7 +531,7 @@ controlled_pipe = diffusers.StableDiffusionControlNetPipeline(
 controlled_pipe.set_progress_bar_config(disable=True)
 controlled = controlled_pipe(
     "a house in a meadow",
-    image=edges,
+    image=edges.resize((width, height)),
     latents=seeded_latents(pipe, [1]),
     **SETTINGS,
 ).images

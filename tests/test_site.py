@@ -68,7 +68,9 @@ def test_broken_links_are_found():
     assert broken_links(ROOT / "README.md", text) == ["nowhere.md", "#nothing", "no.png"]
 
 
-SOUND = '<p id="top"><a href="#top">up</a> <a href="https://example.org">out</a></p>'
+SOUND = """\
+<p id="top"><a href="#top">up</a> <a href="#!">close</a> <a href="https://example.org">out</a></p>
+"""
 
 
 @pytest.mark.parametrize(

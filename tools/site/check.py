@@ -23,6 +23,7 @@ FETCHED = {
 }
 LINK_RELATIONS_NOT_FETCHED = {"author", "canonical", "help", "index", "next", "prev", "search"}
 CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
+CLOSES = "#!"  # in the pictures of ipyplot: no element is the one that a click enlarged any more
 
 
 class Page(HTMLParser):
@@ -89,7 +90,7 @@ def _is_elsewhere(address: str) -> bool:
 def _broken(address: str, path: Path, pages: dict[Path, Page]) -> str:
     """What is wrong with an address within the site, or nothing."""
     parts = urlsplit(address)
-    if parts.scheme or parts.netloc:
+    if parts.scheme or parts.netloc or address == CLOSES:
         return ""
     target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
     if target.is_dir():

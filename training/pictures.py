@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from helpers import image_grid
+from helpers import enlarge, image_grid
 from helpers.base.files import write_whole
 from helpers.vocabulary import STYLES, SUBJECTS
 from training.data import PLACES, Sticker, background, icons
@@ -17,7 +17,6 @@ from training.evaluate import draw, prompt, wanted
 
 GRIDS = Path(__file__).resolve().parents[1] / "course" / "pictures"
 SMALL = 72  # pixels of each picture on the sheet of all
-LARGE = 256  # pixels, in the README
 
 HERO = """\
 a 3d sticker of a fox in a meadow
@@ -75,7 +74,8 @@ def every_third(drawn: dict[Sticker, Image.Image]) -> Image.Image:
         about: image for about, image in drawn.items() if styles.get(about.subject) == about.style
     }
     labels = [f"{about.style} {about.subject}" for about in shown]
-    return image_grid(shown.values(), cols=6, labels=labels, min_width=LARGE)
+    # Enlarged before, so that the labels are large too: a page shows the sheet at half its size.
+    return image_grid([enlarge(image, 2) for image in shown.values()], cols=6, labels=labels)
 
 
 def sticker_in_the_middle(about: Sticker) -> Image.Image:

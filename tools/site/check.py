@@ -23,7 +23,7 @@ FETCHED = {
 }
 LINK_RELATIONS_NOT_FETCHED = {"author", "canonical", "help", "index", "next", "prev", "search"}
 CSS_ADDRESS = re.compile(r"""(?:url\(\s*|@import\s+)["']?((?:https?:)?//[^"')\s]+)""")
-CLOSES = "#!"  # in the pictures of ipyplot: no element is the one that a click enlarged any more
+CLOSES = "#!"  # ipyplot's link that makes an enlarged picture small again: it leads nowhere
 
 
 class Page(HTMLParser):
